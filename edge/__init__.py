@@ -1,0 +1,1 @@
+"""The server: the gate, forwarding, the doors, and what composes them."""

@@ -1,0 +1,1 @@
+"""Managing the edge: its operations, their HTTP interface and its client."""

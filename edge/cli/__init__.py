@@ -1,0 +1,1 @@
+"""The `jelou` command, one file per noun."""

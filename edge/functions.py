@@ -1,0 +1,275 @@
+"""Functions and deployments as values: what the gate, forwarding and the bridge know of them. Pure.
+
+`edge/project.py` makes them from a project file; nothing here reads one.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tokens.paths import PathTemplate
+
+DEFAULT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+RESERVED_SLUGS = frozenset({"mcp", "admin", "api", "edge", "www", "well-known"})
+
+EVERY_PATH = PathTemplate("*")
+
+TokenPlace = Literal["x-jelou-token", "authorization", "x-api-key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a TLS connection to an upstream is checked.
+
+    Attributes:
+        verify: whether certificate and name are verified; False only if the project file says so.
+        ca_file: PEM file of trusted issuers, or None for the system's.
+        certificate_file, key_file: the edge's own certificate for mutual TLS, or None.
+        server_name: the name expected, or None for the upstream's host.
+    """
+
+    verify: bool = True
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where a function listens: one address.
+
+    Attributes:
+        host, port: for `http` and `https`.
+        socket: the path of a Unix socket for `unix`, else empty.
+        base: path put before every target, without a trailing slash; mostly empty.
+    """
+
+    scheme: Literal["http", "https", "unix"]
+    host: str = ""
+    port: int = 0
+    socket: str = ""
+    base: str = ""
+    tls: Tls = Tls()
+
+    @property
+    def authority(self) -> str:
+        """The value of `Host` for this upstream (RFC 9110 §7.2), without a default port."""
+        if self.scheme == "unix":
+            return "localhost"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = 443 if self.scheme == "https" else 80
+        return host if self.port == default else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The address as one writes it in a project file."""
+        if self.scheme == "unix":
+            return f"unix:{self.socket}"
+        return f"{self.scheme}://{self.authority}{self.base}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """What the edge answers to browsers (Fetch standard, CORS protocol).
+
+    Attributes:
+        origins: `("*",)` or exact origins.
+        methods: None for the function's allowed methods.
+        headers: None for whatever is asked for.
+        max_age: seconds.
+    """
+
+    origins: tuple[str, ...] = ("*",)
+    methods: tuple[str, ...] | None = None
+    headers: tuple[str, ...] | None = None
+    credentials: bool = False
+    max_age: int = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class McpSettings:
+    """`config.mcp`."""
+
+    enabled: bool = True
+    upstream: str | None = None
+    bridge: bool = False
+    search: bool = False
+    origins: tuple[str, ...] = ()
+    forward_headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """One schedule of `config.cron`."""
+
+    expression: str
+    timezone: str = "UTC"
+    name: str | None = None
+    bot_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionConfig:
+    """`config` of a project file.
+
+    Attributes:
+        path: route pattern; `*` matches every route.
+        timeout: milliseconds from the last body byte sent to the answer's head.
+        stream_idle: milliseconds without a byte in an event stream or WebSocket.
+        cors: None when turned off.
+        body_limit: bytes of a request body, or None for no limit.
+        accept_tokens_in: None for the edge's default.
+        oauth: whether the function answers OAuth discovery itself.
+    """
+
+    public: bool = False
+    mcp: McpSettings = McpSettings()
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    path: PathTemplate = EVERY_PATH
+    timeout: int = 30_000
+    stream_idle: int = 900_000
+    cors: Cors | None = Cors()
+    body_limit: int | None = 10 * 1024 * 1024
+    cron: tuple[Cron, ...] = ()
+    open_routes: bool = True
+    accept_tokens_in: tuple[TokenPlace, ...] | None = None
+    oauth: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSettings:
+    """One entry of `tools` in a project file: an override of an operation, or a tool of its own.
+
+    Attributes:
+        operation_id: the operation it describes, or None if `method` and `path` name one.
+        mcp: False leaves the tool out of `/mcp`.
+    """
+
+    name: str
+    operation_id: str | None = None
+    method: str | None = None
+    path: str | None = None
+    input_schema: dict[str, Any] | None = None
+    description: str | None = None
+    title: str | None = None
+    annotations: dict[str, Any] | None = None
+    icons: tuple[dict[str, Any], ...] | None = None
+    public: bool | None = None
+    mcp: bool = True
+    methods: tuple[str, ...] | None = None
+    timeout: int | None = None
+    cron: tuple[Cron, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSource:
+    """Where a function's OpenAPI document comes from.
+
+    Attributes:
+        kind: `path` on the upstream, `file` in the project, `url`, or `none`.
+        location: the path, file name or URL.
+        declared: whether the project file says so, rather than the default doing it.
+        refresh: seconds between two looks.
+    """
+
+    kind: Literal["path", "file", "url", "none"] = "path"
+    location: str = "/openapi.json"
+    declared: bool = False
+    refresh: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project file, checked: all that a deployment is made from, its document apart.
+
+    Attributes:
+        slug: `function` in the file.
+        headers: fields added to every request to the upstream.
+        preserve_host: whether the caller's `Host` is sent on.
+        rewrite: whether addresses of the upstream in answers are rewritten to the caller's.
+        text: the file as canonical JSON: what is stored, compared and downloaded.
+    """
+
+    slug: str
+    upstreams: tuple[Upstream, ...]
+    description: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    preserve_host: bool = False
+    rewrite: bool = True
+    document: DocumentSource = DocumentSource()
+    hosts: tuple[str, ...] = ()
+    tools: tuple[ToolSettings, ...] = ()
+    config: FunctionConfig = FunctionConfig()
+    text: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A tool's own address, where the project file gives it settings of its own.
+
+    Attributes:
+        tool: the tool's name.
+        method: its operation's method.
+        methods: what it allows instead of the function's, or None.
+        public, timeout: its own, or None for the function's.
+    """
+
+    tool: str
+    method: str
+    template: PathTemplate
+    methods: tuple[str, ...] | None = None
+    public: bool | None = None
+    timeout: int | None = None
+
+    def takes(self, method: str) -> bool:
+        """Whether a request with this method is the tool's (`GET` implies `HEAD`)."""
+        allowed = self.methods or (self.method,)
+        return method in allowed or (method == "HEAD" and "GET" in allowed)
+
+
+DeploymentOrigin = Literal["deploy", "document", "rollback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """An immutable version of a function.
+
+    Attributes:
+        id: `dep_` and random characters.
+        created: Unix time, seconds.
+        origin: what made it: a deploy, a document that changed or arrived late, or a rollback.
+        document: the OpenAPI document as fetched, or None.
+        routes: tools with settings of their own, resolved against the document.
+        digest: SHA-256 (hex) of project text and document: equal digests are equal deployments.
+    """
+
+    id: str
+    project: Project
+    created: float
+    origin: DeploymentOrigin
+    document: bytes | None
+    routes: tuple[Route, ...]
+    digest: str
+
+    @property
+    def slug(self) -> str:
+        """The function it is a version of."""
+        return self.project.slug
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function as it is live: its slug and the deployment that answers for it.
+
+    Attributes:
+        created: Unix time, seconds, of its first deploy.
+    """
+
+    slug: str
+    created: float
+    live: Deployment
+
+    @property
+    def config(self) -> FunctionConfig:
+        """The live deployment's configuration."""
+        return self.live.project.config

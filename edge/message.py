@@ -1,0 +1,67 @@
+"""The vocabulary of HTTP messages inside the edge: values, nothing that reads or writes them.
+
+Header names are lower case on every lane; values are the bytes that were on the wire, without
+surrounding white space. Order and repetition are kept (RFC 9110 §5.3).
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Headers = tuple[tuple[bytes, bytes], ...]
+Scheme = Literal["http", "https"]
+
+Body = AsyncIterator[bytes]
+"""Pieces of a message body, none empty, none over 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of the connection.
+
+    Attributes:
+        address: the IP address as text; empty for a Unix socket.
+        scheme: how the connection came in, before any trusted proxy is believed.
+    """
+
+    address: str
+    scheme: Scheme
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request head (RFC 9112 §3, RFC 9113 §8.3) as the gate reads it.
+
+    Attributes:
+        method: as sent; methods are case-sensitive (RFC 9110 §9.1).
+        target: the raw request target, never decoded.
+        headers: as sent, names in lower case; over HTTP/2 `:authority` stands as `host`.
+        version: `1.0`, `1.1`, `2` or `3`.
+        websocket: whether this opens a WebSocket (RFC 6455, or RFC 8441 over HTTP/2).
+    """
+
+    method: str
+    target: bytes
+    headers: Headers
+    version: str
+    peer: Peer
+    websocket: bool = False
+
+
+def values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    """Every value of one field, in order; `name` in lower case."""
+    return [value for key, value in headers if key == name]
+
+
+def first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """The first value of one field, or None; `name` in lower case."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+def split_list(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    """The members of a comma-separated field (RFC 9110 §5.6.1), stripped, empty ones left out."""
+    members = (m.strip(b" \t") for value in values(headers, name) for m in value.split(b","))
+    return [member for member in members if member]

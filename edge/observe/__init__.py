@@ -1,0 +1,1 @@
+"""What is said about requests: each observer is a function of an event."""

@@ -1,0 +1,1 @@
+"""Functions and their deployments, in memory and in SQLite."""

@@ -1,0 +1,1 @@
+"""The edge on Hypercorn: one worker, and the supervisor of several."""
