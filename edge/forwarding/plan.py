@@ -1,0 +1,274 @@
+"""What is sent to a function and what of its answer goes back: the header work. Pure.
+
+The order is the contract's: the token is read (by the gate), hop-by-hop fields and those named in
+`Connection` go, then reserved ones, then ours are set.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from edge import cors, headers
+from edge.functions import Function, Project, Upstream
+from edge.message import Head, Headers, first, split_list, values
+from tokens.model import Principal
+
+Trigger = Literal["http", "mcp", "cron"]
+
+_COOKIE_ATTRIBUTE = re.compile(rb"(;[ \t]*)(path|domain)[ \t]*=[ \t]*([^;]*)", re.IGNORECASE)
+_ABSOLUTE = re.compile(rb"(?:(https?):)?//([^/?#]*)([^#]*.*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asked, and by which address: what a function is told about it.
+
+    Attributes:
+        authority: host (and port) asked for.
+        prefix: `/slug` in path form, else empty.
+        chain: addresses for `X-Forwarded-For`, the nearest last; may be empty.
+        client: the right-most untrusted of them.
+        proto: `http` or `https`, as the client spoke it.
+        request_id: the caller's or a fresh one.
+        traceparent: the caller's or a fresh one.
+        continued: whether the trace is the caller's, whose `tracestate` then goes on.
+    """
+
+    authority: bytes
+    prefix: bytes
+    chain: tuple[str, ...]
+    client: str
+    proto: bytes
+    request_id: bytes
+    traceparent: bytes
+    continued: bool
+
+    @property
+    def base(self) -> bytes:
+        """The address at which the caller sees the function, without a trailing slash."""
+        return self.proto + b"://" + self.authority + self.prefix
+
+
+def caller(
+    head: Head,
+    authority: bytes,
+    prefix: bytes,
+    networks: headers.Networks,
+    fresh: bytes,
+) -> Caller:
+    """Read who is calling from a head.
+
+    Args:
+        networks: `trusted_proxies`; what other peers say of themselves is not believed.
+        fresh: 40 random bytes: a request id and a trace, used where the caller brings none.
+    """
+    chain = headers.forwarded_for(head.headers, head.peer.address, networks)
+    proto, host = head.peer.scheme.encode(), authority
+    if headers.is_trusted(head.peer.address, networks):
+        said = headers.one_from_proxy(head.headers, b"x-forwarded-proto", headers.PROTO)
+        proto = (said or proto).lower()
+        host = headers.one_from_proxy(head.headers, b"x-forwarded-host", headers.HOST) or host
+    trace = headers.traceparent(head.headers)
+    return Caller(
+        authority=host,
+        prefix=prefix,
+        chain=chain,
+        client=headers.client_of(chain, networks),
+        proto=proto,
+        request_id=headers.request_id(head.headers) or uuid4(fresh[:16]),
+        traceparent=trace or _trace(fresh[16:]),
+        continued=trace is not None,
+    )
+
+
+def uuid4(random: bytes) -> bytes:
+    """A version 4 UUID (RFC 9562 §5.4) from 16 random bytes."""
+    raw = bytearray(random)
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:])).encode()
+
+
+def _trace(random: bytes) -> bytes:
+    """A new trace, not sampled: the edge itself records none (W3C Trace Context §3.2)."""
+    return f"00-{random[:16].hex()}-{random[16:24].hex()}-00".encode()
+
+
+def loops(fields: Headers, edge_id: str) -> bool:
+    """Whether the request has been through this edge (RFC 9110 §7.6.3)."""
+    own = f"jelou-edge-{edge_id}".encode()
+    return any(own in via.split() for via in split_list(fields, b"via"))
+
+
+def request_headers(
+    sent: Headers,
+    who: Caller,
+    function: Function,
+    upstream: Upstream,
+    principal: Principal | None,
+    trigger: Trigger,
+    edge_id: str,
+) -> Headers:
+    """The fields of the request to the function, framing apart."""
+    project = function.live.project
+    kept = _joined_cookies(headers.without_callers_claims(headers.end_to_end(sent)))
+    ours = (
+        _host(project, upstream, who),
+        *_forwarded(who),
+        (b"via", f"1.1 jelou-edge-{edge_id}".encode()),
+        (b"x-request-id", who.request_id),
+        (b"traceparent", who.traceparent),
+        *_identity(function, principal, trigger),
+        *_te(sent),
+        *((name.lower().encode(), value.encode()) for name, value in project.headers),
+    )
+    replaced = {name for name, _ in ours} - {b"via"} | {b"expect", b"content-length"}
+    if not who.continued:
+        replaced.add(b"tracestate")
+    return (*(pair for pair in kept if pair[0] not in replaced), *ours)
+
+
+def _host(project: Project, upstream: Upstream, who: Caller) -> tuple[bytes, bytes]:
+    return (b"host", who.authority if project.preserve_host else upstream.authority.encode())
+
+
+def _forwarded(who: Caller) -> Headers:
+    fields: Headers = (
+        (b"x-forwarded-proto", who.proto),
+        (b"x-forwarded-host", who.authority),
+    )
+    if who.chain:
+        fields += (
+            (b"x-forwarded-for", ", ".join(who.chain).encode("latin-1")),
+            (b"x-real-ip", who.client.encode("latin-1")),
+        )
+    if who.prefix:
+        fields += ((b"x-forwarded-prefix", who.prefix),)
+    return fields
+
+
+def _identity(function: Function, principal: Principal | None, trigger: Trigger) -> Headers:
+    fields: Headers = (
+        (b"x-jelou-function", function.slug.encode()),
+        (b"x-jelou-deployment", function.live.id.encode()),
+        (b"x-jelou-trigger", trigger.encode()),
+    )
+    if principal is not None:
+        fields += (
+            (b"x-jelou-token-id", principal.token_id.encode()),
+            (b"x-jelou-token-name", principal.token_name.encode()),
+        )
+    return fields
+
+
+def _te(sent: Headers) -> Headers:
+    """`TE: trailers` is kept, and named in `Connection` as it must be (RFC 9110 §10.1.4)."""
+    asked = {member.lower() for member in split_list(sent, b"te")}
+    return ((b"te", b"trailers"), (b"connection", b"te")) if b"trailers" in asked else ()
+
+
+def _joined_cookies(fields: Headers) -> Headers:
+    """One `Cookie` field: HTTP/2 may have split it (RFC 9113 §8.2.3)."""
+    cookies = values(fields, b"cookie")
+    if len(cookies) < 2:
+        return fields
+    rest = tuple(pair for pair in fields if pair[0] != b"cookie")
+    return (*rest, (b"cookie", b"; ".join(cookies)))
+
+
+def answer_headers(
+    sent: Headers,
+    answered: Headers,
+    who: Caller,
+    function: Function,
+    upstream: Upstream,
+    *,
+    checked: bool,
+) -> Headers:
+    """The fields of the answer to the caller, framing apart (`Content-Length` stays).
+
+    Args:
+        sent: the request's fields, for CORS.
+        answered: the function's.
+        checked: whether a token was demanded.
+    """
+    kept = _own_answer(headers.end_to_end(answered))
+    if function.live.project.rewrite:
+        kept = tuple(_rewritten(pair, who, upstream) for pair in kept)
+    kept += ((b"x-request-id", who.request_id),)
+    if not any(name.startswith(b"access-control-") for name, _ in kept):
+        kept += cors.answer(function.config.cors, sent)
+    return kept + (_guarded(kept) if checked else ())
+
+
+def _own_answer(fields: Headers) -> Headers:
+    """Without what only the edge may say of itself."""
+    ours = {b"x-request-id", b"x-jelou-error-source"}
+    return tuple(pair for pair in fields if pair[0] not in ours)
+
+
+def _guarded(kept: Headers) -> Headers:
+    """A token-checked answer differs by token and is for no shared cache (RFC 9111 §3.5)."""
+    fields: Headers = ((b"vary", b"X-Jelou-Token"),)
+    if first(kept, b"cache-control") is None:
+        fields += ((b"cache-control", b"private"),)
+    return fields
+
+
+def _rewritten(pair: tuple[bytes, bytes], who: Caller, upstream: Upstream) -> tuple[bytes, bytes]:
+    name, value = pair
+    if name in (b"location", b"content-location"):
+        return name, rewrite_location(value, who, upstream)
+    if name == b"set-cookie":
+        return name, rewrite_cookie(value, who, upstream)
+    return pair
+
+
+def rewrite_location(value: bytes, who: Caller, upstream: Upstream) -> bytes:
+    """An address of the upstream as the caller's; any other is kept."""
+    base = upstream.base.encode()
+    absolute = _ABSOLUTE.fullmatch(value)
+    if absolute is not None:
+        scheme, authority, rest = absolute.groups()
+        named = upstream.scheme != "unix" and (scheme or upstream.scheme.encode()).lower() == (
+            upstream.scheme.encode()
+        )
+        if not named or authority.lower() != upstream.authority.encode().lower():
+            return value
+        below = _below(rest if rest.startswith(b"/") else b"/" + rest, base)
+        return value if below is None else who.base + below
+    if value.startswith(b"/") and (who.prefix or base):
+        below = _below(value, base)
+        return value if below is None else who.prefix + below
+    return value
+
+
+def rewrite_cookie(value: bytes, who: Caller, upstream: Upstream) -> bytes:
+    """`Path` and `Domain` of a Set-Cookie (RFC 6265 §4.1.2) as the caller's.
+
+    A `__Host-` cookie is kept as it is: its path must be `/`.
+    """
+    if value.startswith(b"__Host-"):
+        return value
+    host = headers.host_of(who.authority).encode()
+    base = upstream.base.encode()
+
+    def attribute(match: re.Match[bytes]) -> bytes:
+        lead, name, said = match.group(1), match.group(2), match.group(3).strip()
+        if name.lower() == b"domain":
+            own = said.lstrip(b".").lower() == upstream.host.encode().lower()
+            return lead + name + b"=" + (host if own else said)
+        below = _below(said, base) if said.startswith(b"/") else None
+        return lead + name + b"=" + (said if below is None else who.prefix + below)
+
+    return _COOKIE_ATTRIBUTE.sub(attribute, value)
+
+
+def _below(path: bytes, base: bytes) -> bytes | None:
+    """The path behind the upstream's base, or None if it lies outside it."""
+    if not base:
+        return path
+    if path == base or path.startswith((base + b"/", base + b"?")):
+        return path[len(base) :] or b"/"
+    return None

@@ -1,0 +1,160 @@
+"""Every rule about header fields, once: what is dropped, reserved, replaced and refused. Pure."""
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from edge.message import Headers, split_list, values
+from tokens.secret import contains_token
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"proxy-connection",
+        b"keep-alive",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+    }
+)
+"""Fields of one connection (RFC 9110 §7.6.1); `Trailer` too, since request trailers end here."""
+
+REPLACED = frozenset({b"forwarded", b"x-real-ip", b"x-request-id"})
+"""Folded names that the edge sets itself, or that only a trusted proxy may say."""
+
+RESERVED = frozenset(
+    b"x-jelou-" + name
+    for name in (
+        b"token",
+        b"function",
+        b"deployment",
+        b"trigger",
+        b"cron",
+        b"bot-id",
+        b"mcp",
+        b"error-source",
+    )
+)
+RESERVED_PREFIXES = (b"x-jelou-token-", b"x-jelou-cron-", b"x-forwarded-")
+
+UNTOUCHABLE = frozenset({b"host", b"content-length", b"authorization", b"x-jelou-token"})
+"""Names that `Connection` may not list: dropping them would change who asks or for what."""
+
+EXPOSED = (
+    b"X-Request-Id, Retry-After, WWW-Authenticate, Mcp-Session-Id, RateLimit, RateLimit-Policy"
+)
+
+_NOT_ALPHANUMERIC = re.compile(rb"[^a-z0-9]")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TRACEPARENT = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+_HOST = re.compile(rb"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]{0,5})?")
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+def fold(name: bytes) -> bytes:
+    """A field name as the loosest upstream reads it: CGI and WSGI make `_` and `-` one."""
+    return _NOT_ALPHANUMERIC.sub(b"-", name.lower())
+
+
+def is_reserved(name: bytes) -> bool:
+    """Whether a field is the edge's to say, in any spelling."""
+    folded = fold(name)
+    return folded in RESERVED or folded in REPLACED or folded.startswith(RESERVED_PREFIXES)
+
+
+def connection_options(headers: Headers) -> frozenset[bytes]:
+    """The names listed in `Connection`, in lower case."""
+    return frozenset(option.lower() for option in split_list(headers, b"connection"))
+
+
+def end_to_end(headers: Headers) -> Headers:
+    """The fields that are not of this connection alone (RFC 9110 §7.6.1)."""
+    dropped = HOP_BY_HOP | connection_options(headers)
+    return tuple(pair for pair in headers if pair[0] not in dropped)
+
+
+def without_callers_claims(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """What may go on to a function: no reserved name, no runtime token in any value."""
+    return tuple(
+        (name, value)
+        for name, value in headers
+        if not is_reserved(name) and not contains_token(value)
+    )
+
+
+def request_id(headers: Headers) -> bytes | None:
+    """The caller's `X-Request-Id`, if it is one and well-formed."""
+    sent = values(headers, b"x-request-id")
+    return sent[0] if len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0]) else None
+
+
+def traceparent(headers: Headers) -> bytes | None:
+    """The caller's `traceparent` (W3C Trace Context §3.2), if it is one and valid."""
+    sent = values(headers, b"traceparent")
+    return sent[0] if len(sent) == 1 and _TRACEPARENT.fullmatch(sent[0]) else None
+
+
+def valid_authority(authority: bytes) -> bool:
+    """Whether a `Host` value is a host with an optional port and nothing else (RFC 9110 §7.2)."""
+    return _HOST.fullmatch(authority) is not None
+
+
+def host_of(authority: bytes) -> str:
+    """The host of an authority: lower case, without port and one trailing dot."""
+    text = authority.decode("ascii").lower()
+    host = text[: text.index("]") + 1] if text.startswith("[") else text.partition(":")[0]
+    return host.removesuffix(".")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host names this machine (RFC 6761 §6.3 for `localhost`)."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_trusted(address: str, networks: Networks) -> bool:
+    """Whether a peer is one of `trusted_proxies`."""
+    if not networks:
+        return False
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+def forwarded_for(headers: Headers, peer: str, networks: Networks) -> tuple[str, ...]:
+    """The addresses for `X-Forwarded-For`, the peer last; what an untrusted peer says is dropped."""
+    if not is_trusted(peer, networks):
+        return (peer,) if peer else ()
+    said = [m.decode("latin-1") for m in split_list(headers, b"x-forwarded-for")]
+    return (*said, peer)
+
+
+def client_of(chain: tuple[str, ...], networks: Networks) -> str:
+    """The client in such a chain: the right-most address that is no trusted proxy's."""
+    for address in reversed(chain):
+        if not is_trusted(address, networks):
+            return address
+    return chain[0] if chain else ""
+
+
+def one_from_proxy(headers: Headers, name: bytes, allowed: re.Pattern[bytes]) -> bytes | None:
+    """A trusted proxy's single valid value of one field, or None."""
+    sent = values(headers, name)
+    return sent[0] if len(sent) == 1 and allowed.fullmatch(sent[0]) else None
+
+
+PROTO = re.compile(rb"https?", re.IGNORECASE)
+HOST = _HOST

@@ -1,0 +1,75 @@
+"""Request targets (RFC 9112 §3.2): their form, their authority, and the slug in path form. Pure.
+
+Nothing is decoded, merged or normalised; `lenient_readings` alone imagines what a careless
+function might make of a path, and serves to demand a token, never to let anything in.
+"""
+
+from urllib.parse import unquote_to_bytes
+
+from edge.headers import valid_authority
+from edge.message import Head, values
+
+_ABSOLUTE = (b"http://", b"https://")
+
+
+def fault(head: Head) -> str:
+    """What is wrong with the target or the host, or an empty string."""
+    target = head.target
+    if head.method == "CONNECT" and not head.websocket:
+        return "CONNECT is not served here."
+    if target == b"*":
+        if head.method != "OPTIONS":
+            return "The target * is for OPTIONS alone."
+    elif not target.startswith((b"/", *_ABSOLUTE)):
+        return "The request target must be a path or an absolute URL."
+    if any(byte <= 0x20 or byte >= 0x7F for byte in target) or b"#" in target:
+        return "The request target holds a character that must be percent-encoded."
+    hosts = values(head.headers, b"host")
+    if len(hosts) > 1 or (not hosts and head.version != "1.0"):
+        return "Exactly one Host is needed."
+    authority = _absolute_authority(target) if target.startswith(_ABSOLUTE) else b""
+    named = authority or (hosts[0] if hosts else b"")
+    if (named or head.version != "1.0") and not valid_authority(named):
+        return "Host must be a host name or address with an optional port."
+    return ""
+
+
+def split(head: Head) -> tuple[bytes, bytes]:
+    """The authority asked for and the target in origin form (or `*`).
+
+    An absolute-form target's authority replaces `Host` (RFC 9112 §3.2.2).
+    """
+    if head.target.startswith(_ABSOLUTE):
+        rest = head.target.partition(b"://")[2]
+        cut = min((rest.index(c) for c in (b"/", b"?") if c in rest), default=len(rest))
+        tail = rest[cut:]
+        return rest[:cut], tail if tail.startswith(b"/") else b"/" + tail
+    hosts = values(head.headers, b"host")
+    return (hosts[0] if hosts else b"localhost"), head.target
+
+
+def split_slug(target: bytes) -> tuple[str, bytes]:
+    """The first segment, and the target behind it as the function sees it.
+
+    `/my-function` is `/my-function/`. The segment is empty if it cannot be a slug.
+    """
+    path, query, rest = target.partition(b"?")
+    segment, _, behind = path[1:].partition(b"/")
+    if not segment or not segment.isascii():
+        return "", target
+    return segment.decode(), b"/" + behind + query + rest
+
+
+def lenient_readings(path: bytes) -> set[bytes]:
+    """What a path may become, in lower case, in a function that decodes, trims or folds it."""
+    readings = {path}
+    decoded = unquote_to_bytes(path)
+    readings |= {decoded, unquote_to_bytes(decoded)}
+    readings |= {b"/".join(s.partition(b";")[0] for s in r.split(b"/")) for r in set(readings)}
+    readings |= {r.rstrip(b"/") or b"/" for r in set(readings)}
+    return {reading.lower() for reading in readings}
+
+
+def _absolute_authority(target: bytes) -> bytes:
+    rest = target.partition(b"://")[2]
+    return rest.partition(b"/")[0].partition(b"?")[0]
