@@ -1,0 +1,404 @@
+"""The edge's settings: declared once, read from flags, environment and `edge.toml`.
+
+`SETTINGS` is the one table: the flags of `jelou serve`, the `JELOU_<NAME>` variables, the keys of
+`edge.toml`, `--print-config` and the table in `docs/configuration.md` come from it. Not here: what
+a single function may set (`edge/functions.py`), and reading the process environment, which comes
+in as an argument.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from edge.functions import TokenPlace
+from edge.settings import (
+    Address,
+    Kind,
+    bind,
+    boolean,
+    bytes_,
+    choice,
+    cidr,
+    domain,
+    parse_address,
+    path,
+    seconds,
+    url,
+    whole,
+)
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used.
+
+    Attributes:
+        problems: every problem found, each naming the setting, where it was set and what to write.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the edge runs with. Durations are seconds and sizes bytes unless a field says otherwise.
+
+    Attributes:
+        domain_given: whether `domain` was set by anyone; published addresses are in host form then.
+        max_timeout: milliseconds, as `config.timeout` of a function is.
+        body_rate: bytes per second that a request body must keep up over `body_idle` seconds.
+    """
+
+    data_dir: Path
+    bind: tuple[str, ...] = ("127.0.0.1:8080",)
+    domain: str = "fn.localhost"
+    domain_given: bool = False
+    public_url: str | None = None
+    workers: int = 1
+    certfile: Path | None = None
+    keyfile: Path | None = None
+    admin: str | None = None
+    project: tuple[Path, ...] = ()
+    drain_timeout: float = 10.0
+    path_addressing: bool = True
+    trusted_proxies: tuple[str, ...] = ()
+    accept_tokens_in: tuple[TokenPlace, ...] = ("x-jelou-token",)
+    max_connections: int = 10_000
+    keep_alive: float = 75.0
+    head_timeout: float = 10.0
+    request_line: int = 8 * 1024
+    header_block: int = 32 * 1024
+    header_fields: int = 128
+    body_idle: float = 30.0
+    body_rate: int = 1024
+    slow_reader: float = 30.0
+    max_timeout: int = 120_000
+    connect_timeout: float = 5.0
+    answer_idle: float = 60.0
+    in_flight: int = 1024
+    queue: int = 256
+    queue_timeout: float = 5.0
+    mcp_body: int = 4 * 1024 * 1024
+    json_depth: int = 128
+    tool_result: int = 4 * 1024 * 1024
+    session_age: float = 7 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table.
+
+    Attributes:
+        name: the field of `Config` and the key of `edge.toml`.
+        kind: how its value is read and written.
+        help: one sentence, ending in a full stop.
+        many: whether it is a list; its flag may be repeated, its variable holds commas.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    many: bool = False
+
+    @property
+    def flag(self) -> str:
+        """`--` and the name; a boolean also has `--no-`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return "JELOU_" + self.name.upper()
+
+    @property
+    def is_boolean(self) -> bool:
+        """Whether the flag is a switch without a value."""
+        return self.kind.metavar == ""
+
+    @property
+    def default(self) -> Any:
+        """The default, or None where there is none or it depends on the environment."""
+        return _DEFAULTS.get(self.name)
+
+    def parse(self, value: object) -> Any:
+        """The value of the field. Raises ValueError saying what to write instead."""
+        if not self.many:
+            return self.kind.parse(value)
+        members = _members(value)
+        return tuple(dict.fromkeys(self.kind.parse(member) for member in members))
+
+    def plain(self, value: Any) -> Any:
+        """The value as JSON and TOML can hold it; `parse` reads it back."""
+        return [self.kind.plain(v) for v in value] if self.many else self.kind.plain(value)
+
+
+_DEFAULTS = {f.name: f.default for f in fields(Config) if f.name != "data_dir"}
+_PLACES = choice("PLACE", ("x-jelou-token", "authorization", "x-api-key"))
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("bind", bind, "Where to listen: host:port, [::1]:8080 or unix:/path.", many=True),
+    Setting("domain", domain, "A function is <slug>.<domain>."),
+    Setting("public_url", url, "The base of every address that is printed or published."),
+    Setting("workers", whole(1, 256), "Worker processes."),
+    Setting("certfile", path, "PEM certificate chain; with keyfile, binds are TLS."),
+    Setting("keyfile", path, "PEM private key of certfile."),
+    Setting("admin", bind, "Where the management API listens besides <data-dir>/admin.sock."),
+    Setting("project", path, "A project directory deployed at start.", many=True),
+    Setting("data_dir", path, "Where the store, the keys and admin.sock live."),
+    Setting("drain_timeout", seconds(0), "How long requests may finish after SIGTERM."),
+    Setting("path_addressing", boolean, "Whether /<slug>/… works on every other host."),
+    Setting("trusted_proxies", cidr, "Addresses or CIDRs whose X-Forwarded-* count.", many=True),
+    Setting("accept_tokens_in", _PLACES, "Headers that may carry a runtime token.", many=True),
+    Setting("max_connections", whole(1), "Client connections per worker; more are answered 503."),
+    Setting("keep_alive", seconds(0), "How long an idle client connection is kept."),
+    Setting("head_timeout", seconds(0), "How long a request head may take to arrive."),
+    Setting("request_line", bytes_(64, 32768), "Longest request line (414)."),
+    Setting("header_block", bytes_(1024, 65536), "Largest header block (431)."),
+    Setting("header_fields", whole(8, 1024), "Most header fields (431)."),
+    Setting("body_idle", seconds(0), "How long a request body may stand still (408)."),
+    Setting("body_rate", bytes_(0), "Bytes a second that a request body must keep up (408)."),
+    Setting("slow_reader", seconds(0), "How long a client may take no byte of a waiting answer."),
+    Setting("max_timeout", whole(1), "Longest config.timeout of a function, in milliseconds."),
+    Setting("connect_timeout", seconds(0), "Connecting to a function, TLS included."),
+    Setting("answer_idle", seconds(0), "How long a function's answer may stand still."),
+    Setting("in_flight", whole(1), "Requests in flight per function."),
+    Setting("queue", whole(0), "Requests waiting per function beyond that; more are answered 503."),
+    Setting("queue_timeout", seconds(0), "How long a request waits in that queue (503)."),
+    Setting("mcp_body", bytes_(1024), "Largest body of an MCP request (413)."),
+    Setting("json_depth", whole(1, 1000), "Deepest nesting of JSON that is read."),
+    Setting("tool_result", bytes_(1024), "Largest answer that becomes a tool result."),
+    Setting("session_age", seconds(1), "How long an MCP session id is good."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration and where each value came from (`flag --bind`, `default`, …), by name."""
+
+    config: Config
+    origins: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What is gathered while the sources are read."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def load(
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    toml_path: Path | None,
+    *,
+    root: bool | None = None,
+) -> Loaded:
+    """Read the settings; a flag wins over the environment, that over `edge.toml`.
+
+    Args:
+        flags: by setting name; None and empty lists are flags that were not given.
+        environ: the process environment; an empty variable counts as unset.
+        toml_path: the file of `--config`, or None.
+        root: whether the superuser runs the edge; None asks the operating system.
+
+    Raises:
+        ConfigError: with every problem at once.
+    """
+    reading = _Reading()
+    table = _read_toml(toml_path, reading)
+    for setting in SETTINGS:
+        _take(setting, _candidates(setting, flags, environ, table, toml_path), reading)
+    _cross_check(reading)
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    as_root = os.geteuid() == 0 if root is None else root
+    reading.values.setdefault("data_dir", default_data_dir(environ, root=as_root))
+    reading.values["domain_given"] = "domain" in reading.values
+    origins = {s.name: reading.origins.get(s.name, "default") for s in SETTINGS}
+    return Loaded(Config(**reading.values), origins)
+
+
+def default_data_dir(environ: Mapping[str, str], *, root: bool) -> Path:
+    """The data directory when nobody named one (XDG Base Directory specification).
+
+    `JELOU_DATA_DIR` is not looked at: it is the setting's own variable.
+    """
+    if root:
+        return Path("/var/lib/jelou-edge")
+    base = environ.get("XDG_DATA_HOME", "")
+    if os.path.isabs(base):
+        return Path(base) / "jelou-edge"
+    return Path(environ.get("HOME") or "/") / ".local/share/jelou-edge"
+
+
+def as_plain(config: Config) -> dict[str, Any]:
+    """The configuration as JSON can hold it, for a worker; `from_plain` reads it back."""
+    plain = {s.name: s.plain(getattr(config, s.name)) for s in SETTINGS}
+    present = {name: value for name, value in plain.items() if value is not None}
+    return present | {"domain_given": config.domain_given}
+
+
+def from_plain(plain: Mapping[str, Any]) -> Config:
+    """The configuration that `as_plain` wrote."""
+    values = {s.name: s.parse(plain[s.name]) for s in SETTINGS if s.name in plain}
+    return Config(**values, domain_given=bool(plain["domain_given"]))
+
+
+def print_config(loaded: Loaded) -> str:
+    """A valid `edge.toml`, each line with its origin, defaults as comments."""
+    return "".join(f"{line}\n" for line in _shown(loaded))
+
+
+def table() -> str:
+    """The Markdown table of `docs/configuration.md`."""
+    head = ["| flag | `edge.toml` | environment | default | |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join(head + [_row(setting) for setting in SETTINGS]) + "\n"
+
+
+def base_url(config: Config, bound: Sequence[str]) -> str:
+    """The edge's own address: `public_url`, else the first address that it is bound to.
+
+    Args:
+        bound: addresses as they were bound, ports included; `unix:/path` ones name no host, so
+            they count only as `http://localhost` when there is no other.
+    """
+    if config.public_url is not None:
+        return config.public_url
+    return _scheme(config) + "://" + _authority(config, _first_host(bound))
+
+
+def function_url(config: Config, bound: Sequence[str], slug: str) -> str:
+    """A function's published address, without a trailing slash.
+
+    Host form where `domain` was given and nothing says otherwise, or where paths do not address
+    functions; path form below `base_url` for the rest. A `public_url` that names another host
+    than `domain` is a base for paths.
+    """
+    base = urlsplit(base_url(config, bound))
+    if not _in_host_form(config, base.hostname or ""):
+        return f"{base_url(config, bound)}/{slug}"
+    port = f":{base.port}" if base.port else ""
+    return f"{base.scheme}://{slug}.{config.domain}{port}"
+
+
+def _in_host_form(config: Config, base_host: str) -> bool:
+    if not config.path_addressing:
+        return True
+    return config.domain_given and (config.public_url is None or base_host == config.domain)
+
+
+def _scheme(config: Config) -> str:
+    return "https" if config.certfile else "http"
+
+
+def _first_host(bound: Sequence[str]) -> Address:
+    hosts = (address for address in map(parse_address, bound) if not address.path)
+    return next(hosts, Address("localhost"))
+
+
+def _authority(config: Config, address: Address) -> str:
+    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 — what is bound, not a bind
+    reachable = Address(loopback.get(address.host, address.host), address.port)
+    if address.port in {0, 443 if config.certfile else 80}:
+        return str(reachable).rsplit(":", 1)[0]
+    return str(reachable)
+
+
+def _row(setting: Setting) -> str:
+    switch = f"`{setting.flag}`, `--no-{setting.flag[2:]}`"
+    value = switch if setting.is_boolean else f"`{setting.flag} {setting.kind.metavar}`"
+    repeat = " (repeatable)" if setting.many else ""
+    shown = _toml(setting.plain(setting.default)) if setting.default not in {None, ()} else ""
+    default = f"`{shown}`" if shown else ("see below" if setting.name == "data_dir" else "none")
+    key = f"`{setting.name}`"
+    return f"| {value}{repeat} | {key} | `{setting.variable}` | {default} | {setting.help} |"
+
+
+def _shown(loaded: Loaded) -> Iterator[str]:
+    for setting in SETTINGS:
+        value = setting.plain(getattr(loaded.config, setting.name))
+        said = f"{setting.name} = {_toml(value)}" if value is not None else f"{setting.name} ="
+        origin = loaded.origins[setting.name]
+        yield f"# {said}  # default" if origin == "default" else f"{said}  # {origin}"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(member) for member in value) + "]"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
+
+
+def _members(value: object) -> list[object]:
+    if isinstance(value, str):
+        return [member.strip() for member in value.split(",") if member.strip()]
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _read_toml(toml_path: Path | None, reading: _Reading) -> dict[str, Any]:
+    if toml_path is None:
+        return {}
+    try:
+        table = tomllib.loads(toml_path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        reading.problems.append(f"{toml_path}: not valid TOML: {error}")
+        return {}
+    except OSError as error:
+        reading.problems.append(f"{toml_path}: cannot be read: {error.strerror}")
+        return {}
+    names = [setting.name for setting in SETTINGS]
+    for key in table.keys() - set(names):
+        nearest = difflib.get_close_matches(key.replace("-", "_"), names, 1, 0)[0]
+        reading.problems.append(f'{toml_path}: unknown key "{key}"; did you mean "{nearest}"?')
+    return table
+
+
+def _candidates(
+    setting: Setting,
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    table: Mapping[str, Any],
+    toml_path: Path | None,
+) -> Iterator[tuple[str, object]]:
+    flag = flags.get(setting.name)
+    if flag is not None and flag != ():
+        yield f"flag {setting.flag}", flag
+    if variable := environ.get(setting.variable):
+        yield f"environment {setting.variable}", variable
+    if setting.name in table:
+        yield f"{toml_path}, key {setting.name}", table[setting.name]
+
+
+def _take(setting: Setting, candidates: Iterator[tuple[str, object]], reading: _Reading) -> None:
+    for origin, value in candidates:
+        try:
+            parsed = setting.parse(value)
+        except ValueError as error:
+            reading.problems.append(f"{origin}: {error}")
+        else:
+            if setting.name not in reading.values:
+                reading.values[setting.name] = parsed
+                reading.origins[setting.name] = origin
+
+
+def _cross_check(reading: _Reading) -> None:
+    values = reading.values
+    if ("certfile" in values) != ("keyfile" in values):
+        given, missing = ("certfile", "keyfile")[:: 1 if "certfile" in values else -1]
+        reading.problems.append(f"{given} needs {missing} too: set both, or neither")
+    if "bind" in values and not values["bind"]:
+        reading.problems.append("bind is empty: name an address, such as 127.0.0.1:8080")
+    if "accept_tokens_in" in values:
+        places = ("x-jelou-token", *values["accept_tokens_in"])
+        values["accept_tokens_in"] = tuple(dict.fromkeys(places))
