@@ -1,0 +1,54 @@
+# `make run` needs Python 3.11 or newer and nothing else; `make test` also uses npm where it is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/python -m pytest
+UV := uv==0.13.9
+COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-header --no-emit-index-url
+
+.PHONY: run test test-all lint lock dev clients
+
+run: $(VENV)/.installed
+	@$(BIN)/python examples/run.py
+
+test: dev
+	$(PYTEST) -m "not slow"
+
+test-all: dev
+	$(PYTEST)
+
+lint: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy examples/run.py
+	$(BIN)/mypy examples/python-function/app.py
+	$(BIN)/mypy examples/mcp-clients/client.py
+
+# Write both lists of what is installed anew, at the newest versions that pyproject.toml allows.
+lock:
+	$(PYTHON) -m venv .run/lock
+	.run/lock/bin/python -m pip --quiet install $(UV)
+	.run/lock/bin/$(COMPILE) --upgrade --group build -o requirements.txt
+	.run/lock/bin/$(COMPILE) --upgrade --group dev -c requirements.txt -o tests/requirements.txt
+
+dev: $(VENV)/.installed-dev
+
+# The packages from npm that tests use, fetched ahead of the tests.
+clients: dev
+	$(BIN)/python -m tests.clients.npm
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: tests/requirements.txt $(VENV)/.installed
+	$(PIP) install --require-hashes -r tests/requirements.txt
+	@touch $@
