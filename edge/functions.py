@@ -100,12 +100,19 @@ class McpSettings:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """One schedule of `config.cron`."""
+    """One schedule of `config.cron`.
+
+    Attributes:
+        overlap: whether a run starts while the one before it is still going.
+        grace: seconds for which a tick missed while the edge was down still counts.
+    """
 
     expression: str
     timezone: str = "UTC"
     name: str | None = None
     bot_id: str | None = None
+    overlap: Literal["skip", "allow"] = "skip"
+    grace: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +200,7 @@ class Project:
     slug: str
     upstreams: tuple[Upstream, ...]
     description: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     preserve_host: bool = False
     rewrite: bool = True
     document: DocumentSource = DocumentSource()

@@ -1,0 +1,1 @@
+"""The project file `jelou.json`, part by part: positions, reading, and what each key may hold."""

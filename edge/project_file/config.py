@@ -1,0 +1,217 @@
+"""`config` in a project file: who may call, how long it may take, what browsers are told. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from edge.functions import EVERY_PATH, Cors, FunctionConfig, McpSettings, TokenPlace
+from edge.project_file.cron import read_cron
+from edge.project_file.fields import wrong_forwarded_name
+from edge.project_file.reader import Section, quote
+from edge.project_file.texts import (
+    wrong_field_name,
+    wrong_method,
+    wrong_origin,
+    wrong_template,
+)
+from tokens.paths import PathTemplate
+
+CONFIG_KEYS = (
+    "public",
+    "mcp",
+    "methods",
+    "path",
+    "timeout",
+    "streamIdle",
+    "cors",
+    "limits",
+    "cron",
+    "openRoutes",
+    "acceptTokensIn",
+    "oauth",
+)
+MCP_KEYS = ("upstream", "bridge", "search", "origins", "forwardHeaders")
+CORS_KEYS = ("origin", "methods", "headers", "credentials", "maxAge")
+TOKEN_PLACES: tuple[TokenPlace, ...] = ("x-jelou-token", "authorization", "x-api-key")
+
+MAX_STREAM_IDLE = 86_400_000
+MAX_CORS_AGE = 31_536_000
+
+_DEFAULT = FunctionConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a project file is judged by and does not say itself.
+
+    Attributes:
+        max_timeout: milliseconds that no `timeout` may exceed.
+        domain: the edge's own domain, where no function may have a host; empty if unknown.
+        known_timezone: whether a name is an IANA time zone.
+    """
+
+    max_timeout: int
+    domain: str
+    known_timezone: Callable[[str], bool]
+
+
+def read_config(section: Section, rules: Rules) -> FunctionConfig:
+    """The object `config` of the file."""
+    return FunctionConfig(
+        public=section.boolean("public", _DEFAULT.public),
+        mcp=_read_mcp(section),
+        methods=read_methods(section) or _DEFAULT.methods,
+        path=_read_path(section),
+        timeout=read_timeout(section, rules) or _DEFAULT.timeout,
+        stream_idle=section.integer(
+            "streamIdle", _DEFAULT.stream_idle, 1, MAX_STREAM_IDLE, "milliseconds"
+        ),
+        cors=_read_cors(section),
+        body_limit=_read_body_limit(section),
+        cron=read_cron(section, rules.known_timezone),
+        open_routes=section.boolean("openRoutes", _DEFAULT.open_routes),
+        accept_tokens_in=_read_token_places(section),
+        oauth=_read_oauth(section),
+    )
+
+
+def read_methods(section: Section) -> tuple[str, ...] | None:
+    """`methods` of a function or a tool; None where the file is silent."""
+    if "methods" not in section:
+        return None
+    if section.get("methods") == []:
+        section.problem("methods", 'allows nothing; name a method, such as "POST"')
+    return section.strings("methods", "a list of HTTP methods", wrong_method) or None
+
+
+def read_timeout(section: Section, rules: Rules) -> int | None:
+    """`timeout` of a function or a tool, in milliseconds; None where the file is silent."""
+    if "timeout" not in section:
+        return None
+    return section.integer("timeout", _DEFAULT.timeout, 1, rules.max_timeout, "milliseconds")
+
+
+def _read_path(section: Section) -> PathTemplate:
+    path = section.string("path", EVERY_PATH.text)
+    if path == EVERY_PATH.text:
+        return EVERY_PATH
+    wrong = wrong_template(path)
+    if wrong:
+        section.problem("path", wrong)
+    return EVERY_PATH if wrong else PathTemplate(path)
+
+
+def _read_mcp(section: Section) -> McpSettings:
+    value = section.get("mcp")
+    if isinstance(value, bool):
+        return McpSettings(enabled=value)
+    if "mcp" in section and not isinstance(value, dict):
+        section.expected("mcp", "true, false or an object")
+        return McpSettings()
+    mcp = section.section("mcp", MCP_KEYS)
+    _report_later_mcp(mcp)
+    return McpSettings(
+        search=mcp.boolean("search", False),
+        origins=mcp.strings("origins", "a list of origins", wrong_origin),
+        forward_headers=tuple(
+            dict.fromkeys(
+                name.lower()
+                for name in mcp.strings(
+                    "forwardHeaders", "a list of header names", wrong_forwarded_name
+                )
+            )
+        ),
+    )
+
+
+def _report_later_mcp(mcp: Section) -> None:
+    """What this version knows of but does not do: it must not look as if it did."""
+    if mcp.get("upstream") is not None:
+        mcp.problem(
+            "upstream",
+            "this version of the edge does not relay to MCP servers yet; remove it, and the tools "
+            "come from the OpenAPI document",
+        )
+    if mcp.boolean("bridge", False):
+        mcp.problem("bridge", 'needs "upstream", which this version does not have yet; remove it')
+    if mcp.get("search") is True:
+        mcp.warning("search", "this version of the edge lists every tool and offers no search yet")
+
+
+def _read_cors(section: Section) -> Cors | None:
+    value = section.get("cors")
+    if isinstance(value, bool):
+        return Cors() if value else None
+    if "cors" in section and not isinstance(value, dict):
+        section.expected("cors", "true, false or an object")
+        return None
+    cors = section.section("cors", CORS_KEYS)
+    origins = _read_origins(cors)
+    credentials = cors.boolean("credentials", False)
+    if credentials and "*" in origins:
+        cors.problem(
+            "credentials",
+            'true does not go with origin "*": browsers refuse it; name the origins',
+        )
+    return Cors(
+        origins,
+        methods=_unless_star(cors, "methods", wrong_method),
+        headers=_unless_star(cors, "headers", wrong_field_name),
+        credentials=credentials,
+        max_age=cors.integer("maxAge", Cors().max_age, 0, MAX_CORS_AGE, "seconds"),
+    )
+
+
+def _read_origins(cors: Section) -> tuple[str, ...]:
+    value = cors.get("origin")
+    if "origin" not in cors or value == "*":
+        return ("*",)
+    if isinstance(value, str):
+        wrong = wrong_origin(value)
+        if wrong:
+            cors.problem("origin", wrong)
+        return (value,)
+    if value == []:
+        cors.problem("origin", 'names no origin; write "*" or origins, or "cors": false')
+    what = "an origin or a list of origins"
+    found = cors.strings("origin", what, lambda each: None if each == "*" else wrong_origin(each))
+    return ("*",) if "*" in found else found
+
+
+def _unless_star(
+    cors: Section, key: str, check: Callable[[str], str | None]
+) -> tuple[str, ...] | None:
+    if key not in cors or cors.get(key) == "*":
+        return None
+    found = cors.strings(key, "a list of names", lambda each: None if each == "*" else check(each))
+    return None if "*" in found else found
+
+
+def _read_body_limit(section: Section) -> int | None:
+    limits = section.section("limits", ("body",))
+    if "body" in limits and limits.get("body") is None:
+        return None
+    return limits.integer("body", _DEFAULT.body_limit or 0, 0, 2**53, "bytes (or null)")
+
+
+def _read_token_places(section: Section) -> tuple[TokenPlace, ...] | None:
+    if "acceptTokensIn" not in section:
+        return None
+    found = section.strings("acceptTokensIn", "a list of header names", _wrong_token_place)
+    places = tuple(dict.fromkeys(name.lower() for name in found))
+    if "x-jelou-token" not in places:
+        section.problem("acceptTokensIn", 'must hold "x-jelou-token", which is always accepted')
+    return cast(tuple[TokenPlace, ...], places)
+
+
+def _wrong_token_place(name: str) -> str | None:
+    if name.lower() in TOKEN_PLACES:
+        return None
+    return f"{quote(name)}: a token is looked for in {', '.join(TOKEN_PLACES)} alone"
+
+
+def _read_oauth(section: Section) -> bool:
+    value = section.get("oauth")
+    if "oauth" in section and value not in ("function", "edge"):
+        section.expected("oauth", '"function" or "edge"')
+    return bool(value == "function")
