@@ -1,0 +1,144 @@
+"""What the processes of one machine share beside the database: a mapped file and the writers' lock.
+
+The mapping is a mirror of two numbers of the database, read in a tenth of a microsecond: the
+generation, so that a worker knows on every request whether anything changed, and the clock's
+high-water mark. It is a hint that may lag; the database is the authority. Not here: when to raise
+or publish (`tokens.database`).
+"""
+
+import fcntl
+import mmap
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_SIZE = 16
+_GENERATION, _CLOCK = 0, 1
+_RETRY = 0.002
+
+
+class Mirror:
+    """Two native 64-bit integers in a file that is never replaced and whose numbers never fall.
+
+    A single aligned 64-bit access is one machine instruction, so a reader never sees half a number.
+    Whoever raises the generation holds the WriterLock.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Map the file, creating it if need be; raises OSError."""
+        _create(path, bytes(_SIZE))
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            if os.fstat(descriptor).st_size < _SIZE:
+                os.ftruncate(descriptor, _SIZE)
+            self._map = mmap.mmap(descriptor, _SIZE)
+        finally:
+            os.close(descriptor)
+        self._numbers = memoryview(self._map).cast("q")
+
+    def read(self) -> int:
+        """The generation last published."""
+        return self._numbers[_GENERATION]
+
+    def raise_to(self, generation: int) -> None:
+        """Publish a generation, unless a later one is; only under the WriterLock."""
+        if generation > self._numbers[_GENERATION]:  # noqa: PLR1730
+            self._numbers[_GENERATION] = generation
+
+    def clock(self) -> int:
+        """The latest time, in Unix microseconds, that any process has acted upon."""
+        return self._numbers[_CLOCK]
+
+    def raise_clock(self, microseconds: int) -> None:
+        """Remember a time, unless a later one is remembered.
+
+        Written only where it is later: to write back what was read could undo another's raise.
+        """
+        if microseconds > self._numbers[_CLOCK]:  # noqa: PLR1730
+            self._numbers[_CLOCK] = microseconds
+
+    def close(self) -> None:
+        """Unmap; the mirror is of no use afterwards."""
+        self._numbers.release()
+        self._map.close()
+
+
+class WriterLock:
+    """One writer at a time, among all threads and processes: an exclusive flock(2) on a file.
+
+    The kernel releases it when its holder dies, however it dies.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the lock file, creating it if need be; raises OSError."""
+        _create(path, b"")
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._thread = threading.Lock()
+
+    @contextmanager
+    def held(self, timeout: float) -> Iterator[bool]:
+        """Hold the lock in the block, waiting at most so many seconds; yields whether it is."""
+        deadline = time.monotonic() + timeout
+        if not self._thread.acquire(timeout=timeout):
+            yield False
+            return
+        try:
+            if not self._lock_before(deadline):
+                yield False
+                return
+            try:
+                yield True
+            finally:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        finally:
+            self._thread.release()
+
+    def _lock_before(self, deadline: float) -> bool:
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                # flock(2) knows no timeout, and a stopped writer must not stop everyone for ever.
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(_RETRY)
+            else:
+                return True
+
+    def close(self) -> None:
+        """Close the file, which gives the lock up."""
+        os.close(self._descriptor)
+
+
+def create_private(path: Path) -> None:
+    """Create an empty file that its owner alone may read, unless the path is taken already."""
+    _create(path, b"")
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Create a file whole or not at all, once, however many processes try; mode 0600."""
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, content)
+        _hand_over(descriptor, path.parent)
+        # A link, unlike a rename, fails where the file exists: nobody's mapping is left behind.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.close(descriptor)
+        os.unlink(draft)
+
+
+def _hand_over(descriptor: int, directory: Path) -> None:
+    """Give a file that root makes in somebody's directory to that somebody."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
