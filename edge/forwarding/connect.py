@@ -1,0 +1,99 @@
+"""Opening connections: TCP with both address families, TLS, Unix sockets."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from edge.forwarding.connection import Connection
+from edge.forwarding.wire import UpstreamFailure
+from edge.functions import Tls, Upstream
+
+CONTEXT_AGE = 300.0
+"""Seconds after which certificates and keys are read from their files again."""
+
+HAPPY_EYEBALLS_DELAY = 0.25
+"""Seconds before the next address is tried beside the first (RFC 8305 §5)."""
+
+
+class Contexts:
+    """TLS settings made into contexts, kept for a while: making one reads files."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self) -> None:
+        self._made: dict[Tls, tuple[ssl.SSLContext, float]] = {}
+
+    async def get(self, tls: Tls) -> ssl.SSLContext:
+        """The context for these settings.
+
+        Raises:
+            OSError: a file cannot be read, or does not hold what it should (`ssl.SSLError`).
+        """
+        now = asyncio.get_running_loop().time()
+        if tls in self._made:
+            context, made = self._made[tls]
+            if now - made < CONTEXT_AGE:
+                return context
+        context = await asyncio.to_thread(make_context, tls)
+        self._made[tls] = (context, now)
+        return context
+
+
+def make_context(tls: Tls) -> ssl.SSLContext:
+    """A client's TLS context: certificate and name are checked unless the settings say not."""
+    context = ssl.create_default_context(cafile=tls.ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.certificate_file is not None:
+        context.load_cert_chain(tls.certificate_file, tls.key_file)
+    return context
+
+
+async def open_connection(
+    upstream: Upstream, make: Callable[[], Connection], contexts: Contexts, timeout: float
+) -> Connection:
+    """A connection to an upstream, its TLS handshake done.
+
+    Args:
+        timeout: seconds for all of it.
+
+    Raises:
+        UpstreamFailure: `unreachable`.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            return await _open(upstream, make, contexts)
+    except TimeoutError:
+        raise UpstreamFailure("unreachable", f"no connection within {timeout:g} s") from None
+    except (OSError, ValueError) as error:
+        # ValueError: a host name that IDNA refuses, or a Unix path with a NUL or over its limit.
+        raise UpstreamFailure("unreachable", _explain(error)) from error
+
+
+async def _open(
+    upstream: Upstream, make: Callable[[], Connection], contexts: Contexts
+) -> Connection:
+    loop = asyncio.get_running_loop()
+    if upstream.scheme == "unix":
+        _, connection = await loop.create_unix_connection(make, upstream.socket)
+        return connection
+    options: dict[str, Any] = {}
+    if isinstance(loop, asyncio.BaseEventLoop):
+        # Other loops try the addresses one after the other.
+        options = {"happy_eyeballs_delay": HAPPY_EYEBALLS_DELAY}
+    if upstream.scheme == "https":
+        options["ssl"] = await contexts.get(upstream.tls)
+        options["server_hostname"] = upstream.tls.server_name or upstream.host
+    _, connection = await loop.create_connection(make, upstream.host, upstream.port, **options)
+    return connection
+
+
+def _explain(error: OSError | ValueError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate was refused: {error.verify_message}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

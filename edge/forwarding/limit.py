@@ -1,0 +1,109 @@
+"""How many requests each function may have in flight in one worker, and who waits for a place."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+
+class Overloaded(Exception):
+    """There is no place in time; nothing was sent. The text says which limit was met."""
+
+
+class _Places:
+    """The places of one function: how many are taken, and the waiters in their order."""
+
+    __slots__ = ("taken", "waiters")
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.waiters: deque[asyncio.Future[None]] = deque()
+
+
+class InFlight:
+    """Places per function, first come, first served; of one event loop.
+
+    A function without requests takes no memory.
+    """
+
+    def __init__(self, in_flight: int = 1024, queue: int = 256, wait: float = 5.0) -> None:
+        """`in_flight` and `queue` are counts per function, `wait` is seconds."""
+        self._in_flight = in_flight
+        self._queue = queue
+        self._wait = wait
+        self._functions: dict[str, _Places] = {}
+
+    @asynccontextmanager
+    async def slot(self, function: str) -> AsyncIterator[None]:
+        """Hold a place for as long as the block runs.
+
+        Raises:
+            Overloaded: the queue is full, or the wait was too long.
+        """
+        await self.acquire(function)
+        try:
+            yield
+        finally:
+            self.release(function)
+
+    def try_acquire(self, function: str) -> bool:
+        """Take a place if that needs no waiting; `release` it in the end."""
+        places = self._functions.get(function)
+        if places is None:
+            places = self._functions[function] = _Places()
+        if places.taken >= self._in_flight:
+            return False
+        places.taken += 1
+        return True
+
+    async def acquire(self, function: str) -> None:
+        """Take a place, waiting for one if need be; `release` it in the end.
+
+        Raises:
+            Overloaded: the queue is full, or the wait was too long.
+        """
+        if self.try_acquire(function):
+            return
+        places = self._functions[function]
+        if len(places.waiters) >= self._queue:
+            raise Overloaded(f"{self._in_flight} in flight and {self._queue} waiting")
+        await self._queue_up(function, places)
+
+    def release(self, function: str) -> None:
+        """Give a place back; the longest waiter has it at once."""
+        places = self._functions[function]
+        while places.waiters:
+            waiter = places.waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        places.taken -= 1
+        if places.taken == 0:
+            del self._functions[function]
+
+    def taken(self, function: str) -> int:
+        """Requests in flight."""
+        places = self._functions.get(function)
+        return 0 if places is None else places.taken
+
+    def waiting(self, function: str) -> int:
+        """Requests waiting for a place."""
+        places = self._functions.get(function)
+        return 0 if places is None else len(places.waiters)
+
+    async def _queue_up(self, function: str, places: _Places) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        places.waiters.append(waiter)
+        try:
+            async with asyncio.timeout(self._wait):
+                await waiter
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled():
+                # The place came together with the end of waiting: it is the next one's.
+                self.release(function)
+            else:
+                with suppress(ValueError):  # a release passed it over already
+                    places.waiters.remove(waiter)
+            if isinstance(error, TimeoutError):
+                raise Overloaded(f"no place within {self._wait:g} s") from None
+            raise

@@ -1,0 +1,224 @@
+"""The pool of upstream connections: reuse, ageing, choice among addresses, and the retry rule.
+
+`exchange` is for callers that await; `take`, `connect` and `release` are what it is made of, for
+a lane that has handlers of its own.
+"""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from math import inf
+
+from edge.forwarding.answer import UpstreamAnswer
+from edge.forwarding.connect import Contexts, open_connection
+from edge.forwarding.connection import Connection
+from edge.forwarding.exchange import Exchange, InterimCallback
+from edge.forwarding.sweep import Sweep
+from edge.forwarding.wire import PIECE, RetryRule, Timeouts, UpstreamFailure, UpstreamRequest
+from edge.functions import Upstream
+
+_REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+
+RequestFor = Callable[[Upstream], UpstreamRequest]
+"""Makes the request for the address that was chosen: `Host` and base path depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """How long and how many connections are kept.
+
+    Attributes:
+        idle: seconds without an exchange; less if the upstream's `Keep-Alive` says so.
+        age: seconds since it was opened after which a connection is not used again.
+        idle_count: idle connections kept for one address.
+        shun: seconds for which an address that did not connect is tried after the others.
+    """
+
+    idle: float = 55.0
+    age: float = 600.0
+    idle_count: int = 256
+    shun: float = 5.0
+
+
+class Pool:
+    """Connections to upstreams, of one event loop."""
+
+    def __init__(self, limits: PoolLimits | None = None) -> None:
+        self.limits = limits or PoolLimits()
+        self.sweep = Sweep()
+        self.inbox = memoryview(bytearray(PIECE))
+        self._contexts = Contexts()
+        self._idle: dict[Hashable, list[Connection]] = {}
+        self._turn: dict[tuple[Upstream, ...], int] = {}
+        self._shunned: dict[Upstream, float] = {}
+        self._closing = False
+        self._emptied: asyncio.Event | None = None
+
+    async def exchange(
+        self,
+        upstream: Upstream | tuple[Upstream, ...],
+        request: UpstreamRequest | RequestFor,
+        timeouts: Timeouts,
+        *,
+        retry: RetryRule = RetryRule.SAFE,
+        on_interim: InterimCallback | None = None,
+    ) -> UpstreamAnswer:
+        """Send a request and wait for its answer's head.
+
+        The caller reads the answer's body to its end or calls `aclose`; cancelling this call
+        aborts the request.
+
+        Args:
+            upstream: an address, or several: taken in turn, the first that connects.
+            request: with several addresses mostly a function of the one that was chosen.
+
+        Raises:
+            UpstreamFailure: no answer came.
+            InvalidRequest: the request cannot be written as HTTP/1.1; nothing was sent.
+            BodyMismatch: the request's body did not have its declared length.
+            Exception: whatever the request's body raised while it was read.
+        """
+        choices = self._order(upstream) if isinstance(upstream, tuple) else (upstream,)
+        connection = self.take(choices[0])
+        if connection is not None:
+            sending = _for(request, choices[0])
+            try:
+                exchange = Exchange(self, connection, sending, timeouts, on_interim)
+                return UpstreamAnswer(exchange, choices[0], *await exchange.begin())
+            except UpstreamFailure as failure:
+                if not may_retry(failure, sending, retry):
+                    raise
+        choice, connection = await self._connect_any(choices, timeouts.connect)
+        sending = _for(request, choice)
+        exchange = Exchange(self, connection, sending, timeouts, on_interim)
+        return UpstreamAnswer(exchange, choice, *await exchange.begin())
+
+    def take(self, upstream: Upstream) -> Connection | None:
+        """An idle connection, the one used last; its handler is the caller's to set."""
+        idle = self._idle.get(_key(upstream))
+        while idle:
+            connection = idle.pop()
+            if not connection.closing:
+                connection.deadline = inf
+                return connection
+        return None
+
+    async def connect(self, upstream: Upstream, timeout: float) -> Connection:
+        """A new connection, its TLS handshake done, within `timeout` seconds.
+
+        Raises:
+            UpstreamFailure: `unreachable`.
+        """
+        if self._closing:
+            raise UpstreamFailure("unreachable", "the edge is shutting down")
+        loop = asyncio.get_running_loop()
+        key = _key(upstream)
+        connection = await open_connection(
+            upstream, lambda: Connection(self, key, loop), self._contexts, timeout
+        )
+        if connection.closing:
+            raise UpstreamFailure("unreachable", "the connection was closed at once")
+        return connection
+
+    def release(self, connection: Connection, keep_for: float | None) -> None:
+        """Take a connection back whose exchange ended exactly, or that was not used.
+
+        Args:
+            keep_for: seconds that the upstream says it keeps it idle, or None.
+        """
+        connection.handler = None
+        now = connection.loop.time()
+        allowed = self.limits.idle
+        if keep_for is not None:
+            # Be gone before the upstream is: a second earlier, or half of what is very short.
+            allowed = min(allowed, max(keep_for - 1, keep_for / 2))
+        idle = self._idle.setdefault(connection.key, [])
+        worn = now - connection.born >= self.limits.age or allowed <= 0
+        if worn or self._closing or connection.closing or len(idle) >= self.limits.idle_count:
+            connection.close()
+            return
+        idle.append(connection)
+        connection.set_deadline(now + allowed)
+
+    async def aclose(self) -> None:
+        """Abort every connection, those in use too, and take no more requests."""
+        self._closing = True
+        members = [member for member in self.sweep.members if isinstance(member, Connection)]
+        if members:
+            self._emptied = asyncio.Event()
+            for connection in members:
+                connection.cut()
+            await self._emptied.wait()
+        self.sweep.stop()
+
+    @property
+    def open_count(self) -> int:
+        """Connections that stand, idle ones included."""
+        return len(self.sweep.members)
+
+    # For connections.
+
+    def opened(self, connection: Connection) -> None:
+        """See `connection.Owner`."""
+        self.sweep.members.add(connection)
+
+    def gone(self, connection: Connection) -> None:
+        """See `connection.Owner`."""
+        self.sweep.members.discard(connection)
+        idle = self._idle.get(connection.key)
+        if idle is not None:
+            if connection in idle:
+                idle.remove(connection)
+            if not idle:
+                del self._idle[connection.key]
+        if self._emptied is not None and not self.sweep.members:
+            self._emptied.set()
+
+    # Choosing among addresses.
+
+    def _order(self, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
+        """Each begins in its turn; those that failed a moment ago come last."""
+        turn = self._turn.get(upstreams, 0)
+        self._turn[upstreams] = (turn + 1) % len(upstreams)
+        order = upstreams[turn:] + upstreams[:turn]
+        if self._shunned:
+            now = asyncio.get_running_loop().time()
+            self._shunned = {u: until for u, until in self._shunned.items() if until > now}
+            order = tuple(sorted(order, key=self._shunned.__contains__))
+        return order
+
+    async def _connect_any(
+        self, choices: tuple[Upstream, ...], timeout: float
+    ) -> tuple[Upstream, Connection]:
+        """The first that connects; a sole address is tried twice within its time."""
+        loop = asyncio.get_running_loop()
+        sole = len(choices) == 1
+        ends = loop.time() + timeout
+        failure = UpstreamFailure("unreachable", "there is no address")
+        for choice in choices * 2 if sole else choices:
+            try:
+                return choice, await self.connect(choice, timeout)
+            except UpstreamFailure as error:
+                failure = error
+            if not sole:
+                self._shunned[choice] = loop.time() + self.limits.shun
+            elif (timeout := ends - loop.time()) <= 0:
+                break
+        raise failure
+
+
+def may_retry(failure: UpstreamFailure, request: UpstreamRequest, rule: RetryRule) -> bool:
+    """Whether a request that failed on a connection may be sent again on a fresh one."""
+    if not failure.written:
+        return True
+    stale = failure.kind == "reset" and failure.reused and not failure.begun
+    safe = request.method in _REPEATABLE and request.bodiless
+    return stale and safe and rule is RetryRule.SAFE
+
+
+def _for(request: UpstreamRequest | RequestFor, upstream: Upstream) -> UpstreamRequest:
+    return request if isinstance(request, UpstreamRequest) else request(upstream)
+
+
+def _key(upstream: Upstream) -> Hashable:
+    return (upstream.scheme, upstream.host, upstream.port, upstream.socket, upstream.tls)

@@ -1,0 +1,150 @@
+"""A connection after `101 Switching Protocols`: bytes both ways, of no known meaning."""
+
+import asyncio
+from collections import deque
+from math import inf
+
+from edge.forwarding.connection import Connection
+from edge.forwarding.wire import HELD_HIGH, HELD_LOW, PIECE, PIECES_HIGH, UpstreamFailure
+
+
+class Tunnel:
+    """The upstream's end of a switched connection; one reader and one writer at a time.
+
+    Attributes:
+        held: bytes that have come and were not read yet.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_drained",
+        "_ended",
+        "_failure",
+        "_idle",
+        "_more",
+        "_pieces",
+        "held",
+    )
+
+    def __init__(self, connection: Connection, first: bytes, idle: float) -> None:
+        """Take over the connection; `first` are bytes of the new protocol that came already."""
+        self._connection = connection
+        self._idle = idle
+        self._pieces: deque[bytes] = deque()
+        self._more: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._ended = False
+        self._failure: UpstreamFailure | None = None
+        self.held = 0
+        connection.handler = self
+        self._touch()
+        if first:
+            self.received(first)
+
+    async def read(self) -> bytes:
+        """The next bytes, at most 64 KiB; none at the end.
+
+        Raises:
+            UpstreamFailure: `truncated`, cut; `idle`, nothing moved in either direction.
+        """
+        while not self._pieces:
+            if self._failure is not None:
+                raise self._failure
+            if self._ended:
+                return b""
+            self._more = self._connection.loop.create_future()
+            await self._more
+        piece = self._pieces.popleft()
+        self.held -= len(piece)
+        if not self._connection.reading and self._relaxed:
+            self._connection.resume()
+            self._touch()
+        return piece
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes, and wait while the upstream takes them too slowly.
+
+        Raises:
+            UpstreamFailure: the connection is gone.
+        """
+        for at in range(0, len(data), PIECE):
+            if self._failure is not None:
+                raise self._failure
+            if self._ended:
+                raise UpstreamFailure("reset", "the tunnel is closed", written=True, begun=True)
+            self._connection.write(data[at : at + PIECE])
+            self._touch()
+            if self._connection.congested:
+                self._drained = self._connection.loop.create_future()
+                await self._drained
+
+    def set_idle(self, seconds: float) -> None:
+        """Allow this long without a byte in either direction, from now on."""
+        self._idle = seconds
+        self._touch()
+
+    def close(self) -> None:
+        """End it once everything written has gone."""
+        self._end(None)
+        self._connection.close()
+
+    def abort(self) -> None:
+        """End it at once."""
+        self._pieces.clear()
+        self.held = 0
+        self._end(None)
+        self._connection.abort()
+
+    # For the connection.
+
+    def received(self, data: bytes) -> None:
+        """See `connection.Handler`."""
+        self._pieces.append(data)
+        self.held += len(data)
+        if self.held > HELD_HIGH or len(self._pieces) > PIECES_HIGH:
+            self._connection.pause()
+        self._touch()
+        self._wake()
+
+    def lost(self, in_order: bool) -> None:
+        """See `connection.Handler`."""
+        cut = UpstreamFailure("truncated", "the tunnel was cut", written=True, begun=True)
+        self._end(None if in_order else cut)
+
+    def writable(self) -> None:
+        """See `connection.Handler`."""
+        self._touch()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def expired(self) -> None:
+        """See `connection.Handler`."""
+        self._end(UpstreamFailure("idle", "nothing moved", written=True, begun=True))
+        self._connection.abort()
+
+    @property
+    def _relaxed(self) -> bool:
+        return self.held <= HELD_LOW and len(self._pieces) <= PIECES_HIGH // 2
+
+    def _touch(self) -> None:
+        connection = self._connection
+        if self._ended:
+            return
+        if connection.reading:
+            connection.set_deadline(connection.loop.time() + self._idle)
+        else:
+            # The silence is ours, not the upstream's.
+            connection.deadline = inf
+
+    def _end(self, failure: UpstreamFailure | None) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._failure = failure
+        self.writable()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+        self._more = None
