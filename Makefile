@@ -38,7 +38,7 @@ dev: $(VENV)/.installed-dev
 
 # The packages from npm that tests use, fetched ahead of the tests.
 clients: dev
-	$(BIN)/python -m tests.clients.npm
+	$(BIN)/python -m tests.clients.packages
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'

@@ -133,14 +133,15 @@ function decodeAll(segments) {
   }
 }
 
+/** Read the body as JSON; one that is too large is read to its end but not kept. */
 async function readJson(request) {
   let size = 0;
   const pieces = [];
   for await (const piece of request) {
     size += piece.length;
-    if (size > MAX_BODY) throw new RequestError(413, `the body is over ${MAX_BODY} bytes`);
-    pieces.push(piece);
+    if (size <= MAX_BODY) pieces.push(piece);
   }
+  if (size > MAX_BODY) throw new RequestError(413, `the body is over ${MAX_BODY} bytes`);
   try {
     return size ? JSON.parse(Buffer.concat(pieces).toString("utf8")) : undefined;
   } catch (error) {
@@ -187,7 +188,6 @@ const server = createServer(async (request, response) => {
     if (!(error instanceof RequestError)) console.error(error);
     const [status, message] =
       error instanceof RequestError ? [error.status, error.message] : [500, "something went wrong"];
-    if (status === 413) response.setHeader("Connection", "close");
     send(response, status, JSON.stringify({ error: message }));
   } finally {
     console.error(`"${request.method} ${request.url}" ${response.statusCode}`);

@@ -200,30 +200,38 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
     def read_body(self) -> bytes:
-        """Read the whole body, framed by a length or in chunks."""
+        """Read the whole body; one that is too large is read to its end but not kept."""
+        kept, size = bytearray(), 0
         try:
-            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-                return b"".join(self.read_chunks())
-            return self.rfile.read(self.within_limit(int(self.headers.get("Content-Length") or 0)))
+            for piece in self.read_pieces():
+                size += len(piece)
+                kept += piece if size <= MAX_BODY else b""
         except ValueError as error:
+            self.close_connection = True
             raise RequestError(400, "the body is not framed as HTTP") from error
-
-    def within_limit(self, size: int) -> int:
-        """Return the size of a body that is not too large to be read."""
         if size > MAX_BODY:
-            self.close_connection = True  # what follows is the unread body
             raise RequestError(413, f"the body is over {MAX_BODY} bytes")
-        return size
+        return bytes(kept)
 
-    def read_chunks(self) -> Iterator[bytes]:
-        """Yield the body's chunks (RFC 9112 section 7.1)."""
-        read = 0
+    def read_pieces(self) -> Iterator[bytes]:
+        """Yield the body in pieces, framed by a length or in chunks (RFC 9112 section 7.1)."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            yield from self.read_exactly(int(self.headers.get("Content-Length") or 0))
+            return
         while size := int(self.rfile.readline(256).split(b";")[0], 16):
-            read = self.within_limit(read + size)
-            yield self.rfile.read(size)
+            yield from self.read_exactly(size)
             self.rfile.readline(3)
         while self.rfile.readline(8192).strip():
             pass  # trailers
+
+    def read_exactly(self, size: int) -> Iterator[bytes]:
+        """Yield so many bytes, at most 64 KiB at a time."""
+        while size > 0:
+            piece = self.rfile.read(min(size, 65536))
+            if not piece:
+                raise ConnectionError("the caller left amid the body")
+            size -= len(piece)
+            yield piece
 
     def send_answer(self, answer: Answer) -> None:
         """Send a JSON value, a stream of events or an empty answer."""

@@ -1,0 +1,210 @@
+"""Everything that a client needs can be done by hand with curl."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.support.edge import RunningEdge
+from tests.support.processes import run
+
+pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+
+UNAUTHORIZED = '{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
+JSON = ("-H", "Content-Type: application/json", "-H", "Accept: application/json, text/event-stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What curl received."""
+
+    status: int
+    headers: dict[str, list[str]]  # by lower-case name
+    body: str
+
+    def result(self) -> Any:
+        """Return the result of a JSON-RPC answer, sent as JSON or as one event."""
+        assert self.status == 200, self.body
+        text = self.body
+        if self.headers["content-type"][0].startswith("text/event-stream"):
+            text = next(each[5:] for each in text.splitlines() if each.startswith("data:"))
+        return json.loads(text)["result"]
+
+
+def curl(*arguments: str) -> Answer:
+    """Run curl; what it writes out after the body is the status and the headers as JSON."""
+    mark = "\n--answer--\n"
+    written = f'{mark}{{"status":%{{http_code}},"headers":%{{header_json}}}}'
+    done = run(["curl", "--silent", "--show-error", "-w", written, *arguments])
+    assert done.returncode == 0, done.stderr
+    body, answer = done.stdout.rsplit(mark, 1)
+    return Answer(body=body, **json.loads(answer))
+
+
+def token(edge: RunningEdge) -> tuple[str, str]:
+    """Return the header that a caller sends."""
+    return "-H", f"X-Jelou-Token: {edge.token}"
+
+
+def rpc(method: str, params: dict[str, Any] | None = None, number: int | None = 1) -> str:
+    """Return a JSON-RPC message; without a number it is a notification."""
+    message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+    if number is not None:
+        message["id"] = number
+    return json.dumps(message | ({"params": params} if params is not None else {}))
+
+
+# --- plain HTTP -------------------------------------------------------------------------------
+
+
+def test_the_documented_call_reaches_the_function(edge: RunningEdge) -> None:
+    answer = curl("-X", "POST", edge.url, *JSON, *token(edge), "-d", '{"phone": "593987654321"}')
+
+    assert answer.status == 200
+    assert json.loads(answer.body)["id"] == "c1"
+
+
+@pytest.mark.parametrize("path", ["", "/customers", "/no-such-route", "/mcp"])
+def test_without_the_token_every_route_answers_the_documented_401(
+    edge: RunningEdge, path: str
+) -> None:
+    answer = curl("-X", "POST", edge.url + path, *JSON, "-d", "{}")
+
+    assert (answer.status, answer.body) == (401, UNAUTHORIZED)
+    assert answer.headers["content-type"] == ["application/json"]
+    assert answer.headers["www-authenticate"] == [f'JelouToken realm="{edge.slug}"']
+
+
+def test_health_and_document_answer_without_a_token(edge: RunningEdge) -> None:
+    health = curl(f"{edge.url}/__health")
+    document = curl(f"{edge.url}/openapi.json")
+
+    assert (health.status, json.loads(health.body)["status"]) == (200, "ok")
+    assert document.status == 200
+    described = json.loads(document.body)
+    assert described["security"] == [{"jelouToken": []}]
+    assert described["servers"][0]["url"] == edge.url
+
+
+def test_a_customer_is_added_read_listed_and_removed(edge: RunningEdge) -> None:
+    body = json.dumps({"name": "Rosa Paz", "phone": "593900000001", "city": "Loja"})
+    created = curl(f"{edge.url}/customers", *JSON, *token(edge), "-d", body)
+    number = json.loads(created.body)["id"]
+    address = f"{edge.url}/customers/{number}"
+
+    read = curl(address, *token(edge))
+    listed = curl(f"{edge.url}/customers?city=Loja&limit=5", *token(edge))
+    removed = curl("-X", "DELETE", address, *token(edge))
+    gone = curl(address, *token(edge))
+
+    assert created.status == 201
+    assert json.loads(read.body) == json.loads(created.body)
+    assert json.loads(listed.body)["customers"] == [json.loads(created.body)]
+    assert (removed.status, removed.body) == (204, "")
+    assert gone.status == 404
+
+
+def test_events_stream_to_the_end(edge: RunningEdge) -> None:
+    answer = curl("--no-buffer", f"{edge.url}/report?pause=1", *token(edge))
+
+    assert answer.headers["content-type"] == ["text/event-stream"]
+    assert answer.body.count("event: progress") == 2
+    assert answer.body.rstrip().splitlines()[-2] == "event: result"
+
+
+# --- MCP, handshake revisions -----------------------------------------------------------------
+
+INITIALIZE = rpc(
+    "initialize",
+    {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "curl", "version": "8"},
+    },
+)
+
+
+@pytest.fixture
+def session(edge: RunningEdge) -> tuple[str, ...]:
+    """The headers of an initialized session, as curl takes them."""
+    opened = curl(edge.mcp_url, *JSON, *token(edge), "-d", INITIALIZE)
+    assert opened.result()["protocolVersion"] == "2025-11-25"
+    headers = (
+        *JSON,
+        *token(edge),
+        "-H",
+        f"Mcp-Session-Id: {opened.headers['mcp-session-id'][0]}",
+        "-H",
+        "MCP-Protocol-Version: 2025-11-25",
+    )
+    done = curl(edge.mcp_url, *headers, "-d", rpc("notifications/initialized", number=None))
+    assert done.status == 202
+    return headers
+
+
+def test_a_session_lists_and_calls_tools(edge: RunningEdge, session: tuple[str, ...]) -> None:
+    listed = curl(edge.mcp_url, *session, "-d", rpc("tools/list")).result()
+    call = rpc("tools/call", {"name": "getCustomer", "arguments": {"id": "c2"}})
+    called = curl(edge.mcp_url, *session, "-d", call).result()
+
+    assert "getCustomer" in [tool["name"] for tool in listed["tools"]]
+    assert called["structuredContent"]["name"] == "Luis Andrade"
+
+
+def test_an_ended_session_is_gone(edge: RunningEdge, session: tuple[str, ...]) -> None:
+    ended = curl("-X", "DELETE", edge.mcp_url, *session)
+    after = curl(edge.mcp_url, *session, "-d", rpc("tools/list"))
+
+    assert ended.status in (200, 204)
+    assert after.status == 404
+
+
+# --- MCP, the stateless revision --------------------------------------------------------------
+
+STATELESS = "2026-07-28"
+META = {
+    "io.modelcontextprotocol/protocolVersion": STATELESS,
+    "io.modelcontextprotocol/clientInfo": {"name": "curl", "version": "8"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+def stateless(edge: RunningEdge, method: str, params: dict[str, Any], *headers: str) -> Answer:
+    """Send one request of the stateless revision."""
+    named = ("-H", f"MCP-Protocol-Version: {STATELESS}", "-H", f"Mcp-Method: {method}")
+    body = rpc(method, params | {"_meta": META})
+    return curl(edge.mcp_url, *JSON, *token(edge), *named, *headers, "-d", body)
+
+
+def test_the_stateless_revision_lists_and_calls_tools_without_a_session(edge: RunningEdge) -> None:
+    listed = stateless(edge, "tools/list", {}).result()
+    call = {"name": "getCustomer", "arguments": {"id": "c2"}}
+    called = stateless(edge, "tools/call", call, "-H", "Mcp-Name: getCustomer").result()
+
+    assert "getCustomer" in [tool["name"] for tool in listed["tools"]]
+    assert called["structuredContent"]["name"] == "Luis Andrade"
+
+
+def test_a_stateless_request_whose_header_and_body_disagree_is_refused(edge: RunningEdge) -> None:
+    call = {"name": "getCustomer", "arguments": {"id": "c2"}}
+
+    answer = stateless(edge, "tools/call", call, "-H", "Mcp-Name: deleteCustomer")
+
+    assert answer.status == 400
+
+
+# --- tokens -----------------------------------------------------------------------------------
+
+
+def test_a_revoked_token_is_refused_on_the_next_request(edge: RunningEdge) -> None:
+    created = edge.jelou("tokens", "create", edge.slug, "--name", "short-lived")
+    header = ("-H", f"X-Jelou-Token: {created['token']}")
+    before = curl(f"{edge.url}/customers", *header)
+
+    edge.jelou("tokens", "revoke", edge.slug, "short-lived", "-y")
+    after = curl(f"{edge.url}/customers", *header)
+
+    assert before.status == 200
+    assert (after.status, after.body) == (401, UNAUTHORIZED)
