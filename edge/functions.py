@@ -270,11 +270,13 @@ class Function:
 
     Attributes:
         created: Unix time, seconds, of its first deploy.
+        since: Unix time, seconds, from which the live deployment has answered.
     """
 
     slug: str
     created: float
     live: Deployment
+    since: float = 0.0
 
     @property
     def config(self) -> FunctionConfig:

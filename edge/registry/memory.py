@@ -1,0 +1,126 @@
+"""A registry in memory: for tests, and as the plainest reading of the contract."""
+
+from collections.abc import Callable
+from threading import RLock
+
+from edge.functions import Deployment, DeploymentOrigin, Function, Project, Route
+from edge.registry.store import (
+    DOCUMENTS_KEPT,
+    Deployed,
+    HostTaken,
+    Random,
+    UnknownDeployment,
+    UnknownFunction,
+    deployment_id,
+    digest,
+)
+
+
+class MemoryRegistry:
+    """See `Registry`. Safe to use from several threads."""
+
+    def __init__(self, random: Random, changed: Callable[[str, str], None]) -> None:
+        """`changed` is told kind and key of every change of what is live."""
+        self._random = random
+        self._changed = changed
+        self._functions: dict[str, Function] = {}
+        self._deployments: dict[str, list[Deployment]] = {}
+        self._hosts: dict[str, str] = {}
+        self._lock = RLock()
+
+    def function(self, slug: str) -> Function | None:
+        """See `Registry.function`."""
+        return self._functions.get(slug)
+
+    def functions(self) -> list[Function]:
+        """See `Registry.functions`."""
+        with self._lock:
+            return [self._functions[slug] for slug in sorted(self._functions)]
+
+    def by_host(self, host: str) -> Function | None:
+        """See `Registry.by_host`."""
+        with self._lock:
+            slug = self._hosts.get(host)
+            return None if slug is None else self._functions[slug]
+
+    def deploy(
+        self,
+        project: Project,
+        document: bytes | None,
+        routes: tuple[Route, ...],
+        origin: DeploymentOrigin,
+        now: float,
+    ) -> Deployed:
+        """See `Registry.deploy`."""
+        with self._lock:
+            known = self._functions.get(project.slug)
+            print_ = digest(project, document)
+            if known is not None and known.live.digest == print_:
+                return Deployed(known.live, first=False, changed=False)
+            id_ = self._fresh_id()
+            made = Deployment(id_, project, now, origin, document, routes, print_)
+            created = now if known is None else known.created
+            self._make_live(Function(project.slug, created, made, since=now))
+            history = self._deployments.setdefault(project.slug, [])
+            history.append(made)
+            self._prune(history, made)
+            return Deployed(made, first=known is None, changed=True)
+
+    def deployments(self, slug: str) -> list[Deployment]:
+        """See `Registry.deployments`."""
+        with self._lock:
+            return self._deployments.get(slug, [])[::-1]
+
+    def deployment(self, slug: str, id_: str) -> Deployment | None:
+        """See `Registry.deployment`."""
+        return next((made for made in self.deployments(slug) if made.id == id_), None)
+
+    def rollback(self, slug: str, id_: str | None, now: float) -> Deployment:
+        """See `Registry.rollback`."""
+        with self._lock:
+            function = self._functions.get(slug)
+            if function is None:
+                raise UnknownFunction(slug)
+            history = self._deployments[slug]
+            older = history[: history.index(function.live)]
+            found = self.deployment(slug, id_) if id_ else (older[-1] if older else None)
+            if found is None:
+                raise UnknownDeployment(slug, id_)
+            if found.id != function.live.id:
+                self._make_live(Function(slug, function.created, found, since=now))
+            return found
+
+    def delete(self, slug: str) -> bool:
+        """See `Registry.delete`."""
+        with self._lock:
+            if self._functions.pop(slug, None) is None:
+                return False
+            del self._deployments[slug]
+            self._release_hosts(slug)
+            self._changed("function", slug)
+            return True
+
+    def _fresh_id(self) -> str:
+        used = {made.id for history in self._deployments.values() for made in history}
+        while (id_ := deployment_id(self._random)) in used:
+            pass
+        return id_
+
+    def _make_live(self, function: Function) -> None:
+        hosts = function.live.project.hosts
+        for host in hosts:
+            owner = self._hosts.get(host, function.slug)
+            if owner != function.slug:
+                raise HostTaken(host, owner)
+        self._release_hosts(function.slug)
+        self._hosts.update(dict.fromkeys(hosts, function.slug))
+        self._functions[function.slug] = function
+        self._changed("function", function.slug)
+
+    def _release_hosts(self, slug: str) -> None:
+        self._hosts = {host: owner for host, owner in self._hosts.items() if owner != slug}
+
+    def _prune(self, history: list[Deployment], live: Deployment) -> None:
+        documents = [made for made in history if made.origin == "document" and made is not live]
+        for made in documents[:-DOCUMENTS_KEPT]:
+            history.remove(made)

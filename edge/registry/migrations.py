@@ -1,0 +1,39 @@
+"""The registry's tables and how they came to be. A step, once released, is never edited.
+
+Routes are stored resolved, as JSON, so that loading a function needs no look into its document.
+`schema` is the `sqlite_utils.Database` that migrations are handed.
+"""
+
+from typing import Any
+
+from tokens.migrations import Migration
+
+SET = "edge"
+
+
+def create_deployments(schema: Any) -> None:
+    """Deployments in the order in which they were made; `created` is Unix seconds."""
+    texts = {"id": str, "slug": str, "origin": str, "digest": str, "project": str, "routes": str}
+    schema.create_table(
+        "deployments",
+        {"number": int, **texts, "document": bytes, "created": float},
+        pk="number",
+        not_null={*texts, "created"},
+    )
+    schema.table("deployments").create_index(["id"], unique=True)
+    schema.table("deployments").create_index(["slug", "number"])
+
+
+def create_functions(schema: Any) -> None:
+    """Live functions; `live` is the id of a deployment, times are Unix seconds."""
+    columns = {"slug": str, "live": str, "created": float, "since": float}
+    schema.create_table("functions", columns, pk="slug", not_null=set(columns))
+
+
+def create_hosts(schema: Any) -> None:
+    """Custom hosts of live deployments."""
+    schema.create_table("hosts", {"host": str, "slug": str}, pk="host", not_null={"slug"})
+    schema.table("hosts").create_index(["slug"])
+
+
+STEPS: tuple[Migration, ...] = (create_deployments, create_functions, create_hosts)
