@@ -6,7 +6,7 @@ the token.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge.functions import EVERY_PATH, Project, Route, ToolSettings
 from tokens.paths import PathTemplate
@@ -20,7 +20,7 @@ class Address:
     """Where a tool's operation is.
 
     Attributes:
-        tool: the tool's name, or its operationId where no tool has that name.
+        tool: the tool's name.
         path: the template, with the base path of the document's `servers` in front.
     """
 
@@ -38,8 +38,8 @@ def resolve_routes(project: Project, tools: Iterable[tuple[str, str, str]]) -> t
     is known of yet (its document is down) puts the whole function behind the token.
 
     Args:
-        tools: name (or operationId), method and path template of what the document holds, also of
-            tools that are left out of `/mcp`; in path form as the function sees it.
+        tools: name (as the project file renames it), method and path template, as the function
+            sees it, of what the document holds: also of tools that are left out of `/mcp`.
     """
     known = {name: Address(name, method.upper(), path) for name, method, path in tools}
     own = {tool.name: _address(tool, known) for tool in project.tools if _has_settings(tool)}
@@ -73,8 +73,7 @@ def _has_settings(tool: ToolSettings) -> bool:
 def _address(tool: ToolSettings, known: dict[str, Address]) -> Address | None:
     if tool.method is not None and tool.path is not None:
         return Address(tool.name, tool.method, tool.path)
-    found = known.get(tool.operation_id or tool.name) or known.get(tool.name)
-    return None if found is None else replace(found, tool=tool.name)
+    return known.get(tool.name)
 
 
 def _route(address: Address, settings: ToolSettings, project: Project) -> Route:
