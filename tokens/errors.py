@@ -5,11 +5,13 @@ Not here: why a presented token is refused, which is a value (`tokens.model.Refu
 
 from typing import ClassVar, Literal
 
+from tokens.secret import redact
+
 Kind = Literal["invalid", "not_found", "conflict", "store", "busy"]
 
 
 class TokenError(Exception):
-    """The base of all of them; `str()` of one is public text that says what to do.
+    """The base of all of them; `str()` of one is public text that says what to do, secrets blacked.
 
     Attributes:
         kind: `invalid` and `not_found` and `conflict` are the caller's; `busy` may succeed when
@@ -17,6 +19,9 @@ class TokenError(Exception):
     """
 
     kind: ClassVar[Kind] = "invalid"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(redact(text))
 
 
 class ScopeError(TokenError):

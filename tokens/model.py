@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from tokens.errors import ScopeError
 from tokens.paths import PathTemplate, is_plain
-from tokens.secret import ACCESS, RUNTIME
+from tokens.secret import ACCESS, RUNTIME, redact
 
 EDGE_WIDE = "*"
 """The function of a token that is good for every function."""
@@ -93,6 +93,8 @@ def _route(rest: str) -> tuple[str, PathTemplate]:
 
 def _check_scope(text: str) -> None:
     kind, colon, rest = text.partition(":")
+    if redact(text) != text:
+        raise ScopeError("A scope holds a token; scopes are shown to everybody.")
     if len(text) > _MAX_SCOPE_SIZE:
         raise ScopeError(f"The scope {text[:40]!r}… is over {_MAX_SCOPE_SIZE} characters.")
     if not colon and kind in {"http", "mcp"}:

@@ -47,5 +47,6 @@ def resolve(tokens: Sequence[Token], function: str, id_or_name: str, now: float)
 
 def unknown(id_or_name: str, whose: str) -> UnknownToken:
     """The error for an id or name that no token has."""
+    # Cut after, for half a secret is not recognised as one.
     shown = secret.redact(id_or_name)[:64]
     return UnknownToken(f"No live token {whose} has the id or name {shown!r}; list them to see.")

@@ -198,4 +198,4 @@ def _check_expiry(expires: float | None, now: float) -> None:
 
 def _check_rate(rate: str | None) -> None:
     if rate is not None and _RATE.fullmatch(rate) is None:
-        raise InvalidToken(f"The rate {rate[:40]!r} is not one; write a count and a unit: 100/m.")
+        raise InvalidToken("The rate is not one; write a count and a unit (s, m, h, d): 100/m.")

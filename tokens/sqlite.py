@@ -15,6 +15,7 @@ _COLUMNS = (
     "id, function, name, hint, created, lineage, expires, revoked, last_used, scopes, rate,"
     " replaced_by"
 )
+_SCOPES = _COLUMNS.split(", ").index("scopes")
 _ACCESS_COLUMNS = "id, name, hint, created, last_used, revoked"
 
 
@@ -147,13 +148,12 @@ def _values(token: Token) -> tuple[Any, ...]:
 
 
 def _token(row: tuple[Any, ...]) -> Token:
-    *head, texts, rate, replaced_by = row
     try:
-        scopes = Scopes.parse(texts.splitlines())
+        scopes = Scopes.parse(row[_SCOPES].splitlines())
     except ScopeError as error:
         # A scope that this program does not know must not open anything.
         raise StoreTooNew(f"A newer version of this program wrote the token: {error}") from error
-    return Token(*head, scopes=scopes, rate=rate, replaced_by=replaced_by)
+    return Token(*(*row[:_SCOPES], scopes, *row[_SCOPES + 1 :]))
 
 
 def _touch(database: Database, table: str, used: Mapping[str, float]) -> None:
