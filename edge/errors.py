@@ -92,6 +92,9 @@ class Errors(Enum):
     UPSTREAM_TIMEOUT = ErrorKind(
         "upstream_timeout", 504, "upstream", "The function did not answer within its timeout."
     )
+    INTERNAL = ErrorKind(
+        "internal", 500, "edge", "The edge failed; the request id stands in its log."
+    )
     LOOP_DETECTED = ErrorKind(
         "loop_detected", 508, "client", "The request has come through this edge before."
     )
@@ -114,3 +117,11 @@ class Refusal:
 def refusal(error: Errors, message: str = "", headers: Headers = (), reason: str = "") -> Refusal:
     """A refusal with the table's public text unless `message` says it more precisely."""
     return Refusal(error.value, message or error.value.text, headers, reason)
+
+
+class EdgeError(Exception):
+    """A refusal that is found out while a request is under way, on its way to the one renderer."""
+
+    def __init__(self, refused: Refusal) -> None:
+        super().__init__(refused.kind.code)
+        self.refusal = refused

@@ -14,7 +14,7 @@ from edge.errors import Errors, Refusal, refusal
 from edge.functions import Function, Route, TokenPlace
 from edge.message import Head, Headers, first, values
 from tokens import secret
-from tokens.model import Principal, Token
+from tokens.model import Principal, Refused, Scopes, Token, judge
 from tokens.paths import is_plain
 
 MAX_TARGET = 8 * 1024
@@ -117,7 +117,6 @@ class Open:
 
     document: Literal["health", "openapi"]
     place: Place
-    principal: Principal | None
     checked: bool
 
 
@@ -127,22 +126,25 @@ class Forward:
 
     Attributes:
         checked: whether a token was demanded: such an answer is not for shared caches.
+        until: Unix time at which a stream behind it ends with its token, or None.
         timeout: milliseconds to the answer's head.
     """
 
     place: Place
     principal: Principal | None
     checked: bool
+    until: float | None
     timeout: int
 
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """Hand the request to the MCP endpoint of the function."""
+    """Hand the request to the MCP endpoint of the function; attributes as for `Forward`."""
 
     place: Place
     principal: Principal | None
     checked: bool
+    until: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +251,7 @@ def _for_function(
         return Answer(204, cors.preflight(config.cors, head.headers), place=place)
     document = _open_document(head, place)
     if document is not None and config.open_routes:
-        return Open(document, place, None, checked=False)
+        return Open(document, place, checked=False)
     if place.path.startswith(_DISCOVERY) and _is_discovery(place.path):
         if config.oauth:
             return _forward(place, None, None, settings, checked=False)
@@ -258,45 +260,44 @@ def _for_function(
         )
     route = _route(place, head.method)
     public = _is_public(head, place, route)
-    principal = _authenticate(view, head, place.function, now, settings)
-    if isinstance(principal, Lookup):
-        return principal
-    if isinstance(principal, str):
-        if not public:
-            return Refuse(unauthorized(place.function.slug, principal), place)
-        principal = None
-    return _admit(head, place, route, principal, settings, public=public)
+    verdict = _authenticate(view, head, place.function, now, settings)
+    if isinstance(verdict, Lookup):
+        return verdict
+    if isinstance(verdict, str) and not public:
+        return Refuse(unauthorized(place.function.slug, verdict), place)
+    token = None if isinstance(verdict, str) else verdict
+    return _admit(head, place, route, token, settings, public=public)
 
 
 def _admit(
     head: Head,
     place: Place,
     route: Route | None,
-    principal: Principal | None,
+    token: Token | None,
     settings: GateSettings,
     *,
     public: bool,
 ) -> Decision:
     """The contract's order after the token: scope, origin, method, route, limits."""
     mcp = place.path == b"/mcp"
-    if not public and principal is not None and not _in_scope(head, place, principal, mcp=mcp):
+    if not public and token is not None and not _in_scope(head, place, token.scopes, mcp=mcp):
         return Refuse(refusal(Errors.FORBIDDEN), place)
     if mcp:
-        return _admit_mcp(head, place, principal, public=public)
+        return _admit_mcp(head, place, token, public=public)
     document = _document_at(place.path)
     if document is not None:
         if head.method not in ("GET", "HEAD"):
             return Refuse(_not_allowed(b"GET, HEAD"), place)
-        return Open(document, place, principal, checked=True)
+        return Open(document, place, checked=True)
     allowed = (route.methods if route else None) or place.function.config.methods
     if not _allows(allowed, head.method):
         return Refuse(_not_allowed(_allow(allowed)), place)
     if not place.function.config.path.matches(place.path):
         return Refuse(refusal(Errors.NOT_FOUND), place)
-    return _limit(head, place) or _forward(place, principal, route, settings, checked=not public)
+    return _limit(head, place) or _forward(place, token, route, settings, checked=not public)
 
 
-def _admit_mcp(head: Head, place: Place, principal: Principal | None, *, public: bool) -> Decision:
+def _admit_mcp(head: Head, place: Place, token: Token | None, *, public: bool) -> Decision:
     settings = place.function.config.mcp
     if not origin_allowed(head, place.authority, settings.origins):
         message = "This Origin may not use the MCP endpoint; see config.mcp.origins."
@@ -305,7 +306,8 @@ def _admit_mcp(head: Head, place: Place, principal: Principal | None, *, public:
         return Refuse(refusal(Errors.NOT_FOUND, "MCP is turned off for this function."), place)
     if head.websocket:
         return Refuse(_not_allowed(b"POST, DELETE"), place)
-    return Bridge(place, principal, checked=not public)
+    principal, until = _caller(token)
+    return Bridge(place, principal, not public, until)
 
 
 def _limit(head: Head, place: Place) -> Refuse | None:
@@ -319,7 +321,7 @@ def _limit(head: Head, place: Place) -> Refuse | None:
 
 def _forward(
     place: Place,
-    principal: Principal | None,
+    token: Token | None,
     route: Route | None,
     settings: GateSettings,
     *,
@@ -327,7 +329,12 @@ def _forward(
 ) -> Forward:
     own = route.timeout if route is not None else None
     timeout = min(own or place.function.config.timeout, settings.max_timeout)
-    return Forward(place, principal, checked, timeout)
+    principal, until = _caller(token)
+    return Forward(place, principal, checked, until, timeout)
+
+
+def _caller(token: Token | None) -> tuple[Principal | None, float | None]:
+    return (None, None) if token is None else (token.principal, token.expires)
 
 
 def unauthorized(realm: str, reason: str) -> Refusal:
@@ -419,10 +426,8 @@ def _may_be_protected(head: Head, place: Place) -> bool:
     return any(template.matches(reading) for template in protected for reading in readings)
 
 
-def _in_scope(head: Head, place: Place, principal: Principal, *, mcp: bool) -> bool:
-    if mcp:
-        return principal.scopes.opens_mcp
-    return principal.scopes.http(head.method, place.path)
+def _in_scope(head: Head, place: Place, scopes: Scopes, *, mcp: bool) -> bool:
+    return scopes.opens_mcp if mcp else scopes.http(head.method, place.path)
 
 
 def _allows(methods: tuple[str, ...], method: str) -> bool:
@@ -442,8 +447,8 @@ def _not_allowed(allow: bytes) -> Refusal:
 
 def _authenticate(
     view: View, head: Head, function: Function, now: float, settings: GateSettings
-) -> Principal | Lookup | str:
-    """Who is calling, a row to fetch first, or why the token is refused."""
+) -> Token | Lookup | str:
+    """The caller's good token, a row to fetch first, or why it is refused."""
     places = function.config.accept_tokens_in or settings.accept_tokens_in
     sent = _credentials(head.headers, places)
     if isinstance(sent, str):
@@ -455,11 +460,10 @@ def _authenticate(
         token = view.token(digest)
     except KeyError:
         return Lookup(digest)
-    if token is None:
-        return "unknown"
-    if token.function not in (function.slug, "*"):
-        return "other function"
-    return token.refusal(now) or token.principal
+    verdict = judge(token, function.slug, now)
+    if token is None or isinstance(verdict, Refused):
+        return verdict.reason if isinstance(verdict, Refused) else "unknown"
+    return token
 
 
 def _credentials(fields: Headers, places: tuple[TokenPlace, ...]) -> bytes | str:

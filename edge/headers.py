@@ -135,7 +135,7 @@ def is_trusted(address: str, networks: Networks) -> bool:
 
 
 def forwarded_for(headers: Headers, peer: str, networks: Networks) -> tuple[str, ...]:
-    """The addresses for `X-Forwarded-For`, the peer last; what an untrusted peer says is dropped."""
+    """The addresses for `X-Forwarded-For`, the peer last; an untrusted peer is not believed."""
     if not is_trusted(peer, networks):
         return (peer,) if peer else ()
     said = [m.decode("latin-1") for m in split_list(headers, b"x-forwarded-for")]

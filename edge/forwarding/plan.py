@@ -109,8 +109,14 @@ def request_headers(
     principal: Principal | None,
     trigger: Trigger,
     edge_id: str,
+    *,
+    upgrade: bool = False,
 ) -> Headers:
-    """The fields of the request to the function, framing apart."""
+    """The fields of the request to the function, framing apart.
+
+    Args:
+        upgrade: whether it opens a WebSocket; any other upgrade ends here.
+    """
     project = function.live.project
     kept = _joined_cookies(headers.without_callers_claims(headers.end_to_end(sent)))
     ours = (
@@ -121,6 +127,7 @@ def request_headers(
         (b"traceparent", who.traceparent),
         *_identity(function, principal, trigger),
         *_te(sent),
+        *(((b"connection", b"upgrade"), (b"upgrade", b"websocket")) if upgrade else ()),
         *((name.lower().encode(), value.encode()) for name, value in project.headers),
     )
     replaced = {name for name, _ in ours} - {b"via"} | {b"expect", b"content-length"}

@@ -1,0 +1,96 @@
+"""The ASGI door: reads a request's head, asks the gate, and hands over what it decided.
+
+It decides nothing itself. A fast lane is another door to the same gate and the same forwarder.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+
+from edge.asgi import Receive, Reply, Scope, Send, connection_of, head_of
+from edge.asked import Asked
+from edge.errors import Errors, refusal
+from edge.gate import Bridge, Decision, Forward, GateSettings, Lookup, Refuse, Status, decide
+from edge.headers import Networks
+from edge.http_door import HttpDoor
+from edge.mcp_door import McpDoor
+from edge.message import Head
+from edge.view import StoreUnavailable, WorkerView
+from edge.websocket_door import WebSocketDoor
+
+CATCH_UP_SECONDS = 1.0
+CATCH_UP_PAUSE = 0.05
+MAX_LOOKUPS = 16
+"""Look-ups for one decision; more means that the store alters faster than it can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The application: one instance per worker.
+
+    Attributes:
+        clock: Unix seconds that never run back.
+        random: cryptographically strong random bytes.
+        used: told of each accepted token's id and the time.
+    """
+
+    view: WorkerView
+    settings: GateSettings
+    networks: Networks
+    http: HttpDoor
+    mcp: McpDoor
+    websockets: WebSocketDoor
+    clock: Callable[[], float]
+    random: Callable[[int], bytes]
+    used: Callable[[str, float], None]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request or WebSocket handshake."""
+        head = head_of(scope)
+        asked = Asked(head, await self.decide(head), self.networks, self.random(40))
+        self._note_use(asked.decision)
+        if scope["type"] == "websocket":
+            await self.websockets.serve(asked, receive, send)
+        elif isinstance(asked.decision, Bridge):
+            await self.mcp.serve(asked, asked.decision, scope, receive, send)
+        else:
+            await self.http.serve(asked, receive, Reply(send, head, connection_of(scope)))
+
+    async def decide(self, head: Head) -> Decision:
+        """The gate's decision, on what the store says now."""
+        try:
+            await self._catch_up()
+            for _ in range(MAX_LOOKUPS):
+                decision = decide(self.view, head, self.clock(), self.settings)
+                if not isinstance(decision, Lookup):
+                    return decision
+                await self.view.look_up(decision.digest)
+                await self._catch_up()
+        except StoreUnavailable:
+            decision = decide(self.view, head, self.clock(), self.settings)
+            if isinstance(decision, Status):
+                return decision
+        return Refuse(refusal(Errors.STORE_UNAVAILABLE, headers=((b"retry-after", b"1"),)))
+
+    async def _catch_up(self) -> None:
+        """Apply the store's changes; waits up to a second for a store that cannot be read."""
+        if self.view.is_current():
+            return
+        try:
+            with anyio.fail_after(CATCH_UP_SECONDS):
+                while not self._caught_up():  # noqa: ASYNC110 - nobody tells when a disk heals
+                    await anyio.sleep(CATCH_UP_PAUSE)
+        except TimeoutError:
+            raise StoreUnavailable from None
+
+    def _caught_up(self) -> bool:
+        try:
+            self.view.catch_up()
+        except StoreUnavailable:
+            return False
+        return True
+
+    def _note_use(self, decision: Decision) -> None:
+        if isinstance(decision, Forward | Bridge) and decision.principal is not None:
+            self.used(decision.principal.token_id, self.clock())

@@ -1,0 +1,54 @@
+"""One request as the doors carry it: its head, and the ids and address that go with it. Pure."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from edge import cors, headers
+from edge.forwarding import plan
+from edge.functions import Cors
+from edge.gate import Decision, Lookup, Place, Status
+from edge.message import Head, Headers
+
+_ANYBODY = Cors()
+"""CORS for answers that are no function's, so that a page can read the error."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that was decided.
+
+    Attributes:
+        networks: `trusted_proxies`.
+        fresh: 40 random bytes, for the ids that the caller did not bring.
+    """
+
+    head: Head
+    decision: Decision
+    networks: headers.Networks
+    fresh: bytes = field(repr=False)
+
+    @cached_property
+    def request_id(self) -> bytes:
+        """The caller's `X-Request-Id` or a fresh UUID: the same wherever it is named."""
+        return headers.request_id(self.head.headers) or plan.uuid4(self.fresh[:16])
+
+    @property
+    def place(self) -> Place | None:
+        """The function asked for, if there is one."""
+        return None if isinstance(self.decision, Status | Lookup) else self.decision.place
+
+    def caller(self, place: Place) -> plan.Caller:
+        """Who is asking, as a function is told."""
+        return plan.caller(self.head, place.authority, place.prefix, self.networks, self.fresh)
+
+    @property
+    def cors(self) -> Headers:
+        """The CORS fields of an answer that the edge makes itself."""
+        place = self.place
+        settings = place.function.config.cors if place else _ANYBODY
+        return cors.answer(settings, self.head.headers)
+
+    @property
+    def common(self) -> Headers:
+        """The fields of every answer that the edge makes itself."""
+        return (*self.cors, (b"x-request-id", self.request_id))

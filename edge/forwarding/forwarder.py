@@ -1,0 +1,174 @@
+"""Carries one authorised call to its function: a slot, an upstream, the exchange, its answer.
+
+The door, the bridge's invoker and cron all reach a function through `Forwarder.send`; none of them
+knows connections, and it knows none of them.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from edge.errors import EdgeError, Errors, Refusal, refusal
+from edge.forwarding import plan
+from edge.forwarding.answer import UpstreamAnswer
+from edge.forwarding.exchange import InterimCallback
+from edge.forwarding.limit import InFlight, Overloaded
+from edge.forwarding.parse import InvalidRequest
+from edge.forwarding.pool import Pool
+from edge.forwarding.wire import FailureKind, RetryRule, Timeouts, UpstreamFailure, UpstreamRequest
+from edge.functions import Function, Upstream
+from edge.message import Body, Headers, first
+from tokens.model import Principal
+
+_FAILURES: dict[FailureKind, Errors] = {
+    "unreachable": Errors.UPSTREAM_UNREACHABLE,
+    "reset": Errors.UPSTREAM_UNREACHABLE,
+    "invalid": Errors.UPSTREAM_INVALID,
+    "timeout": Errors.UPSTREAM_TIMEOUT,
+    "truncated": Errors.UPSTREAM_INVALID,
+    "idle": Errors.UPSTREAM_TIMEOUT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a function, already authorised.
+
+    Attributes:
+        target: as the function shall see it.
+        headers: as the caller sent them.
+        body, length: as for `UpstreamRequest`.
+        checked: whether a token was demanded.
+        timeout: milliseconds to the answer's head.
+    """
+
+    function: Function
+    principal: Principal | None
+    caller: plan.Caller
+    trigger: plan.Trigger
+    method: str
+    target: bytes
+    headers: Headers = field(repr=False)
+    body: Body | bytes | None = field(default=None, repr=False)
+    length: int | None = None
+    checked: bool = True
+    timeout: int = 30_000
+    upgrade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A function's answer with the header work done; its body is read from `answer`."""
+
+    status: int
+    headers: Headers
+    answer: UpstreamAnswer
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether it is `text/event-stream`: it has its own idle time and ends with its token."""
+        kind = first(self.headers, b"content-type") or b""
+        return kind.partition(b";")[0].strip().lower() == b"text/event-stream"
+
+
+class Forwarder:
+    """Sends calls over the pool, within each function's limit.
+
+    Args:
+        edge_id: this edge in `Via`.
+        connect, idle: seconds to a connection, and without a byte within an answer.
+    """
+
+    def __init__(
+        self, pool: Pool, in_flight: InFlight, edge_id: str, connect: float, idle: float
+    ) -> None:
+        self._pool = pool
+        self._in_flight = in_flight
+        self._edge_id = edge_id
+        self._connect = connect
+        self._idle = idle
+
+    @asynccontextmanager
+    async def send(
+        self, call: Call, on_interim: InterimCallback | None = None
+    ) -> AsyncIterator[Relayed]:
+        """Make the call; its slot and its connection are held until the block ends.
+
+        Leaving the block before the answer was read whole aborts the function's request.
+
+        Raises:
+            EdgeError: loop, no slot, unreachable, invalid, too late.
+        """
+        if plan.loops(call.headers, self._edge_id):
+            raise EdgeError(refusal(Errors.LOOP_DETECTED))
+        slug = call.function.slug
+        try:
+            async with self._in_flight.slot(slug):
+                answer = await self._exchange(call, on_interim)
+                try:
+                    yield self._relayed(call, answer)
+                finally:
+                    await answer.aclose()
+        except Overloaded:
+            raise EdgeError(refusal(Errors.OVERLOADED, headers=((b"retry-after", b"1"),))) from None
+
+    async def _exchange(self, call: Call, on_interim: InterimCallback | None) -> UpstreamAnswer:
+        timeouts = Timeouts(self._connect, call.timeout / 1000, self._idle)
+        retry = RetryRule.SAFE if call.trigger == "http" else RetryRule.UNWRITTEN
+        try:
+            return await self._pool.exchange(
+                call.function.live.project.upstreams,
+                partial(self._request, call),
+                timeouts,
+                retry=retry,
+                on_interim=on_interim,
+            )
+        except UpstreamFailure as failure:
+            raise EdgeError(_refused(failure, call)) from None
+        except InvalidRequest as error:
+            raise EdgeError(refusal(Errors.BAD_REQUEST, reason=str(error))) from None
+
+    def _request(self, call: Call, upstream: Upstream) -> UpstreamRequest:
+        fields = plan.request_headers(
+            call.headers,
+            call.caller,
+            call.function,
+            upstream,
+            call.principal,
+            call.trigger,
+            self._edge_id,
+            upgrade=call.upgrade,
+        )
+        base = upstream.base.encode()
+        return UpstreamRequest(
+            method=call.method.encode(),
+            target=call.target if call.target == b"*" else base + call.target,
+            headers=fields,
+            body=call.body,
+            length=call.length,
+            upgrade=call.upgrade,
+        )
+
+    def _relayed(self, call: Call, answer: UpstreamAnswer) -> Relayed:
+        fields = plan.answer_headers(
+            call.headers,
+            answer.headers,
+            call.caller,
+            call.function,
+            answer.upstream,
+            checked=call.checked,
+        )
+        relayed = Relayed(answer.status, fields, answer)
+        if relayed.is_event_stream:
+            answer.set_idle(call.function.config.stream_idle / 1000)
+        return relayed
+
+
+def _refused(failure: UpstreamFailure, call: Call) -> Refusal:
+    """The edge's error for an upstream's failure; its detail is for the log alone."""
+    error = _FAILURES[failure.kind]
+    message = ""
+    if error is Errors.UPSTREAM_TIMEOUT:
+        message = f"The function did not answer within {call.timeout} ms; see config.timeout."
+    return refusal(error, message, reason=str(failure))

@@ -1,0 +1,143 @@
+"""The upstream end of a WebSocket (RFC 6455) that is relayed message by message.
+
+The bytes of the upstream's tunnel become messages and back. Not here: the client's end, which is
+the server's.
+"""
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import (
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Message,
+    Ping,
+    Pong,
+    TextMessage,
+)
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from edge.forwarding.tunnel import Tunnel
+from edge.message import Headers, first, values
+
+MAX_MESSAGE = 16 * 1024 * 1024
+"""Bytes or characters of one message that is put together."""
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_NOT_FORWARDED = frozenset(
+    {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions"}
+)
+_UNSENDABLE_CODES = frozenset({1005, 1006, 1015})
+"""Close codes that are never on the wire (RFC 6455 §7.4.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The other end closed; `code` as on the wire."""
+
+    code: int
+    reason: str
+
+
+class NotAWebSocket(Exception):
+    """The upstream's 101 does not switch to the WebSocket that was asked for."""
+
+
+def new_key(random: bytes) -> bytes:
+    """A `Sec-WebSocket-Key` from 16 random bytes (RFC 6455 §4.1)."""
+    return base64.b64encode(random)
+
+
+def handshake(sent: Headers, key: bytes) -> Headers:
+    """The caller's fields as an opening handshake of our own: extensions are not passed on."""
+    kept = tuple(pair for pair in sent if pair[0] not in _NOT_FORWARDED)
+    return (*kept, (b"sec-websocket-version", b"13"), (b"sec-websocket-key", key))
+
+
+def check_accept(answered: Headers, key: bytes) -> str | None:
+    """The subprotocol chosen by a 101, which must prove that it means this WebSocket.
+
+    Raises:
+        NotAWebSocket: wrong or missing `Sec-WebSocket-Accept`, `Upgrade` or an extension.
+    """
+    proof = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+    upgrade = first(answered, b"upgrade") or b""
+    if values(answered, b"sec-websocket-accept") != [proof] or upgrade.lower() != b"websocket":
+        raise NotAWebSocket("the 101 has no matching Sec-WebSocket-Accept")
+    if first(answered, b"sec-websocket-extensions"):
+        raise NotAWebSocket("the 101 has an extension that was not offered")
+    chosen = first(answered, b"sec-websocket-protocol")
+    return None if chosen is None else chosen.decode("latin-1")
+
+
+class UpstreamSocket:
+    """Messages to and from an upstream over its tunnel."""
+
+    def __init__(self, tunnel: Tunnel) -> None:
+        self._tunnel = tunnel
+        self._protocol = Connection(ConnectionType.CLIENT)
+
+    async def send(self, message: str | bytes) -> None:
+        """Send one message; waits while the upstream does not take it."""
+        if isinstance(message, str):
+            await self._write(TextMessage(data=message))
+        else:
+            await self._write(BytesMessage(data=message))
+
+    async def close(self, code: int, reason: str = "") -> None:
+        """Begin the closing handshake (RFC 6455 §7.1.2)."""
+        await self._write(CloseConnection(1000 if code in _UNSENDABLE_CODES else code, reason))
+
+    async def messages(self) -> AsyncIterator[str | bytes | Closed]:
+        """What the upstream sends, `Closed` last; pings are answered here."""
+        whole: list[str | bytes] = []
+        while True:
+            try:
+                for event in self._protocol.events():
+                    if isinstance(event, Message):
+                        message = _joined(whole, event)
+                        if message is not None:
+                            yield message
+                    elif isinstance(event, Ping):
+                        await self._write(Pong(event.payload))
+                    elif isinstance(event, CloseConnection):
+                        await self._write(event.response())
+                        yield Closed(int(event.code), event.reason or "")
+                        return
+            except (RemoteProtocolError, _TooBig):
+                yield Closed(1002, "")
+                return
+            data = await self._tunnel.read()
+            if not data:
+                yield Closed(1006, "")
+                return
+            self._protocol.receive_data(data)
+
+    async def _write(self, event: Event) -> None:
+        try:
+            data = self._protocol.send(event)
+        except LocalProtocolError:
+            return  # it is closing already; nothing may follow a close frame
+        await self._tunnel.write(data)
+
+
+class _TooBig(Exception):
+    """A message is over `MAX_MESSAGE`."""
+
+
+def _joined(whole: list[str | bytes], event: Message[str] | Message[bytes]) -> str | bytes | None:
+    """The message once its last fragment has come; `whole` holds those before it."""
+    whole.append(event.data)
+    if sum(map(len, whole)) > MAX_MESSAGE:
+        raise _TooBig
+    if not event.message_finished:
+        return None
+    text = [part for part in whole if isinstance(part, str)]
+    data = [bytes(part) for part in whole if not isinstance(part, str)]
+    is_text = isinstance(event, TextMessage)
+    whole.clear()
+    return "".join(text) if is_text else b"".join(data)

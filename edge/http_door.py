@@ -1,0 +1,195 @@
+"""Carries out what the gate decided about a plain HTTP request."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+
+from edge.asgi import UNREAD_BYTES, Inbox, Receive, Reply
+from edge.asked import Asked
+from edge.errors import EdgeError, Errors, Refusal, refusal
+from edge.forwarding.forwarder import Call, Forwarder, Relayed
+from edge.forwarding.wire import BodyMismatch, UpstreamFailure
+from edge.gate import Answer, Bridge, Decision, Forward, Lookup, Open, Refuse, Status
+from edge.message import Body, Head, first
+from edge.open_documents import OpenDocuments
+from edge.rendering import Rendered, render
+from edge.streams import OpenStream, OpenStreams
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """What the server tells the doors while it runs."""
+
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpDoor:
+    """What answering over HTTP needs.
+
+    Attributes:
+        log: told of errors that are the edge's own, with the request id.
+        body_idle: seconds to wait for the next piece of a request body.
+    """
+
+    forwarder: Forwarder
+    documents: OpenDocuments
+    streams: OpenStreams
+    state: WorkerState
+    log: Callable[[BaseException, bytes], None]
+    body_idle: float
+
+    async def serve(self, asked: Asked, receive: Receive, reply: Reply) -> None:
+        """Answer one request, and stop at once if the client leaves."""
+        with anyio.CancelScope() as leaving:
+            limit = _body_limit(asked.decision)
+            inbox = Inbox(receive, leaving.cancel, self.body_idle, limit)
+            reader = asyncio.create_task(inbox.run())
+            try:
+                await _Exchange(self, asked, inbox, reply).run()
+            finally:
+                reader.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """One request being answered."""
+
+    door: HttpDoor
+    asked: Asked
+    inbox: Inbox
+    reply: Reply
+
+    async def run(self) -> None:
+        try:
+            await self._answer(self.asked.decision)
+        except EdgeError as error:
+            await self._give_up(error.refusal)
+        except (UpstreamFailure, BodyMismatch):
+            self.reply.abort()
+        except Exception as error:
+            self.door.log(error, self.asked.request_id)
+            await self._give_up(refusal(Errors.INTERNAL))
+
+    async def _answer(self, decision: Decision) -> None:
+        match decision:
+            case Forward():
+                await self._forward(decision)
+            case Refuse():
+                await self._give_up(decision.refusal)
+            case Open():
+                await self._open(decision)
+            case Answer():
+                fields = (*decision.headers, (b"x-request-id", self.asked.request_id))
+                await self._short(Rendered(decision.status, fields, decision.body))
+            case Status():
+                await self._status(decision)
+            case Bridge() | Lookup():
+                raise TypeError(type(decision))
+
+    async def _status(self, decision: Status) -> None:
+        draining = decision.probe == "ready" and self.door.state.draining
+        body = b'{"status":"draining"}' if draining else b'{"status":"ok"}'
+        fields = (
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"cache-control", b"no-store"),
+            (b"x-request-id", self.asked.request_id),
+        )
+        await self._short(Rendered(503 if draining else 200, fields, body))
+
+    async def _open(self, decision: Open) -> None:
+        document = await self.door.documents.render(decision.document, decision.place)
+        fields = document.headers + self.asked.common
+        if decision.checked:
+            fields += ((b"vary", b"X-Jelou-Token"),)
+        await self._short(Rendered(document.status, fields, document.body))
+
+    async def _give_up(self, refused: Refusal) -> None:
+        """Answer with an error, or break off an answer that has begun."""
+        if self.reply.started:
+            self.reply.abort()
+            return
+        asked = self.asked
+        mcp = asked.place is not None and asked.place.path == b"/mcp"
+        error = render(refused, asked.head.headers, asked.request_id, mcp=mcp)
+        rendered = Rendered(error.status, error.headers + asked.cors, error.body)
+        await self._short(rendered, closes=refused.kind.closes)
+
+    async def _short(self, answer: Rendered, *, closes: bool = False) -> None:
+        """Answer from memory, dealing with a request body that nobody wants."""
+        wait = not closes and _is_short(self.asked.head)
+        whole = wait and await self.inbox.drop_rest()
+        self.inbox.ignore_rest()
+        await self.reply.whole(answer.status, answer.headers, answer.body, close=not whole)
+        if not whole:
+            self.reply.stop_sending()
+
+    async def _forward(self, decision: Forward) -> None:
+        place, head = decision.place, self.asked.head
+        body, length = await _request_body(head, self.inbox)
+        call = Call(
+            function=place.function,
+            principal=decision.principal,
+            caller=self.asked.caller(place),
+            trigger="http",
+            method=head.method,
+            target=place.target,
+            headers=head.headers,
+            body=body,
+            length=length,
+            checked=decision.checked,
+            timeout=decision.timeout,
+        )
+        async with self.door.forwarder.send(call) as relayed:
+            await self._relay(relayed, decision)
+        if not self.inbox.complete:
+            self.inbox.ignore_rest()
+            self.reply.stop_sending()
+
+    async def _relay(self, relayed: Relayed, decision: Forward) -> None:
+        """Send the function's answer on, piece by piece; an event stream ends with its token."""
+        has_trailers = first(relayed.answer.headers, b"trailer") is not None
+        early = not self.inbox.complete
+        await self.reply.start(relayed.status, relayed.headers, close=early, trailers=has_trailers)
+        with anyio.CancelScope() as ending:
+            if relayed.is_event_stream:
+                stream = OpenStream(self.asked.head, decision.until, ending.cancel)
+                with self.door.streams.holding(stream):
+                    await self._pieces(relayed)
+            else:
+                await self._pieces(relayed)
+        if ending.cancel_called:
+            self.reply.abort()
+        else:
+            await self.reply.end(relayed.answer.trailers if has_trailers else None)
+
+    async def _pieces(self, relayed: Relayed) -> None:
+        async for piece in relayed.answer.body:
+            await self.reply.piece(piece)
+
+
+async def _request_body(head: Head, inbox: Inbox) -> tuple[Body | None, int | None]:
+    """The body to send on and its length (None: chunked)."""
+    length = first(head.headers, b"content-length")
+    if length is not None:
+        size = int(length)
+        return (inbox.body(), size) if size else (None, None)
+    if first(head.headers, b"transfer-encoding") is not None:
+        return inbox.body(), None
+    if head.version.startswith("1"):
+        return None, None
+    begun = await inbox.first()
+    return (inbox.body(begun), None) if begun else (None, None)
+
+
+def _is_short(head: Head) -> bool:
+    """Whether the rest of the body may be read and dropped rather than cut off."""
+    length = first(head.headers, b"content-length")
+    return length is None or int(length) <= UNREAD_BYTES
+
+
+def _body_limit(decision: Decision) -> int | None:
+    return decision.place.function.config.body_limit if isinstance(decision, Forward) else None

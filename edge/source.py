@@ -1,0 +1,51 @@
+"""The store as a worker reads it: one file's registry, tokens and generation as `view.Source`."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edge.functions import Function
+from edge.registry.store import Registry
+from edge.view import StoreUnavailable
+from tokens.database import Changes, Database
+from tokens.errors import StoreError
+from tokens.model import Token
+from tokens.store import TokenStore
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except (StoreError, sqlite3.Error, OSError) as error:
+        raise StoreUnavailable(str(error)) from error
+
+
+class StoreSource:
+    """Reads; never writes."""
+
+    def __init__(self, database: Database, registry: Registry, tokens: TokenStore) -> None:
+        self._database = database
+        self._registry = registry
+        self._tokens = tokens
+        self.published = database.mirror.read
+
+    def changes_since(self, generation: int) -> Changes:
+        """See view.Source."""
+        with _readable():
+            return self._database.changes_since(generation)
+
+    def function(self, slug: str) -> Function | None:
+        """See view.Source."""
+        with _readable():
+            return self._registry.function(slug)
+
+    def functions(self) -> list[Function]:
+        """See view.Source."""
+        with _readable():
+            return self._registry.functions()
+
+    def token(self, digest: bytes) -> Token | None:
+        """See view.Source."""
+        with _readable():
+            return self._tokens.find(digest)

@@ -1,0 +1,65 @@
+"""The streams that are open in this worker, each decided again when the world changes.
+
+An ordinary request that has begun finishes; an event stream or a WebSocket ends within a second of
+its token's end, its function's delete, or whatever else makes the gate refuse its head.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from edge.gate import Decision, Refuse
+from edge.message import Head
+
+Decide = Callable[[Head], Awaitable[Decision]]
+
+
+@dataclass(eq=False, slots=True)
+class OpenStream:
+    """One open stream.
+
+    Attributes:
+        until: Unix time at which its token expires, or None.
+        end: breaks it off.
+    """
+
+    head: Head
+    until: float | None
+    end: Callable[[], None]
+
+
+class OpenStreams:
+    """The registry; `sweep` is called a few times a second."""
+
+    def __init__(self) -> None:
+        self._streams: set[OpenStream] = set()
+        self._stale = False
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    @contextmanager
+    def holding(self, stream: OpenStream) -> Iterator[None]:
+        """Keep a stream in the registry for as long as the block lasts."""
+        self._streams.add(stream)
+        try:
+            yield
+        finally:
+            self._streams.discard(stream)
+
+    def world_changed(self) -> None:
+        """Tokens or functions have altered since the last sweep."""
+        self._stale = True
+
+    def end_all(self) -> None:
+        """End every stream: the edge is shutting down."""
+        for stream in list(self._streams):
+            stream.end()
+
+    async def sweep(self, now: float, decide: Decide) -> None:
+        """End the streams whose token has expired or whose head would now be refused."""
+        stale, self._stale = self._stale, False
+        for stream in list(self._streams):
+            expired = stream.until is not None and now >= stream.until
+            if expired or (stale and isinstance(await decide(stream.head), Refuse)):
+                stream.end()

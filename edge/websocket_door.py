@@ -1,0 +1,180 @@
+"""Carries out what the gate decided about a WebSocket handshake over ASGI, message by message."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+
+from edge.asgi import Receive, Send
+from edge.asked import Asked
+from edge.errors import EdgeError, Errors, refusal
+from edge.forwarding.forwarder import Call, Forwarder, Relayed
+from edge.forwarding.websocket import (
+    Closed,
+    NotAWebSocket,
+    UpstreamSocket,
+    check_accept,
+    handshake,
+    new_key,
+)
+from edge.forwarding.wire import UpstreamFailure
+from edge.gate import Forward, Refuse
+from edge.message import Headers
+from edge.rendering import render
+from edge.streams import OpenStream, OpenStreams
+
+_HANDSHAKE_FIELDS = frozenset(
+    {
+        b"upgrade",
+        b"connection",
+        b"sec-websocket-accept",
+        b"sec-websocket-protocol",
+        b"sec-websocket-extensions",
+        b"content-length",
+        b"transfer-encoding",
+    }
+)
+POLICY_VIOLATION = 1008
+INTERNAL_ERROR = 1011
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketDoor:
+    """What relaying a WebSocket needs; `random` gives strong random bytes for the handshake."""
+
+    forwarder: Forwarder
+    streams: OpenStreams
+    random: Callable[[int], bytes]
+
+    async def serve(self, asked: Asked, receive: Receive, send: Send) -> None:
+        """Answer one handshake, and relay if the function accepts it."""
+        await receive()  # websocket.connect, always first
+        try:
+            if isinstance(asked.decision, Forward):
+                await self._forward(asked, asked.decision, receive, send)
+            elif isinstance(asked.decision, Refuse):
+                raise EdgeError(asked.decision.refusal)
+            else:
+                raise EdgeError(refusal(Errors.NOT_FOUND))
+        except EdgeError as error:
+            await _refuse(asked, error, send)
+
+    async def _forward(
+        self, asked: Asked, decision: Forward, receive: Receive, send: Send
+    ) -> None:
+        key = new_key(self.random(16))
+        call = Call(
+            function=decision.place.function,
+            principal=decision.principal,
+            caller=asked.caller(decision.place),
+            trigger="http",
+            method="GET",
+            target=decision.place.target,
+            headers=handshake(asked.head.headers, key),
+            checked=decision.checked,
+            timeout=decision.timeout,
+            upgrade=True,
+        )
+        async with self.forwarder.send(call) as relayed:
+            if relayed.status == 101:
+                await self._relay(asked, decision, relayed, key, receive, send)
+            else:
+                await _relay_refusal(relayed, send)
+
+    async def _relay(
+        self,
+        asked: Asked,
+        decision: Forward,
+        relayed: Relayed,
+        key: bytes,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        tunnel = relayed.answer.tunnel
+        try:
+            subprotocol = check_accept(relayed.answer.headers, key)
+        except NotAWebSocket as error:
+            raise EdgeError(refusal(Errors.UPSTREAM_INVALID, reason=str(error))) from None
+        if tunnel is None:
+            raise EdgeError(refusal(Errors.UPSTREAM_INVALID, reason="no tunnel behind the 101"))
+        relayed.answer.set_idle(decision.place.function.config.stream_idle / 1000)
+        fields = [pair for pair in relayed.headers if pair[0] not in _HANDSHAKE_FIELDS]
+        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": fields})
+        upstream = UpstreamSocket(tunnel)
+        with anyio.CancelScope() as ending:
+            stream = OpenStream(asked.head, decision.until, ending.cancel)
+            with self.streams.holding(stream):
+                await _both_ways(upstream, receive, send)
+        if ending.cancel_called:
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+
+
+async def _both_ways(upstream: UpstreamSocket, receive: Receive, send: Send) -> None:
+    """Relay until either end closes; the other is then closed too."""
+    async with anyio.create_task_group() as relay:
+
+        async def outward() -> None:
+            code = await _to_upstream(upstream, receive)
+            with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+                await _close_quietly(upstream, code)
+            relay.cancel_scope.cancel()
+
+        relay.start_soon(outward)
+        closed = await _to_client(upstream, send)
+        relay.cancel_scope.cancel()
+        code = INTERNAL_ERROR if closed.code == 1006 else closed.code
+        with anyio.CancelScope(shield=True):
+            await send({"type": "websocket.close", "code": code, "reason": closed.reason})
+
+
+async def _to_upstream(upstream: UpstreamSocket, receive: Receive) -> int:
+    """Send what the client sends, until it leaves; its close code."""
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return int(message.get("code") or 1005)
+        text = message.get("text")
+        try:
+            await upstream.send(message["bytes"] if text is None else text)
+        except UpstreamFailure:
+            return 1006
+
+
+async def _to_client(upstream: UpstreamSocket, send: Send) -> Closed:
+    """Send what the upstream sends, until it closes."""
+    try:
+        async for message in upstream.messages():
+            if isinstance(message, Closed):
+                return message
+            kind = "text" if isinstance(message, str) else "bytes"
+            await send({"type": "websocket.send", kind: message})
+    except UpstreamFailure:
+        pass
+    return Closed(1006, "")
+
+
+async def _close_quietly(upstream: UpstreamSocket, code: int) -> None:
+    try:
+        await upstream.close(code)
+    except UpstreamFailure:
+        return
+
+
+async def _relay_refusal(relayed: Relayed, send: Send) -> None:
+    """Any status but 101 is plain HTTP."""
+    await _start(relayed.status, relayed.headers, send)
+    async for piece in relayed.answer.body:
+        await send({"type": "websocket.http.response.body", "body": piece, "more_body": True})
+    await send({"type": "websocket.http.response.body", "body": b"", "more_body": False})
+
+
+async def _refuse(asked: Asked, error: EdgeError, send: Send) -> None:
+    rendered = render(error.refusal, asked.head.headers, asked.request_id)
+    await _start(rendered.status, rendered.headers + asked.cors, send)
+    await send(
+        {"type": "websocket.http.response.body", "body": rendered.body, "more_body": False}
+    )
+
+
+async def _start(status: int, fields: Headers, send: Send) -> None:
+    await send({"type": "websocket.http.response.start", "status": status, "headers": list(fields)})
