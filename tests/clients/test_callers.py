@@ -22,6 +22,8 @@ UNAUTHORIZED = {
 @pytest.fixture(params=CALLERS)
 def command(request: pytest.FixtureRequest) -> list[str]:
     """The words that run each caller."""
+    if request.param == "call_requests.py":
+        pytest.importorskip("requests")
     script = str(ROOT / "examples" / "callers" / request.param)
     match Path(script).suffix:
         case ".py":

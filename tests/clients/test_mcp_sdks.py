@@ -32,15 +32,25 @@ class Client:
     revision: str
 
 
+PYTHON_LEGACY = Client("client.py", ("legacy",), HANDSHAKE)
+TYPESCRIPT_PINNED = Client("client.mjs", (STATELESS,), STATELESS)
+TYPESCRIPT_V1 = Client("client-v1.mjs", (), HANDSHAKE)
+
 CLIENTS = [
     Client("client.py", ("auto",), STATELESS),
-    Client("client.py", ("legacy",), HANDSHAKE),
+    PYTHON_LEGACY,
     Client("client.py", (STATELESS,), STATELESS),
     Client("client.mjs", ("auto",), STATELESS),
     Client("client.mjs", ("legacy",), HANDSHAKE),
-    Client("client.mjs", (STATELESS,), STATELESS),
-    Client("client-v1.mjs", (), HANDSHAKE),
+    TYPESCRIPT_PINNED,
+    TYPESCRIPT_V1,
 ]
+one_of_each = pytest.mark.parametrize(
+    "client",
+    [PYTHON_LEGACY, TYPESCRIPT_PINNED, TYPESCRIPT_V1],
+    ids=["python", "typescript", "typescript-v1"],
+    indirect=True,
+)
 
 Use = Callable[..., CompletedProcess[str]]
 
@@ -100,6 +110,7 @@ def test_a_handshake_client_gets_a_session_and_may_end_it(
     assert seen(run([str(node), str(sdks / "client-v1.mjs")], env=env))["session"] is True
 
 
+@one_of_each
 @pytest.mark.parametrize(
     ("tool", "arguments", "complaint"),
     [
@@ -120,6 +131,7 @@ def test_a_failing_call_is_an_error_that_the_model_can_read(
     assert "structuredContent" not in result
 
 
+@one_of_each
 def test_a_streaming_functions_result_is_its_last_event(use: Use) -> None:
     result = seen(use("streamReport", {"pause": 1}))["result"]
 
@@ -127,6 +139,7 @@ def test_a_streaming_functions_result_is_its_last_event(use: Use) -> None:
     assert '"total"' in result["content"][0]["text"]
 
 
+@one_of_each
 @pytest.mark.parametrize("token", ["malformed", "jfn_rt_" + "0" * 32 + "2Freyo"])
 def test_a_client_without_a_good_token_is_refused(use: Use, token: str) -> None:
     done = use(token=token)

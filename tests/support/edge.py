@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class RunningEdge:
     slug: str
     url: str  # of the function
     mcp_url: str
-    token: str
+    token: str = field(repr=False)
 
     def jelou(self, *arguments: str) -> Any:
         """Run a command against this edge; return its ``data``."""
