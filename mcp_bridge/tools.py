@@ -43,15 +43,15 @@ class RequestBody:
     Attributes:
         kind: how it is serialised.
         content_type: the media type sent.
-        properties: arguments that are properties of an object body, as (argument, property); empty
-            if the whole body is one argument.
-        argument: the argument that is the whole body, or None.
-        encodings: (property, content type) of multipart parts that the document gives one.
+        argument: the argument that is the whole body; None: every argument that fills no parameter
+            is a property of an object body.
+        required: whether a body is sent even if no argument fills it.
+        encodings: (property, content type) of multipart parts that have a type of their own; what
+            is not text is in base64 among the arguments.
     """
 
     kind: BodyKind
     content_type: str = ""
-    properties: tuple[tuple[str, str], ...] = ()
     argument: str | None = None
     required: bool = False
     encodings: tuple[tuple[str, str], ...] = ()
@@ -114,7 +114,8 @@ class ToolRequest:
 
     Attributes:
         target: path and query, percent-encoded, as the function shall see it.
-        headers: names in lower case; only those that come from arguments and the body's type.
+        headers: names in lower case; only those that come from arguments, the body's type, the
+            call's trace context and the caller's fields that are configured to be carried on.
     """
 
     tool: Tool

@@ -1,0 +1,71 @@
+"""JSON text in and out, with the bounds that everything from outside is held to. Pure.
+
+The one home of `orjson`; nothing here knows what the JSON means.
+"""
+
+import json
+from typing import Any
+
+import orjson
+
+MAX_DEPTH = 128
+"""Nesting of arrays and objects that is accepted, the outermost counted as 1."""
+
+
+class JSONError(ValueError):
+    """Text that is not JSON (RFC 8259), or is nested too deeply.
+
+    Attributes:
+        line, column: where, counted from 1; 1 and 1 for what has no place.
+        too_deep: whether depth is what is wrong.
+    """
+
+    def __init__(
+        self, message: str, line: int = 1, column: int = 1, *, too_deep: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.too_deep = too_deep
+
+
+def parse(data: bytes) -> Any:
+    """The value of a JSON text: UTF-8, no `NaN` or `Infinity`, no lone surrogate.
+
+    Raises:
+        JSONError: it is not JSON, or deeper than `MAX_DEPTH`.
+    """
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as problem:
+        deep = "depth limit" in problem.msg
+        raise JSONError(problem.msg, problem.lineno, problem.colno, too_deep=deep) from None
+    if is_deeper_than(value, MAX_DEPTH):
+        raise JSONError(f"nested deeper than {MAX_DEPTH} levels", too_deep=True)
+    return value
+
+
+def dump(value: Any) -> bytes:
+    """A value as compact UTF-8 JSON; integers of any size."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def is_deeper_than(value: Any, limit: int) -> bool:
+    """Whether arrays and objects are nested more than `limit` deep."""
+    level = [value] if isinstance(value, dict | list) else []
+    depth = 0
+    while level:
+        depth += 1
+        if depth > limit:
+            return True
+        level = [child for parent in level for child in _containers(parent)]
+    return False
+
+
+def _containers(parent: Any) -> list[Any]:
+    children = parent.values() if isinstance(parent, dict) else parent
+    return [child for child in children if isinstance(child, dict | list)]

@@ -1,0 +1,50 @@
+"""Tool names: legal, unique and stable. Pure; nothing here knows OpenAPI documents."""
+
+import re
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+MAX_NAME = 64
+
+_LEGAL = re.compile(rf"[a-zA-Z0-9_-]{{1,{MAX_NAME}}}")
+_ILLEGAL_RUN = re.compile(r"[^a-zA-Z0-9-]+")
+
+
+def is_legal(name: object) -> bool:
+    """Whether this is a string of 1 to 64 characters of `[a-zA-Z0-9_-]`."""
+    return isinstance(name, str) and _LEGAL.fullmatch(name) is not None
+
+
+def operation_name(operation_id: object, method: str, path: str) -> str:
+    """The operationId if it is a legal name, else one made from method and path.
+
+    `GET /users/{id}` becomes `get_users_id`; what does not fit is cut and gets a hash suffix.
+    """
+    if isinstance(operation_id, str) and is_legal(operation_id):
+        return operation_id
+    derived = _ILLEGAL_RUN.sub("_", f"{method.lower()}_{path}").strip("_")
+    return derived if len(derived) <= MAX_NAME else with_suffix(derived, f"{method} {path}")
+
+
+def with_suffix(name: str, identity: str, digits: int = 8) -> str:
+    """`name`, cut where needed, followed by `_` and a hash of what it names."""
+    suffix = f"_{sha256(identity.encode('utf-8', 'surrogatepass')).hexdigest()[:digits]}"
+    return name[: MAX_NAME - len(suffix)] + suffix
+
+
+def unique(claims: Sequence[tuple[str, str]], taken: Iterable[str] = ()) -> list[str]:
+    """One name for each (wanted name, identity), in the same order; none twice, none of `taken`.
+
+    Among equal wishes the one with the least identity keeps the name and the others get a suffix
+    made from their own identity: so the order of a document does not matter. Identities differ.
+    """
+    used = set(taken)
+    names: dict[tuple[str, str], str] = {}
+    for claim in sorted(claims):
+        wanted, identity = claim
+        name, digits = wanted, 8
+        while name in used:
+            name, digits = with_suffix(wanted, identity, digits), digits + 8
+        used.add(name)
+        names[claim] = name
+    return [names[claim] for claim in claims]

@@ -1,0 +1,69 @@
+"""Values against JSON Schemas: the one owner of `jsonschema_rs`. Pure; nothing is ever fetched."""
+
+import re
+from typing import Any
+
+from jsonschema_rs import FancyRegexOptions, ValidationError, validator_for
+
+from mcp_bridge.tools import JSONObject
+
+_PATTERNS = FancyRegexOptions(
+    backtrack_limit=100_000, size_limit=1024 * 1024, dfa_size_limit=1024 * 1024
+)
+_MAX_VIOLATIONS = 10
+_MAX_MESSAGE = 300
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+class SchemaProblem(ValueError):
+    """A schema that does not compile; the message says why."""
+
+
+class Validator:
+    """One schema, compiled. Patterns have bounded cost, references stay inside the schema."""
+
+    def __init__(self, schema: JSONObject) -> None:
+        """Compile.
+
+        Raises:
+            SchemaProblem: it is not a schema, or a `$ref` or pattern in it leads nowhere.
+        """
+        try:
+            self._validator = validator_for(dict(schema), offline=True, pattern_options=_PATTERNS)
+        except (ValueError, TypeError, OverflowError, RecursionError) as problem:
+            raise SchemaProblem(_first_line(str(problem))) from None
+
+    def violations(self, value: Any) -> list[str]:
+        """What is wrong with a value, each with its JSON path; empty if nothing is."""
+        found: list[str] = []
+        try:
+            for error in self._validator.iter_errors(value):
+                found.append(_explained(error))
+                if len(found) == _MAX_VIOLATIONS:
+                    break
+        except (ValueError, TypeError, OverflowError) as problem:
+            found.append(f"$: {_first_line(str(problem))}")
+        return found
+
+
+def _explained(error: ValidationError) -> str:
+    return f"{json_path(error.instance_path)}: {_first_line(error.message)}"
+
+
+def json_path(steps: list[str | int]) -> str:
+    """A place in a value as a JSONPath (RFC 9535): `$.items[0].name`."""
+    return "$" + "".join(_path_step(step) for step in steps)
+
+
+def _path_step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    if _PLAIN_KEY.fullmatch(step):
+        return f".{step}"
+    quoted = step[:100].replace("\\", "\\\\").replace("'", "\\'")
+    return f"['{quoted}']"
+
+
+def _first_line(message: str) -> str:
+    line = message.partition("\n")[0]
+    return line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…"
