@@ -86,7 +86,9 @@ def parse_project(
     except ProjectError as error:
         return Parsed(None, (Problem(1, "", str(error)),))
     findings = Findings()
-    project = _read(value, findings, Rules(max_timeout, domain, _is_timezone), base)
+    text = _canonical(anchored(value, base) if base else value)
+    rules = Rules(max_timeout, domain, _is_timezone)
+    project = replace(read_root(orjson.loads(text), findings, rules, base), text=text)
     problems = sorted([*_placed(findings.problems, positions), *_repeated(positions)], key=_line)
     warnings = sorted(_placed(findings.warnings, positions), key=_line)
     return Parsed(None if problems else project, tuple(problems), tuple(warnings))
@@ -106,11 +108,11 @@ def load_project(text: str) -> Project:
         value = _load(text)
     except orjson.JSONDecodeError as error:
         raise ProjectError(str(_not_json(text, error))) from error
-    project = _read(value, findings, Rules(2**53, "", lambda _: True), "")
+    project = read_root(value, findings, Rules(2**53, "", lambda _: True), "")
     if findings.problems:
         found = findings.problems[0]
         raise ProjectError(f"{dotted(found.path)}: {found.message}")
-    return project
+    return replace(project, text=text)
 
 
 def project_for_url(url: str, slug: str | None = None) -> Project:
@@ -160,11 +162,6 @@ def _load(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ProjectError(f"must be a JSON object, not {quote(value)}")
     return value
-
-
-def _read(value: dict[str, Any], findings: Findings, rules: Rules, base: str) -> Project:
-    found = anchored(value, base) if base else value
-    return replace(read_root(found, findings, rules, base), text=_canonical(found))
 
 
 def _canonical(value: object) -> str:
