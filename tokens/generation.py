@@ -76,7 +76,7 @@ class WriterLock:
     def __init__(self, path: Path) -> None:
         """Open the lock file, creating it if need be; raises OSError."""
         _create(path, b"")
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._file = path.open("r+b", buffering=0)
         self._thread = threading.Lock()
 
     @contextmanager
@@ -93,14 +93,14 @@ class WriterLock:
             try:
                 yield True
             finally:
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+                fcntl.flock(self._file, fcntl.LOCK_UN)
         finally:
             self._thread.release()
 
     def _lock_before(self, deadline: float) -> bool:
         while True:
             try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 # flock(2) knows no timeout, and a stopped writer must not stop everyone for ever.
                 if time.monotonic() >= deadline:
@@ -111,7 +111,7 @@ class WriterLock:
 
     def close(self) -> None:
         """Close the file, which gives the lock up."""
-        os.close(self._descriptor)
+        self._file.close()
 
 
 def create_private(path: Path) -> None:
