@@ -344,7 +344,11 @@ def _prepare(directory: Path, create: bool) -> None:
             f"There is no store in {directory}. Start the edge with jelou serve or deploy with"
             " jelou deploy, or name the right directory with --data-dir."
         )
-    if not (os.access(path, os.R_OK | os.W_OK) and os.access(directory, os.W_OK | os.X_OK)):
+    if not (_may(path, os.R_OK | os.W_OK) and _may(directory, os.W_OK | os.X_OK)):
         raise not_writable(path, "permission denied")
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)

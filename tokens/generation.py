@@ -30,7 +30,7 @@ class Mirror:
 
     def __init__(self, path: Path) -> None:
         """Map the file, creating it if need be; raises OSError."""
-        _create(path, bytes(_SIZE))
+        create_once(path, bytes(_SIZE))
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             if os.fstat(descriptor).st_size < _SIZE:
@@ -75,7 +75,7 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         """Open the lock file, creating it if need be; raises OSError."""
-        _create(path, b"")
+        create_once(path, b"")
         self._file = path.open("r+b", buffering=0)
         self._thread = threading.Lock()
 
@@ -116,10 +116,10 @@ class WriterLock:
 
 def create_private(path: Path) -> None:
     """Create an empty file that its owner alone may read, unless the path is taken already."""
-    _create(path, b"")
+    create_once(path, b"")
 
 
-def _create(path: Path, content: bytes) -> None:
+def create_once(path: Path, content: bytes) -> None:
     """Create a file whole or not at all, once, however many processes try; mode 0600."""
     if path.exists():
         return

@@ -8,13 +8,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from sqlite_utils import Database as Schema
+    import sqlite_utils
 
-Migration: TypeAlias = "Callable[[Schema], None]"
+Schema: TypeAlias = "sqlite_utils.Database"
+"""What a step is given: tables are made and changed through it."""
+
+Migration: TypeAlias = Callable[[Schema], None]
 """One step; its function's name is the name under which it is recorded as applied."""
 
 
-def create_state(schema: "Schema") -> None:
+def create_state(schema: Schema) -> None:
     """The generation (with the first one whose changes are known) and the clock, in one row."""
     state = schema.create_table(
         "state",
@@ -25,13 +28,13 @@ def create_state(schema: "Schema") -> None:
     state.insert({"id": 1, "generation": 0, "known_from": 0, "clock": 0})
 
 
-def create_changes(schema: "Schema") -> None:
+def create_changes(schema: Schema) -> None:
     """What each generation changed."""
     changes = schema.create_table("changes", {"generation": int, "kind": str, "key": str})
     changes.create_index(["generation"])
 
 
-def create_tokens(schema: "Schema") -> None:
+def create_tokens(schema: Schema) -> None:
     """Runtime tokens; times are Unix seconds, scopes one to a line."""
     times = {"created": float, "expires": float, "revoked": float, "last_used": float}
     texts = {"id": str, "function": str, "name": str, "hint": str, "lineage": str, "scopes": str}
@@ -45,7 +48,7 @@ def create_tokens(schema: "Schema") -> None:
     tokens.create_index(["function"])
 
 
-def create_access_tokens(schema: "Schema") -> None:
+def create_access_tokens(schema: Schema) -> None:
     """Access tokens; times are Unix seconds."""
     tokens = schema.create_table(
         "access_tokens",

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.support.store_process import StoreProcess
 from tokens import secret
 from tokens.database import KEPT_GENERATIONS, Changes, Database
 from tokens.errors import StoreLocked
-from tokens.generation import Mirror
+from tokens.generation import Mirror, WriterLock
 from tokens.model import Refused
 from tokens.service import Minted, TokenService
 from tokens.sqlite import SqliteTokens
@@ -73,9 +74,15 @@ def test_a_change_by_another_process_is_in_the_mirror_before_its_command_returns
     assert verdict(service, minted) == "revoked"
 
 
+def may_write(directory: Path) -> bool:
+    """Whether no writer is between its beginning and its publication."""
+    with closing(WriterLock(directory / "edge.lock")) as lock, lock.held(0) as held:
+        return held
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_two_writers_paused_before_publication_publish_in_the_order_of_their_commits(
-    database: Database, service: TokenService, start: Start, order: tuple[int, int]
+    database: Database, service: TokenService, start: Start, order: tuple[int, int], tmp_path: Path
 ) -> None:
     tokens = [service.create("shop", "a"), service.create("shop", "b")]
     writers = [start(pause=True), start(pause=True)]
@@ -87,6 +94,8 @@ def test_two_writers_paused_before_publication_publish_in_the_order_of_their_com
     assert first.hear() == f"committed {seen + 1}"
     second.tell("revoke", "shop", late.token.id)
 
+    # The other one waits until this one has published, so that the mirror rises in their order.
+    assert not may_write(tmp_path)
     # Neither look waits for the paused writer, and the poll knows what it has committed.
     assert database.mirror.read() == seen
     assert database.publish() == seen + 1
