@@ -4,6 +4,7 @@ It decides nothing itself. A fast lane is another door to the same gate and the 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -72,6 +73,11 @@ class Door:
             if isinstance(decision, Status):
                 return decision
         return Refuse(refusal(Errors.STORE_UNAVAILABLE, headers=((b"retry-after", b"1"),)))
+
+    async def refresh(self) -> None:
+        """Catch up with the store between requests, as far as it can be read."""
+        with suppress(StoreUnavailable):
+            await self._catch_up()
 
     async def _catch_up(self) -> None:
         """Apply the store's changes; waits up to a second for a store that cannot be read."""

@@ -11,6 +11,7 @@ from time import time
 from typing import Any, Protocol
 
 from edge.errors import EdgeError, Errors, refusal
+from edge.gate import body_too_large
 from edge.message import Head, Headers, Peer, first
 
 Scope = MutableMapping[str, Any]
@@ -127,7 +128,7 @@ class Inbox:
         while piece:
             self._size += len(piece)
             if self._limit is not None and self._size > self._limit:
-                raise EdgeError(_too_large(self._limit))
+                raise EdgeError(body_too_large(self._limit))
             yield piece
             piece = await self._next()
 
@@ -157,11 +158,6 @@ class Inbox:
         while not self._pieces.empty():
             self._pieces.get_nowait()
             self._moved.set()
-
-
-def _too_large(limit: int) -> Any:
-    message = f"The body is over the limit of {limit} bytes; see config.limits.body."
-    return refusal(Errors.BODY_TOO_LARGE, message)
 
 
 class Reply:
@@ -198,11 +194,6 @@ class Reply:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         if trailers is not None and self._wants_trailers:
             await self._send({"type": "http.response.trailers", "headers": list(trailers)})
-
-    async def early_hints(self, links: list[bytes]) -> None:
-        """Send a 103 (RFC 8297) where the lane can carry one: HTTP/2."""
-        if links and not self._http1 and not self.started:
-            await self._send({"type": "http.response.early_hint", "links": links})
 
     async def whole(
         self, status: int, headers: Headers, body: bytes, *, close: bool = False

@@ -13,6 +13,7 @@ from edge import cors, headers, target
 from edge.errors import Errors, Refusal, refusal
 from edge.functions import Function, Route, TokenPlace
 from edge.message import Head, Headers, first, values
+from mcp_bridge.tools import ToolRequest
 from tokens import secret
 from tokens.model import Principal, Refused, Scopes, Token, judge
 from tokens.paths import is_plain
@@ -311,12 +312,32 @@ def _admit_mcp(head: Head, place: Place, token: Token | None, *, public: bool) -
 
 
 def _limit(head: Head, place: Place) -> Refuse | None:
-    limit = place.function.config.body_limit
     length = first(head.headers, b"content-length")
+    limit = place.function.config.body_limit
     if limit is not None and length is not None and int(length) > limit:
-        message = f"The body is over the limit of {limit} bytes; see config.limits.body."
-        return Refuse(refusal(Errors.BODY_TOO_LARGE, message), place)
+        return Refuse(body_too_large(limit), place)
     return None
+
+
+def body_too_large(limit: int) -> Refusal:
+    """The 413 for a body over a function's limit in bytes, found at its head or on the way."""
+    message = f"The body is over the limit of {limit} bytes; see config.limits.body."
+    return refusal(Errors.BODY_TOO_LARGE, message)
+
+
+def refuse_call(function: Function, call: ToolRequest) -> Refusal | None:
+    """What is wrong with a request that the bridge built for a tool, by the rules for any caller.
+
+    Host, token and scope were judged when the tool was found; method, route and size are here.
+    """
+    config = function.config
+    allowed = call.tool.methods or config.methods
+    if not _allows(allowed, call.method):
+        return _not_allowed(_allow(allowed))
+    if config.path.text != "*" and not config.path.matches(call.target.partition(b"?")[0]):
+        return refusal(Errors.NOT_FOUND)
+    limit = config.body_limit
+    return body_too_large(limit) if limit is not None and len(call.body or b"") > limit else None
 
 
 def _forward(

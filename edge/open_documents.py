@@ -23,9 +23,7 @@ class OpenDocuments:
         url_of: the published address of a function by its slug.
     """
 
-    def __init__(
-        self, catalogs: Catalogs, health: Health, url_of: Callable[[str], str]
-    ) -> None:
+    def __init__(self, catalogs: Catalogs, health: Health, url_of: Callable[[str], str]) -> None:
         self._catalogs = catalogs
         self._health = health
         self._url_of = url_of

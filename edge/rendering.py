@@ -7,7 +7,7 @@ import orjson
 from edge.errors import Errors, Refusal
 from edge.gate import UNAUTHORIZED_BODY
 from edge.message import Headers, first, split_list
-from mcp_bridge.rpc import jsonrpc_error
+from mcp_bridge.jsonrpc import jsonrpc_error
 
 
 @dataclass(frozen=True, slots=True)

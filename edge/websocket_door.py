@@ -59,9 +59,7 @@ class WebSocketDoor:
         except EdgeError as error:
             await _refuse(asked, error, send)
 
-    async def _forward(
-        self, asked: Asked, decision: Forward, receive: Receive, send: Send
-    ) -> None:
+    async def _forward(self, asked: Asked, decision: Forward, receive: Receive, send: Send) -> None:
         key = new_key(self.random(16))
         call = Call(
             function=decision.place.function,
@@ -171,9 +169,7 @@ async def _relay_refusal(relayed: Relayed, send: Send) -> None:
 async def _refuse(asked: Asked, error: EdgeError, send: Send) -> None:
     rendered = render(error.refusal, asked.head.headers, asked.request_id)
     await _start(rendered.status, rendered.headers + asked.cors, send)
-    await send(
-        {"type": "websocket.http.response.body", "body": rendered.body, "more_body": False}
-    )
+    await send({"type": "websocket.http.response.body", "body": rendered.body, "more_body": False})
 
 
 async def _start(status: int, fields: Headers, send: Send) -> None:

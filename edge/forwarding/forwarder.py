@@ -12,7 +12,6 @@ from functools import partial
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding import plan
 from edge.forwarding.answer import UpstreamAnswer
-from edge.forwarding.exchange import InterimCallback
 from edge.forwarding.limit import InFlight, Overloaded
 from edge.forwarding.parse import InvalidRequest
 from edge.forwarding.pool import Pool
@@ -90,9 +89,7 @@ class Forwarder:
         self._idle = idle
 
     @asynccontextmanager
-    async def send(
-        self, call: Call, on_interim: InterimCallback | None = None
-    ) -> AsyncIterator[Relayed]:
+    async def send(self, call: Call) -> AsyncIterator[Relayed]:
         """Make the call; its slot and its connection are held until the block ends.
 
         Leaving the block before the answer was read whole aborts the function's request.
@@ -105,7 +102,7 @@ class Forwarder:
         slug = call.function.slug
         try:
             async with self._in_flight.slot(slug):
-                answer = await self._exchange(call, on_interim)
+                answer = await self._exchange(call)
                 try:
                     yield self._relayed(call, answer)
                 finally:
@@ -113,7 +110,7 @@ class Forwarder:
         except Overloaded:
             raise EdgeError(refusal(Errors.OVERLOADED, headers=((b"retry-after", b"1"),))) from None
 
-    async def _exchange(self, call: Call, on_interim: InterimCallback | None) -> UpstreamAnswer:
+    async def _exchange(self, call: Call) -> UpstreamAnswer:
         timeouts = Timeouts(self._connect, call.timeout / 1000, self._idle)
         retry = RetryRule.SAFE if call.trigger == "http" else RetryRule.UNWRITTEN
         try:
@@ -122,7 +119,6 @@ class Forwarder:
                 partial(self._request, call),
                 timeouts,
                 retry=retry,
-                on_interim=on_interim,
             )
         except UpstreamFailure as failure:
             raise EdgeError(_refused(failure, call)) from None

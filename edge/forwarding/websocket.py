@@ -14,7 +14,6 @@ from wsproto.events import (
     BytesMessage,
     CloseConnection,
     Event,
-    Message,
     Ping,
     Pong,
     TextMessage,
@@ -98,7 +97,7 @@ class UpstreamSocket:
         while True:
             try:
                 for event in self._protocol.events():
-                    if isinstance(event, Message):
+                    if isinstance(event, TextMessage | BytesMessage):
                         message = _joined(whole, event)
                         if message is not None:
                             yield message
@@ -129,7 +128,7 @@ class _TooBig(Exception):
     """A message is over `MAX_MESSAGE`."""
 
 
-def _joined(whole: list[str | bytes], event: Message[str] | Message[bytes]) -> str | bytes | None:
+def _joined(whole: list[str | bytes], event: TextMessage | BytesMessage) -> str | bytes | None:
     """The message once its last fragment has come; `whole` holds those before it."""
     whole.append(event.data)
     if sum(map(len, whole)) > MAX_MESSAGE:

@@ -1,0 +1,180 @@
+"""Puts one worker's edge together from its configuration: plain constructor calls, nothing else.
+
+The one thing that tests start. `build` opens the store; the apps' lifespan runs the housekeeping.
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+import anyio
+import anyio.to_thread
+
+from edge.admin.api import AdminApi
+from edge.admin.deploying import Place
+from edge.admin.opening import assembled
+from edge.app import Door
+from edge.catalogs import Catalogs
+from edge.config import Config, function_url
+from edge.ended_sessions import KIND, StoredEndedSessions
+from edge.forwarding.forwarder import Forwarder
+from edge.forwarding.limit import InFlight
+from edge.forwarding.pool import Pool
+from edge.forwarding.wire import UpstreamFailure
+from edge.functions import Upstream
+from edge.gate import GateSettings
+from edge.headers import Networks
+from edge.health import Health
+from edge.housekeeping import Housekeeping, LastUse
+from edge.http_door import HttpDoor, WorkerState
+from edge.kept import edge_id, session_keys
+from edge.mcp_door import McpDoor
+from edge.observe.log import log_error
+from edge.open_documents import OpenDocuments
+from edge.registry.sqlite import SqliteRegistry
+from edge.source import StoreSource
+from edge.streams import OpenStreams
+from edge.version import VERSION
+from edge.view import WorkerView
+from edge.websocket_door import WebSocketDoor
+from mcp_bridge.server import Bridge
+from tokens.database import Database
+from tokens.service import TokenService
+from tokens.sqlite import SqliteTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One worker's edge.
+
+    Attributes:
+        app: the public ASGI application.
+        local_admin: the management API for the data directory's socket.
+        remote_admin: the management API for the admin address, behind access tokens.
+        state: what the server tells the app; set `draining` when a shutdown begins.
+        end_streams: ends every open stream; called when a shutdown begins.
+        running: what has to run while the apps are served.
+    """
+
+    app: Door
+    local_admin: AdminApi
+    remote_admin: AdminApi
+    state: WorkerState
+    end_streams: Callable[[], None]
+    running: Callable[[], AbstractAsyncContextManager[None]]
+
+
+def build(config: Config, bound: Sequence[str], slot: int = 0) -> Edge:
+    """Put a worker's edge together.
+
+    Args:
+        bound: the addresses as they are bound, ports included.
+        slot: which worker this is; the first one also looks after OpenAPI documents.
+
+    Raises:
+        StoreError: the data directory's store cannot be used; the text says what to do.
+    """
+    database = Database.open(config.data_dir, create=True)
+    tokens = SqliteTokens(database)
+    service = TokenService(tokens, database.clock, os.urandom)
+    registry = SqliteRegistry(database, os.urandom)
+    place = Place(config, tuple(bound), running=True)
+    operations = assembled(database, place, VERSION)
+    name = edge_id(config.data_dir, os.urandom)
+    ended = StoredEndedSessions(database, database.clock)
+
+    pool = Pool()
+    forwarder = Forwarder(
+        pool,
+        InFlight(config.in_flight, config.queue, config.queue_timeout),
+        name,
+        config.connect_timeout,
+        config.answer_idle,
+    )
+    catalogs, streams, state = Catalogs(), OpenStreams(), WorkerState()
+    health = Health(_probe(pool, config.connect_timeout), time.monotonic)
+    documents = OpenDocuments(catalogs, health, lambda slug: function_url(config, bound, slug))
+
+    def changed(keys: tuple[tuple[str, str], ...] | None) -> None:
+        streams.world_changed()
+        if keys is None:
+            ended.reload()
+        for kind, key in keys or ():
+            if kind == KIND:
+                ended.heard(key)
+            elif kind == "function":
+                catalogs.forget(key)
+                documents.forget(key)
+
+    view = WorkerView(
+        StoreSource(database, registry, tokens), time.monotonic, anyio.to_thread.run_sync, changed
+    )
+    bridge = Bridge(session_keys(config.data_dir, os.urandom), ended, database.clock, os.urandom)
+    last_use = LastUse(service)
+    door = Door(
+        view=view,
+        settings=_gate_settings(config, name),
+        networks=_networks(config),
+        http=HttpDoor(forwarder, documents, streams, state, log_error, config.body_idle),
+        mcp=McpDoor(bridge, catalogs, forwarder, config.tool_result, config.max_timeout),
+        websockets=WebSocketDoor(forwarder, streams, os.urandom),
+        clock=database.clock,
+        random=os.urandom,
+        used=last_use.note,
+    )
+    refresh = (lambda: operations.refresh_documents(time.monotonic)) if slot == 0 else None
+
+    def forget() -> None:
+        health.forget()
+        ended.reload()
+
+    housekeeping = Housekeeping(database, door, streams, forget, last_use, refresh, log_error)
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.callback(database.close)
+            stack.push_async_callback(pool.aclose)
+            await stack.enter_async_context(bridge.run())
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(housekeeping.run)
+                yield
+                tasks.cancel_scope.cancel()
+            await last_use.flush()
+
+    return Edge(
+        app=door,
+        local_admin=AdminApi(operations),
+        remote_admin=AdminApi(operations, operations.authenticate),
+        state=state,
+        end_streams=streams.end_all,
+        running=running,
+    )
+
+
+def _gate_settings(config: Config, name: str) -> GateSettings:
+    return GateSettings(
+        domain=config.domain,
+        path_addressing=config.path_addressing,
+        accept_tokens_in=config.accept_tokens_in,
+        edge_id=name,
+        max_timeout=config.max_timeout,
+    )
+
+
+def _networks(config: Config) -> Networks:
+    return tuple(ip_network(text, strict=False) for text in config.trusted_proxies)
+
+
+def _probe(pool: Pool, timeout: float) -> Callable[[Upstream], Awaitable[bool]]:
+    async def connects(upstream: Upstream) -> bool:
+        try:
+            pool.release(await pool.connect(upstream, timeout), None)
+        except UpstreamFailure:
+            return False
+        return True
+
+    return connects

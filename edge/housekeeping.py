@@ -1,0 +1,112 @@
+"""What a worker does between requests: keeps up with the store, ends streams, notes last use.
+
+One task for each rhythm; none of them is on any request's way, and an error in one ends none.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import anyio.to_thread
+
+from edge.app import Door
+from edge.streams import OpenStreams
+from tokens.database import Database
+from tokens.errors import StoreError
+from tokens.service import TokenService
+
+POLL_SECONDS = 0.1
+"""How soon a change by a writer that could not publish it is seen."""
+
+SWEEP_SECONDS = 0.2
+TOUCH_SECONDS = 20.0
+"""How late last use may be in the store."""
+
+DOCUMENTS_SECONDS = 2.0
+FORGET_SECONDS = 60.0
+
+
+class LastUse:
+    """Token ids with the time they were last seen, until they are written down."""
+
+    def __init__(self, tokens: TokenService) -> None:
+        self._tokens = tokens
+        self._used: dict[str, float] = {}
+
+    def note(self, token_id: str, now: float) -> None:
+        """A token was accepted."""
+        self._used[token_id] = now
+
+    async def flush(self) -> None:
+        """Write down what was noted; what cannot be written is kept for the next time."""
+        used, self._used = self._used, {}
+        if not used:
+            return
+        try:
+            await anyio.to_thread.run_sync(self._tokens.touch, used)
+        except BaseException:
+            self._used = used | self._used
+            raise
+
+
+class Housekeeping:
+    """The rhythms of one worker.
+
+    Args:
+        forget: drops what is too old to be of use.
+        refresh_documents: looks for OpenAPI documents that changed, blocking; None in all workers
+            but one.
+        log: told of what went wrong.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        door: Door,
+        streams: OpenStreams,
+        forget: Callable[[], None],
+        last_use: LastUse,
+        refresh_documents: Callable[[], object] | None,
+        log: Callable[[BaseException, bytes], None],
+    ) -> None:
+        self._database = database
+        self._door = door
+        self._streams = streams
+        self._forget_old = forget
+        self._last_use = last_use
+        self._refresh_documents = refresh_documents
+        self._log = log
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with anyio.create_task_group() as rhythms:
+            rhythms.start_soon(self._every, POLL_SECONDS, self._poll)
+            rhythms.start_soon(self._every, SWEEP_SECONDS, self._sweep)
+            rhythms.start_soon(self._every, TOUCH_SECONDS, self._last_use.flush)
+            rhythms.start_soon(self._every, FORGET_SECONDS, self._forget)
+            if self._refresh_documents is not None:
+                rhythms.start_soon(self._every, DOCUMENTS_SECONDS, self._documents)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await anyio.sleep(seconds)
+            try:
+                await work()
+            except StoreError:
+                continue  # requests say so; a log line ten times a second would say no more
+            except Exception as error:
+                self._log(error, b"-")
+
+    async def _poll(self) -> None:
+        self._database.publish()
+
+    async def _sweep(self) -> None:
+        if len(self._streams):
+            await self._door.refresh()
+            await self._streams.sweep(self._door.clock(), self._door.decide)
+
+    async def _forget(self) -> None:
+        self._forget_old()
+
+    async def _documents(self) -> None:
+        if self._refresh_documents is not None:
+            await anyio.to_thread.run_sync(self._refresh_documents, abandon_on_cancel=True)

@@ -1,0 +1,70 @@
+"""Hands an MCP request to the bridge, with the function that it is for and who is asking."""
+
+from dataclasses import dataclass
+
+from edge.asgi import Message, Receive, Scope, Send
+from edge.asked import Asked
+from edge.catalogs import Catalogs
+from edge.forwarding.forwarder import Forwarder
+from edge.gate import Bridge as ToBridge
+from edge.invoker import FunctionInvoker
+from edge.message import Headers
+from mcp_bridge.server import Bridge, Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class McpDoor:
+    """What answering MCP needs.
+
+    Attributes:
+        result_limit: bytes of a function's answer to a tool call.
+        max_timeout: milliseconds that no tool's own timeout exceeds.
+    """
+
+    bridge: Bridge
+    catalogs: Catalogs
+    forwarder: Forwarder
+    result_limit: int
+    max_timeout: int
+
+    async def serve(
+        self, asked: Asked, decision: ToBridge, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer one request to `/mcp`."""
+        endpoint = self._endpoint(asked, decision)
+        common = asked.common
+        if decision.checked:
+            common += ((b"vary", b"X-Jelou-Token"),)
+        await self.bridge.serve(endpoint, scope, receive, _with_fields(send, common))
+
+    def _endpoint(self, asked: Asked, decision: ToBridge) -> Endpoint:
+        function = decision.place.function
+        invoker = FunctionInvoker(
+            forwarder=self.forwarder,
+            function=function,
+            principal=decision.principal,
+            caller=asked.caller(decision.place),
+            limit=self.result_limit,
+            max_timeout=self.max_timeout,
+        )
+        return Endpoint(
+            slug=function.slug,
+            description=function.live.project.description,
+            version=function.live.id,
+            catalog=self.catalogs.of(function),
+            principal=decision.principal,
+            public=function.config.public,
+            invoker=invoker,
+            forward_headers=function.config.mcp.forward_headers,
+        )
+
+
+def _with_fields(send: Send, common: Headers) -> Send:
+    """Add the fields of every answer to the bridge's."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *common]}
+        await send(message)
+
+    return sending
