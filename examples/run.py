@@ -128,7 +128,8 @@ Ctrl-C stops the function and the edge.
 
 def main() -> None:
     """Run both until interrupted or until one of them ends."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
     serve = [str(JELOU), "serve", "--bind", bind(), "--data-dir", str(DATA)]
     try:
         with (
