@@ -12,7 +12,8 @@ from typing import Any
 
 from edge.project_file.positions import Path
 
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_$-]+")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_$-]{1,128}")
+_MOST_UNKNOWN = 100
 
 
 def quote(value: object) -> str:
@@ -169,9 +170,12 @@ class Section:
         return tuple(found)
 
     def _report_unknown(self, known: tuple[str, ...], elsewhere: Mapping[str, str]) -> None:
-        for key in self.value:
-            if key not in known:
-                self.problem(key, _unknown(key, known, elsewhere))
+        unknown = [key for key in self.value if key not in known]
+        for key in unknown[:_MOST_UNKNOWN]:
+            self.problem(key, _unknown(key, known, elsewhere))
+        if len(unknown) > _MOST_UNKNOWN:
+            more = len(unknown) - _MOST_UNKNOWN
+            self.problem(unknown[_MOST_UNKNOWN], f"unknown key, the first of {more} more here")
 
 
 def _unknown(key: str, known: tuple[str, ...], elsewhere: Mapping[str, str]) -> str:

@@ -618,6 +618,12 @@ def test_a_search_that_this_version_lacks_is_a_warning() -> None:
     assert [warning.key for warning in result.warnings] == ["config.mcp.search"]
 
 
+def test_a_file_of_nothing_but_mistakes_is_told_of_in_bounds() -> None:
+    found = parsed(**{f"k{number}": 1 for number in range(5000)}).problems
+    assert len(found) == 101
+    assert "4900 more" in found[-1].message
+
+
 def test_no_host_is_under_the_edges_own_domain() -> None:
     text = '{"function":"a","upstream":"http://a","hosts":["X.fn.example", "fn.example", "b"]}'
     found = parse_project(text, domain="fn.example").problems
