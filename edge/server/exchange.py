@@ -1,0 +1,119 @@
+"""One request and its answer, between a connection and the app.
+
+The app finds it as `scope["extensions"]["jelou.connection"]`. Not here: HTTP; the connection says
+how an answer is broken off and what a taken piece is worth.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Message = dict[str, Any]
+
+HELD = 64 * 1024
+"""Bytes of a body that wait for the app before an HTTP/1.1 connection stops reading."""
+
+
+async def _nothing(*_: object) -> None:
+    """What happens where a connection has nothing to do."""
+
+
+class Exchange:
+    """What the app receives, and what it may ask of the connection beyond ASGI.
+
+    Attributes:
+        target: the raw request target as it was on the wire (RFC 9112 §3.2; `:path` in HTTP/2).
+        task: the app's task.
+        complete: whether the whole request has arrived.
+    """
+
+    def __init__(
+        self,
+        target: bytes,
+        *,
+        bounded: bool,
+        abort: Callable[[], Awaitable[None]],
+        on_taken: Callable[[int], Awaitable[None]] = _nothing,
+        on_wait: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
+        self.target = target
+        self.task: asyncio.Task[None] | None = None
+        self.complete = False
+        self._abort = abort
+        self._on_taken = on_taken
+        self._on_wait = on_wait
+        self._bounded = bounded
+        self._messages: deque[tuple[Message, int]] = deque()
+        self._held = 0
+        self._last: Message | None = None
+        self._gone = asyncio.Event()
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits for more of the answer: the client left, or the answer is over."""
+        return self._gone.is_set()
+
+    async def wait_gone(self) -> None:
+        """Wait until nobody waits for more of the answer; receives nothing."""
+        await self._gone.wait()
+
+    async def abort(self) -> None:
+        """Break the answer off so that it cannot look whole.
+
+        HTTP/1.1: what was written is sent, then the connection ends before the last chunk or
+        length; a close-delimited answer ends in a TCP reset. HTTP/2: RST_STREAM (INTERNAL_ERROR),
+        the other streams of the connection go on.
+        """
+        await self._abort()
+
+    async def receive(self) -> Message:
+        """ASGI's receive. After the last message it is given again, never waited for."""
+        while not self._messages:
+            if self._last is not None:
+                return self._last
+            self._news.clear()
+            await self._on_wait()
+            if not self._messages and self._last is None:
+                await self._news.wait()
+        message, size = self._messages.popleft()
+        await self._release(size)
+        return message
+
+    async def put(self, message: Message, size: int = 0) -> None:
+        """Hand a message over; a bounded exchange waits while too much is held.
+
+        Once the exchange has ended, messages are dropped: nobody will ever take them.
+        """
+        if self._last is not None:
+            await self._on_taken(size)
+            return
+        self._messages.append((message, size))
+        self._held += size
+        self._news.set()
+        while self._bounded and self._held > HELD and self._last is None:
+            self._room.clear()
+            await self._room.wait()
+
+    async def end(self, last: Message) -> None:
+        """No more will come: `last` is what the app receives from now on."""
+        if self._last is None:
+            self._last = last
+            self._gone.set()
+            self._news.set()
+            self._room.set()
+
+    async def discard(self) -> None:
+        """The app has ended: what it did not take is dropped."""
+        await self.end({"type": "http.disconnect"})
+        self._messages.clear()
+        await self._release(self._held)
+
+    async def _release(self, size: int) -> None:
+        self._held -= size
+        if self._held <= HELD:
+            self._room.set()
+        if size:
+            await self._on_taken(size)

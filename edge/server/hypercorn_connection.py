@@ -1,0 +1,312 @@
+"""Hypercorn's `TCPServer` for one client connection, and its `Config` for the edge.
+
+Pinned by a contract test. What differs from stock: no task and no timer per request; half-closed,
+slow and vanished clients; lingering close; reset. Not here: accepting (`edge/server/worker.py`).
+"""
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from ssl import SSLError
+from typing import Any
+
+from hypercorn.asyncio.task_group import TaskGroup
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config as HypercornConfig
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h11 import H2ProtocolAssumedError
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import parse_socket_addr
+
+from edge.config import Config
+from edge.server.drain import Drain
+from edge.server.hypercorn_http1 import Http1
+from edge.server.hypercorn_http2 import Http2
+from edge.server.stream import PIECE, ClientStream
+
+LOG = logging.getLogger("edge.server")
+
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 16 * 1024 * 1024
+HALF_CLOSED_SECONDS = 1.0
+"""How long an answer may stand still once its client has ended its side.
+
+A client that has closed its socket and one that has only said all look the same until something is
+written to them: both are held to have left after this.
+"""
+
+_RESET = struct.pack("ii", 1, 0)
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Phase(Enum):
+    """What a connection is doing."""
+
+    HEAD = "waiting for a request head, or amid one"
+    BUSY = "answering"
+    IDLE = "between requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What every connection of a listener shares.
+
+    Attributes:
+        state: the lifespan state; a copy is in each request's scope.
+    """
+
+    app: App
+    config: Config
+    hypercorn: HypercornConfig
+    context: WorkerContext
+    state: dict[str, Any]
+    drain: Drain
+
+
+def service(app: App, config: Config, state: dict[str, Any], drain: Drain) -> Service:
+    """What the connections of one listener share."""
+    return Service(app, config, hypercorn_config(config), WorkerContext(None), state, drain)
+
+
+def hypercorn_config(config: Config) -> HypercornConfig:
+    """Hypercorn's settings from ours. The app sends `Date` and what else it wants."""
+    settings = HypercornConfig()
+    settings.include_date_header = False
+    settings.include_server_header = False
+    settings.errorlog = None
+    settings.accesslog = None
+    settings.h11_max_incomplete_size = config.request_line + config.header_block
+    settings.h2_max_header_list_size = 2 * config.header_block
+    settings.h2_max_concurrent_streams = 128
+    settings.keep_alive_max_requests = 2**62
+    settings.keep_alive_timeout = config.keep_alive
+    settings.graceful_timeout = config.drain_timeout
+    settings.ssl_handshake_timeout = config.head_timeout
+    settings.certfile = str(config.certfile) if config.certfile else None
+    settings.keyfile = str(config.keyfile) if config.keyfile else None
+    return settings
+
+
+class Connection(TCPServer):
+    """One client connection."""
+
+    def __init__(self, shared: Service, client: ClientStream) -> None:
+        self._event_loop = asyncio.get_running_loop()
+        super().__init__(
+            shared.app,  # type: ignore[arg-type]  # plain ASGI: our streams call it themselves
+            self._event_loop,
+            shared.hypercorn,
+            shared.context,
+            shared.state,
+            client.reader,
+            client.writer,
+        )
+        self.phase = Phase.HEAD
+        self._shared = shared
+        self._transport = client.writer.transport
+        self._since = self._event_loop.time()
+        self._lost = asyncio.Event()
+        self._half_closed = False
+        self._finishing = False
+        self._written = 0
+        self._taken = 0
+        self._still_since = self._since
+        self._last_write = self._since
+        self._background: set[asyncio.Task[None]] = set()
+        client.on_eof = self._on_eof
+        client.on_lost = self._on_lost
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self.phase is Phase.BUSY and not self._lost.is_set()
+
+    @property
+    def stays(self) -> bool:
+        """Whether another request may follow."""
+        return not (self._half_closed or self._finishing or self._shared.drain.draining)
+
+    async def run(self) -> None:
+        """Serve the connection to its end; raises nothing."""
+        try:
+            async with TaskGroup(self._event_loop) as group:
+                self._task_group = group
+                self.protocol = self._make_protocol(self._alpn() == "h2")  # type: ignore[assignment]
+                await self.protocol.initiate()
+                await self._read_data()
+        except OSError:
+            pass  # the client is gone
+        except Exception:
+            LOG.exception("a client connection failed")
+            self._transport.abort()
+        finally:
+            await self._close()
+
+    def finish(self, *, unread: bool) -> None:
+        """End the connection once what was written is out.
+
+        If more is coming in, it is read and dropped for a while first: closing at once would send
+        a reset, which can destroy the answer on its way (RFC 9112 §9.6).
+        """
+        if self._finishing or self._transport.is_closing():
+            return
+        self._finishing = True
+        half = self._transport.can_write_eof() and not self._half_closed
+        if half:
+            with suppress(OSError):
+                self._transport.write_eof()
+        if unread or (half and not self._shared.drain.draining):
+            self._event_loop.call_later(LINGER_SECONDS, self._transport.close)
+        else:
+            self._transport.close()
+
+    def reset(self) -> None:
+        """End the connection with a TCP reset."""
+        self._finishing = True
+        connection = self._transport.get_extra_info("socket")
+        if connection is not None and connection.family != socket.AF_UNIX:
+            with suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._transport.abort()
+
+    def abort(self) -> None:
+        """End the connection now, whatever it is doing."""
+        self._transport.abort()
+
+    def begin_drain(self) -> None:
+        """Close if idle, else announce the end."""
+        if self.phase is Phase.IDLE:
+            self.finish(unread=False)
+        elif self.phase is Phase.BUSY:
+            self._spawn(self._protocol().drain())
+
+    def close_unless_busy(self) -> None:
+        """Close what waits for a request."""
+        if self.phase is not Phase.BUSY:
+            self.finish(unread=False)
+
+    def sweep(self, now: float) -> None:
+        """Look at the clock: called several times a second at most, loop time in seconds."""
+        limits = self._shared.config
+        self._note_progress(now)
+        if now - self._still_since > limits.slow_reader or self._has_left(now):
+            self._transport.abort()
+        elif self._finishing or not hasattr(self, "protocol"):
+            return
+        elif self.phase is Phase.IDLE and now - self._since > limits.keep_alive:
+            self.finish(unread=False)
+        elif self.phase is Phase.HEAD and now - self._since > limits.head_timeout:
+            self._spawn(self._protocol().expire_head())
+        elif self.phase is Phase.BUSY and isinstance(self.protocol, Http2):
+            self._spawn(self.protocol.sweep(now, limits.slow_reader))
+
+    async def protocol_send(self, event: Event) -> None:
+        """Do what the protocol wants of the connection."""
+        if isinstance(event, RawData):
+            await self._write(event.data)
+        elif isinstance(event, Closed):
+            self.finish(unread=False)
+        elif isinstance(event, Updated):
+            self._enter(Phase.IDLE if event.idle else Phase.BUSY)
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._since = self._event_loop.time()
+
+    def _protocol(self) -> Http1 | Http2:
+        assert isinstance(self.protocol, Http1 | Http2)  # noqa: S101 — narrows the type
+        return self.protocol
+
+    def _alpn(self) -> str | None:
+        tls = self._transport.get_extra_info("ssl_object")
+        return None if tls is None else tls.selected_alpn_protocol()
+
+    def _make_protocol(self, http2: bool) -> Http1 | Http2:
+        sock = self._transport.get_extra_info("socket")
+        arguments = [
+            self.app,
+            self.config,
+            self.context,
+            self._task_group,
+            ConnectionState(self.state),
+            self._transport.get_extra_info("ssl_object") is not None,
+            parse_socket_addr(sock.family, self._transport.get_extra_info("peername")),
+            parse_socket_addr(sock.family, self._transport.get_extra_info("sockname")),
+            self.protocol_send,
+        ]
+        return Http2(self, arguments) if http2 else Http1(self, arguments)
+
+    async def _read_data(self) -> None:
+        dropped = 0
+        while data := await self._read():
+            if self._finishing:
+                dropped += len(data)
+                if dropped > LINGER_BYTES:
+                    break
+            else:
+                await self._take(data)
+        if self._finishing:
+            self._transport.close()
+        if not self._protocol().answering:
+            await self.protocol.handle(Closed())
+
+    async def _read(self) -> bytes:
+        try:
+            return await self.reader.read(PIECE)
+        except (OSError, SSLError):
+            return b""
+
+    async def _take(self, data: bytes) -> None:
+        if self.phase is Phase.IDLE:
+            self._enter(Phase.HEAD)
+        try:
+            await self.protocol.handle(RawData(data))
+        except H2ProtocolAssumedError as error:
+            self.protocol = self._make_protocol(http2=True)  # type: ignore[assignment]
+            await self.protocol.initiate()
+            await self.protocol.handle(RawData(error.data))
+
+    async def _write(self, data: bytes) -> None:
+        async with self.send_lock:
+            if self._finishing or self._transport.is_closing():
+                return
+            self._written += len(data)
+            self._last_write = self._event_loop.time()
+            self.writer.write(data)
+            with suppress(ConnectionError, RuntimeError):  # _on_lost tells the protocol
+                await self.writer.drain()
+
+    async def _close(self) -> None:
+        self._transport.close()
+        await self._lost.wait()
+
+    def _on_eof(self) -> None:
+        self._half_closed = True
+        self._last_write = self._event_loop.time()
+
+    def _on_lost(self) -> None:
+        self._lost.set()
+        if hasattr(self, "protocol"):
+            self._spawn(self.protocol.handle(Closed()))
+
+    def _note_progress(self, now: float) -> None:
+        waiting = self._transport.get_write_buffer_size()
+        if not waiting or self._written - waiting != self._taken:
+            self._taken = self._written - waiting
+            self._still_since = now
+
+    def _has_left(self, now: float) -> bool:
+        waited = now - self._last_write
+        return self._half_closed and not self._finishing and waited > HALF_CLOSED_SECONDS
+
+    def _spawn(self, call: Any) -> None:
+        task = self._event_loop.create_task(call)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

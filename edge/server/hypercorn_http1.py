@@ -1,0 +1,273 @@
+"""Hypercorn's HTTP/1.1 protocol with the endings that the edge promises. Pinned by a contract test.
+
+What differs from stock: `100 Continue` only once the app asks for the body; a body that the app
+left unread is dropped within bounds, else the connection says `close` and lingers; a bad head gets
+the edge's error; methods and targets as they were sent; no h2c upgrade (RFC 9113 §3.1 dropped it).
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, cast
+from uuid import uuid4
+
+import h11
+from hypercorn.events import Closed, RawData, Updated
+from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Response
+from hypercorn.protocol.h11 import (
+    STREAM_ID,
+    H2ProtocolAssumedError,
+    H11Protocol,
+    H11WSConnection,
+)
+from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.utils import suppress_body
+
+from edge.server.exchange import Exchange
+from edge.server.hypercorn_streams import Door, Stream, websocket
+from edge.server.refusals import refuse
+
+DROP_BYTES = 64 * 1024
+DROP_SECONDS = 1.0
+
+
+class Http1(H11Protocol):
+    """One HTTP/1 connection.
+
+    Attributes:
+        over: whether nothing more is read or answered here.
+    """
+
+    def __init__(self, door: Door, arguments: list[Any]) -> None:
+        super().__init__(*arguments)
+        self.over = False
+        self._door = door
+        self._method = ""
+        self._version = "1.1"
+        self._unread: int | None = 0
+        self._ends_with_connection = False
+        self._droppable = 0
+        self._drop_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def answering(self) -> bool:
+        """Whether a whole HTTP request is being answered, so that no more need be read."""
+        whole = self.connection.their_state in {h11.DONE, h11.MUST_CLOSE}
+        return whole and isinstance(self.stream, HTTPStream) and not self.over
+
+    async def handle(self, event: Any) -> None:
+        """Take bytes, or the end of the connection."""
+        if isinstance(event, RawData) and not self.over:
+            self.connection.receive_data(event.data)
+            await self._handle_events()
+        elif isinstance(event, Closed):
+            await self._stop()
+
+    async def expire_head(self) -> None:
+        """The head took too long: 408 if some of it came, else just the end."""
+        if self.connection.trailing_data[0]:
+            await self._refuse(408)
+        else:
+            await self._end()
+
+    async def sweep(self, now: float, slow_reader: float) -> None:
+        """Nothing to look after: the one answer waits in the transport."""
+
+    async def drain(self) -> None:
+        """Nothing to announce: the answer under way will say `close`."""
+
+    async def stream_send(self, event: Event) -> None:
+        """Send what a stream has to say."""
+        if self.over:
+            return
+        if isinstance(event, Response) and event.status_code >= 200:
+            await self._send_head(event)
+        else:
+            await super().stream_send(event)
+
+    async def _handle_events(self) -> None:
+        while not self.over:
+            try:
+                event = self.connection.next_event()
+            except h11.RemoteProtocolError as error:
+                await self._refuse(error.error_status_hint)
+                return
+            if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
+                return
+            if event is h11.PAUSED:
+                await self.can_read.clear()
+                await self.can_read.wait()
+            elif isinstance(event, h11.Request):
+                await self._begin(event)
+            else:
+                await self._feed(event)
+
+    async def _begin(self, request: h11.Request) -> None:
+        await self.send(Updated(idle=False))
+        if request.method == b"PRI" and request.target == b"*" and request.http_version == b"2.0":
+            raise H2ProtocolAssumedError(
+                b"PRI * HTTP/2.0\r\n\r\n" + self.connection.trailing_data[0]
+            )
+        self._method = request.method.decode("ascii")
+        self._version = request.http_version.decode("ascii")
+        self._unread = _body_length(request)
+        self.stream = self._make_stream(request)
+        await self.stream.handle(
+            Request(
+                stream_id=STREAM_ID,
+                headers=list(request.headers),
+                http_version=self._version,
+                method=self._method,
+                raw_path=request.target,
+                state=self.connection_state,
+            )
+        )
+        if not isinstance(self.stream, Stream) and self.stream.closed:
+            await self._end()
+
+    def _make_stream(self, request: h11.Request) -> Any:
+        exchange = Exchange(
+            request.target, bounded=True, abort=self._abort, on_wait=self._send_continue
+        )
+        arguments: list[Any] = [self.app, self.config, self.context, self.task_group, self.ssl]
+        arguments += [self.client, self.server, self.stream_send, STREAM_ID]
+        if _opens_websocket(request):
+            self.connection = H11WSConnection(cast("h11.Connection", self.connection))
+            return websocket(arguments, self.task_group, exchange)
+        stream = Stream(*arguments)
+        stream.exchange = exchange
+        return stream
+
+    async def _feed(self, event: Any) -> None:
+        if isinstance(event, h11.Data):
+            size = len(event.data)
+            self._unread = None if self._unread is None else self._unread - size
+            if self.stream is None:
+                await self._drop(size)
+            else:
+                await self.stream.handle(Body(stream_id=STREAM_ID, data=bytes(event.data)))
+        elif isinstance(event, h11.EndOfMessage):
+            self._unread = 0
+            if self.stream is None:
+                await self._maybe_recycle()
+            else:
+                await self.stream.handle(EndBody(stream_id=STREAM_ID))
+        elif isinstance(event, Data) and self.stream is not None:
+            await self.stream.handle(event)
+
+    async def _send_head(self, event: Response) -> None:
+        headers = list(event.headers)
+        names = {name.lower() for name, _ in headers}
+        bodiless = suppress_body(self._method, event.status_code)
+        self._ends_with_connection = (
+            self._version == "1.0" and b"content-length" not in names and not bodiless
+        )
+        if self._must_close():
+            headers = [(n, v) for n, v in headers if n.lower() != b"connection"]
+            headers.append((b"connection", b"close"))
+        reason = _phrase(event.status_code)
+        await self._send_h11_event(
+            h11.Response(headers=headers, status_code=event.status_code, reason=reason)
+        )
+
+    def _must_close(self) -> bool:
+        too_much = self._unread is not None and self._unread > DROP_BYTES
+        return too_much or not self._door.stays or self._awaits_continue()
+
+    def _awaits_continue(self) -> bool:
+        return bool(self.connection.they_are_waiting_for_100_continue)
+
+    async def _send_continue(self) -> None:
+        if not self.over and self._awaits_continue():
+            await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
+
+    async def _abort(self) -> None:
+        if self.over:
+            return
+        if self._ends_with_connection:
+            self._door.reset()
+            await self._stop()
+        else:
+            await self._end()
+
+    async def _refuse(self, status: int) -> None:
+        await self._close_stream()
+        if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            code, headers, body = refuse(status, str(uuid4()))
+            await self._send_h11_event(
+                h11.Response(status_code=code, headers=headers, reason=_phrase(code))
+            )
+            await self._send_h11_event(h11.Data(data=body))
+            await self._send_h11_event(h11.EndOfMessage())
+        await self._end()
+
+    async def _maybe_recycle(self) -> None:
+        await self._close_stream()
+        ours, theirs = self.connection.our_state, self.connection.their_state
+        if self.over:
+            return
+        if ours is not h11.DONE or not self._door.stays:
+            await self._end()
+        elif theirs is h11.DONE:
+            await self._next()
+        elif theirs is h11.SEND_BODY:
+            self._start_dropping()
+        else:
+            await self._end()
+
+    async def _next(self) -> None:
+        self._stop_dropping()
+        self.connection.start_next_cycle()
+        await self.send(Updated(idle=True))
+        await self.can_read.set()
+
+    def _start_dropping(self) -> None:
+        self._droppable = DROP_BYTES
+        loop = asyncio.get_running_loop()
+        self._drop_timer = loop.call_later(DROP_SECONDS, self.task_group.spawn, self._end)
+
+    def _stop_dropping(self) -> None:
+        if self._drop_timer is not None:
+            self._drop_timer.cancel()
+            self._drop_timer = None
+
+    async def _drop(self, size: int) -> None:
+        self._droppable -= size
+        if self._droppable < 0:
+            await self._end()
+
+    async def _end(self) -> None:
+        if not self.over:
+            unread = self.connection.their_state not in {h11.DONE, h11.MUST_CLOSE, h11.IDLE}
+            self._door.finish(unread=unread)
+            await self._stop()
+
+    async def _stop(self) -> None:
+        self.over = True
+        self._stop_dropping()
+        await self._close_stream()
+        await self.can_read.set()
+
+
+def _body_length(request: h11.Request) -> int | None:
+    """Bytes of the body that are announced, or None for chunked (h11 has refused both at once)."""
+    length: int | None = 0
+    for name, value in request.headers:
+        if name == b"transfer-encoding":
+            return None
+        if name == b"content-length":
+            length = int(value)
+    return length
+
+
+def _opens_websocket(request: h11.Request) -> bool:
+    fields = {name: value.lower() for name, value in request.headers}
+    tokens = [token.strip() for token in fields.get(b"connection", b"").split(b",")]
+    asked = fields.get(b"upgrade", b"").strip() == b"websocket" and b"upgrade" in tokens
+    return asked and request.method == b"GET" and request.http_version == b"1.1"
+
+
+def _phrase(status: int) -> bytes:
+    try:
+        return HTTPStatus(status).phrase.encode("ascii")
+    except ValueError:
+        return b""

@@ -1,0 +1,269 @@
+"""Hypercorn's HTTP/2 protocol with the endings that the edge promises. Pinned by a contract test.
+
+What differs from stock: a stalled upload stalls its own stream alone; an answer that broke off is
+reset; DATA for a stream that is over is counted and dropped; an early answer ends in RST_STREAM
+(NO_ERROR, RFC 9113 §8.1); a stream that nobody reads is reset; draining announces GOAWAY first.
+"""
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import h2.config
+import h2.errors
+import h2.events
+import h2.exceptions
+import h2.settings
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
+from hypercorn.events import Closed, RawData, Updated
+from hypercorn.protocol.events import (
+    Body,
+    EndBody,
+    Event,
+    Request,
+    StreamClosed,
+)
+from hypercorn.protocol.h2 import H2Protocol, StreamBuffer
+from hypercorn.utils import filter_pseudo_headers
+from hyperframe.frame import GoAwayFrame
+from priority import DuplicateStreamError  # type: ignore[attr-defined]
+
+from edge.server.exchange import Exchange
+from edge.server.hypercorn_streams import Door, Stream, websocket
+
+STREAM_WINDOW = 128 * 1024
+CONNECTION_WINDOW = 1024 * 1024
+FLUSH_SECONDS = 1.0
+MOST_APPS = 256
+"""Apps at work for one connection; that of a stream which was reset counts until it has ended."""
+
+
+class Buffer(StreamBuffer):
+    """What waits for the client to open its window.
+
+    Attributes:
+        still_since: loop time since when the client has taken nothing of what waits.
+    """
+
+    still_since: float | None = None
+
+    async def pop(self, max_length: int) -> bytes:
+        """Take what may be sent."""
+        data = await super().pop(max_length)
+        if data:
+            self.still_since = None
+        return data
+
+
+class Http2(H2Protocol):
+    """One HTTP/2 connection."""
+
+    def __init__(self, door: Door, arguments: list[Any]) -> None:
+        super().__init__(*arguments)
+        self._door = door
+        self._exchanges: dict[int, Exchange] = {}
+        self._early: set[int] = set()
+        self._last_stream = 0
+        self._going_away = False
+        settings: dict[Any, int] = dict(self.connection.local_settings)
+        settings[SettingCodes.INITIAL_WINDOW_SIZE] = STREAM_WINDOW
+        settings[SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1
+        self.connection.local_settings = h2.settings.Settings(client=False, initial_values=settings)
+
+    @property
+    def answering(self) -> bool:
+        """A client that half-closes an HTTP/2 connection has left."""
+        return False
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is read or answered here."""
+        return bool(self.closed)
+
+    async def initiate(self, headers: Any = None, settings: Any = None) -> None:
+        """Send the preface, with a window that one stalled stream cannot fill."""
+        await super().initiate(headers, settings)
+        self.connection.increment_flow_control_window(CONNECTION_WINDOW)
+        await self._flush()
+
+    async def handle(self, event: Any) -> None:
+        """Take bytes, or the end of the connection."""
+        if isinstance(event, Closed):
+            self.closed = True
+        if not self.closed or isinstance(event, Closed):
+            await super().handle(event)
+
+    async def expire_head(self) -> None:
+        """No request came in time."""
+        self._door.finish(unread=False)
+
+    async def sweep(self, now: float, slow_reader: float) -> None:
+        """Reset the streams whose client takes nothing of what waits."""
+        for stream_id, buffer in list(self.stream_buffers.items()):
+            assert isinstance(buffer, Buffer)  # noqa: S101 — narrows the type
+            if not buffer.buffer:
+                buffer.still_since = None
+            elif buffer.still_since is None:
+                buffer.still_since = now
+            elif now - buffer.still_since > slow_reader:
+                await buffer.close()
+                await self._abort(stream_id)
+
+    async def drain(self) -> None:
+        """Announce the end: streams begun so far are answered, later ones refused."""
+        self._going_away = True
+        frame = GoAwayFrame(0, last_stream_id=self._last_stream, error_code=ErrorCodes.NO_ERROR)
+        # h2 itself can send nothing after its own GOAWAY.
+        await self.send(RawData(data=frame.serialize()))
+
+    async def stream_send(self, event: Event) -> None:
+        """Send what a stream has to say."""
+        if isinstance(event, StreamClosed):
+            await self._finish_stream(event)
+        else:
+            await super().stream_send(event)
+
+    async def _finish_stream(self, event: StreamClosed) -> None:
+        exchange = self._exchanges.get(event.stream_id)
+        if exchange is not None and not exchange.complete:
+            self._early.add(event.stream_id)
+            await self._reset_early(event.stream_id)
+        await super().stream_send(event)
+        if not self.streams and not self._door.stays:
+            self._door.finish(unread=False)
+
+    async def _send_data(self, stream_id: int) -> None:
+        await super()._send_data(stream_id)
+        await self._reset_early(stream_id)
+
+    async def _reset_early(self, stream_id: int) -> None:
+        """Tell the client to stop sending, once the whole answer is out."""
+        if stream_id in self._early and stream_id not in self.stream_buffers:
+            self._early.discard(stream_id)
+            await self._reset(stream_id, ErrorCodes.NO_ERROR)
+
+    async def _reset(self, stream_id: int, code: ErrorCodes) -> None:
+        try:
+            self.connection.reset_stream(stream_id, code)
+        except h2.exceptions.ProtocolError:
+            return  # it is over already
+        await self._flush()
+
+    async def _handle_events(self, events: list[h2.events.Event]) -> None:
+        for event in events:
+            if isinstance(event, h2.events.RequestReceived):
+                await self._on_request(event)
+            elif isinstance(event, h2.events.DataReceived):
+                await self._on_data(event)
+            elif isinstance(event, h2.events.StreamEnded):
+                await self._on_end(event)
+            else:
+                await super()._handle_events([event])
+        await self._flush()
+
+    async def _on_request(self, event: h2.events.RequestReceived) -> None:
+        stream_id = event.stream_id
+        assert stream_id is not None  # noqa: S101 — narrows the type
+        if self._going_away or len(self._exchanges) >= MOST_APPS:
+            await self._reset(stream_id, ErrorCodes.REFUSED_STREAM)
+            return
+        self._last_stream = max(self._last_stream, stream_id)
+        await self._create_stream(event)
+
+    async def _on_data(self, event: h2.events.DataReceived) -> None:
+        stream_id, size = event.stream_id, event.flow_controlled_length
+        assert stream_id is not None and size is not None and event.data is not None  # noqa: S101, PT018 — narrows the types
+        stream = self.streams.get(stream_id)
+        if isinstance(stream, Stream) and event.data:
+            message = {"type": "http.request", "body": event.data, "more_body": True}
+            await stream.exchange.put(message, size)
+            return
+        if stream is not None and event.data:
+            await stream.handle(Body(stream_id=stream_id, data=event.data))
+        await self._acknowledge(stream_id, size)
+
+    async def _on_end(self, event: h2.events.StreamEnded) -> None:
+        assert event.stream_id is not None  # noqa: S101 — narrows the type
+        stream = self.streams.get(event.stream_id)
+        if stream is not None:
+            await stream.handle(EndBody(stream_id=event.stream_id))
+        self._early.discard(event.stream_id)
+
+    async def _acknowledge(self, stream_id: int, size: int) -> None:
+        """The app took this much: the client may send as much again."""
+        try:
+            if size:
+                self.connection.acknowledge_received_data(size, stream_id)
+        except h2.exceptions.ProtocolError:
+            return  # the connection is over
+        await self._flush()
+
+    async def _create_stream(self, request: h2.events.RequestReceived) -> None:
+        stream_id = request.stream_id
+        headers = [(bytes(n), bytes(v)) for n, v in request.headers or []]
+        pseudo = {n: v for n, v in headers if n.startswith(b":")}
+        method = pseudo.get(b":method", b"").decode("latin-1")
+        target = pseudo.get(b":path") or pseudo.get(b":authority", b"")
+        self._make_stream(stream_id, method, pseudo.get(b":protocol") == b"websocket", target)
+        self._make_buffer(stream_id)
+        await self.send(Updated(idle=False))
+        await self.streams[stream_id].handle(
+            Request(
+                stream_id=stream_id,
+                headers=filter_pseudo_headers(headers),
+                http_version="2",
+                method=method,
+                raw_path=target,
+                state=self.connection_state,
+            )
+        )
+        await self._watch_app(stream_id)
+
+    async def _watch_app(self, stream_id: int) -> None:
+        exchange = self._exchanges.get(stream_id)
+        if exchange is not None and exchange.task is not None:
+            exchange.task.add_done_callback(lambda _: self._exchanges.pop(stream_id, None))
+        elif stream_id in self.streams and self.streams[stream_id].closed:
+            await self._close_stream(stream_id)  # a handshake that the stream refused itself
+
+    def _make_buffer(self, stream_id: int) -> None:
+        self.stream_buffers[stream_id] = Buffer(self.context.event_class)
+        try:
+            self.priority.insert_stream(stream_id)
+        except DuplicateStreamError:
+            return  # a PRIORITY frame came before its HEADERS
+        self.priority.block(stream_id)
+
+    async def _abort(self, stream_id: int) -> None:
+        if stream_id not in self.streams:
+            return
+        buffer = self.stream_buffers.get(stream_id)
+        if buffer is not None and buffer.buffer:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(buffer.drain(), FLUSH_SECONDS)
+        await self._reset(stream_id, ErrorCodes.INTERNAL_ERROR)
+        if buffer is not None:
+            await buffer.close()
+            await self._window_updated(stream_id)  # the sending task visits it, and drops it
+        await super().stream_send(StreamClosed(stream_id=stream_id))
+
+    def _make_stream(
+        self, stream_id: int, method: str, asks_websocket: bool, target: bytes
+    ) -> None:
+        exchange = Exchange(
+            target,
+            bounded=False,
+            abort=partial(self._abort, stream_id),
+            on_taken=partial(self._acknowledge, stream_id),
+        )
+        arguments: list[Any] = [self.app, self.config, self.context, self.task_group, self.ssl]
+        arguments += [self.client, self.server, self.stream_send, stream_id]
+        if method == "CONNECT" and asks_websocket:
+            self.streams[stream_id] = websocket(arguments, self.task_group, exchange)
+        else:
+            stream = Stream(*arguments)
+            stream.exchange = exchange
+            self.streams[stream_id] = stream
+            self._exchanges[stream_id] = exchange

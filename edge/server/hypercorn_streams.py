@@ -1,0 +1,160 @@
+"""Hypercorn's request streams with our exchange in place of its queue. Pinned by a contract test.
+
+Stock streams block for ever when an app ends before it has read its body, decode targets, fold
+methods to upper case, and let an answer that the app left half-sent look whole. Not here: the
+protocols below (`hypercorn_http1`, `hypercorn_http2`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from hypercorn.protocol.events import Body, EndBody, Event, Request, StreamClosed
+from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
+from hypercorn.protocol.ws_stream import WSStream
+
+from edge.server.exchange import Exchange, Message
+
+LOG = logging.getLogger("edge.server")
+
+EXTENSION = "jelou.connection"
+GRACE = 5.0
+"""Seconds that an app has to end by itself once its client is gone; it is cancelled then."""
+
+
+class Door(Protocol):
+    """What a protocol asks of the connection that it runs on."""
+
+    @property
+    def stays(self) -> bool:
+        """Whether another request may follow on this connection."""
+
+    def finish(self, *, unread: bool) -> None:
+        """End the connection once what was written is out; `unread`: more is coming in."""
+
+    def reset(self) -> None:
+        """End the connection with a TCP reset, so that nothing sent can look whole."""
+
+
+class Stream(HTTPStream):
+    """One HTTP request and its answer."""
+
+    exchange: Exchange
+
+    async def handle(self, event: Event) -> None:
+        """Take what the protocol read."""
+        if isinstance(event, Request):
+            self._begin(event)
+        elif isinstance(event, Body):
+            message = {"type": "http.request", "body": event.data, "more_body": True}
+            await self.exchange.put(message, len(event.data))
+        elif isinstance(event, EndBody):
+            self.exchange.complete = True
+            await self.exchange.put({"type": "http.request", "body": b"", "more_body": False})
+        elif isinstance(event, StreamClosed):
+            await self._close()
+
+    async def app_send(self, message: Any) -> None:
+        """ASGI's send; None says that the app has ended."""
+        if self.closed:
+            return
+        if message is None and self.state in {ASGIHTTPState.RESPONSE, ASGIHTTPState.TRAILERS}:
+            await self.exchange.abort()
+        else:
+            await super().app_send(message)
+
+    def _begin(self, request: Request) -> None:
+        self.start_time = 0.0
+        path, _, query = request.raw_path.partition(b"?")
+        scope = {
+            "type": "http",
+            "asgi": {"spec_version": "2.3", "version": "3.0"},
+            "http_version": request.http_version,
+            "method": request.method,
+            "scheme": self.scheme,
+            "path": unquote(path.decode("latin-1")),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": request.headers,
+            "client": self.client,
+            "server": self.server,
+            "state": request.state.copy(),
+            "extensions": _extensions(request.http_version),
+        }
+        self.scope = scope  # type: ignore[assignment]  # a plain dict, as ASGI has it
+        spawn_app(self.task_group, self.app, scope, self.exchange, self.app_send)
+
+    async def _close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        await self.exchange.end({"type": "http.disconnect"})
+        if self.state != ASGIHTTPState.CLOSED and self.exchange.task is not None:
+            asyncio.get_running_loop().call_later(GRACE, self.exchange.task.cancel)
+
+
+class WebSocketTasks:
+    """What a stock WebSocket stream takes for a task group: it starts the app on an exchange."""
+
+    def __init__(self, group: Any, exchange: Exchange) -> None:
+        self._group = group
+        self._exchange = exchange
+
+    async def spawn_app(
+        self, app: Any, config: Any, scope: Any, send: Callable[[Any], Awaitable[None]]
+    ) -> Callable[[Message], Awaitable[None]]:
+        """Start the app; what is returned hands it a message."""
+        del config
+        spawn_app(self._group, app, scope, self._exchange, send)
+        return self._put
+
+    def spawn(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Start a task of the connection."""
+        self._group.spawn(call, *arguments)
+
+    async def _put(self, message: Message) -> None:
+        if message["type"] == "websocket.disconnect":
+            await self._exchange.end(message)
+        else:
+            data = message.get("bytes") or message.get("text") or b""
+            await self._exchange.put(message, len(data))
+
+
+def websocket(stream_arguments: list[Any], group: Any, exchange: Exchange) -> WSStream:
+    """A stock WebSocket stream on an exchange; its fourth argument is the task group."""
+    arguments = [*stream_arguments]
+    arguments[3] = WebSocketTasks(group, exchange)
+    return WSStream(*arguments)
+
+
+def spawn_app(
+    group: Any,
+    app: Any,
+    scope: dict[str, Any],
+    exchange: Exchange,
+    send: Callable[[Any], Awaitable[None]],
+) -> None:
+    """Start the app as a task of the connection, its exchange within reach."""
+    scope["extensions"][EXTENSION] = exchange
+    exchange.task = group._task_group.create_task(_run_app(app, scope, exchange, send))
+
+
+async def _run_app(
+    app: Any, scope: Any, exchange: Exchange, send: Callable[[Any], Awaitable[None]]
+) -> None:
+    try:
+        await app(scope, exchange.receive, send)
+    except Exception:
+        LOG.exception("the app failed")
+    finally:
+        await exchange.discard()
+        await send(None)
+
+
+def _extensions(version: str) -> dict[str, dict[str, Any]]:
+    if version == "2":
+        return {"http.response.trailers": {}, "http.response.early_hint": {}}
+    return {}

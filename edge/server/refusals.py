@@ -1,0 +1,46 @@
+"""Errors that are answered below the app, where HTTP/1.1 has not got that far. Pure.
+
+Errors of requests that reach the app are the app's.
+"""
+
+import json
+from http import HTTPStatus
+
+from edge.errors import ErrorKind, Errors
+
+BY_STATUS = {
+    400: Errors.BAD_REQUEST.value,
+    408: Errors.REQUEST_TIMEOUT.value,
+    431: Errors.HEADERS_TOO_LARGE.value,
+    503: Errors.OVERLOADED.value,
+}
+
+
+def refuse(status: int, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of an error that ends the connection.
+
+    Args:
+        status: as the parser suggests it; what the table does not know is answered 400.
+    """
+    kind: ErrorKind = BY_STATUS.get(status, Errors.BAD_REQUEST.value)
+    said = {"error": kind.phrase, "message": kind.text, "code": kind.code, "requestId": request_id}
+    body = json.dumps(said, separators=(",", ":")).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"x-jelou-error-source", b"edge"),
+        (b"x-request-id", request_id.encode()),
+        (b"connection", b"close"),
+    ]
+    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", b"1"))
+    return kind.status, headers, body
+
+
+def refuse_raw(status: int, request_id: str) -> bytes:
+    """The same as bytes on the wire."""
+    code, headers, body = refuse(status, request_id)
+    lines = [b"HTTP/1.1 %d %s" % (code, HTTPStatus(code).phrase.encode())]
+    lines += [name + b": " + value for name, value in headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body

@@ -1,0 +1,220 @@
+"""Binding: which sockets the edge listens on, and what says that it cannot.
+
+Every worker slot has a socket of its own on each TCP address (SO_REUSEPORT): one socket shared by
+several asyncio workers gave a single one up to all connections. Unix sockets are shared.
+"""
+
+import errno
+import os
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.config import Config
+from edge.settings import Address, parse_address
+
+ADMIN_SOCKET = "admin.sock"
+
+
+class BindError(Exception):
+    """An address that cannot be bound; the text says which, why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The sockets of one worker and of those that replace it."""
+
+    public: tuple[socket.socket, ...]
+    admin: tuple[socket.socket, ...]
+
+    @property
+    def all(self) -> tuple[socket.socket, ...]:
+        """Every socket of the slot."""
+        return self.public + self.admin
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Everything that was bound.
+
+    Attributes:
+        addresses: the public addresses, ports included, in the order of `bind`.
+        admin_address: that of `admin`, or None.
+        unix_paths: sockets in the file system, to be removed at the end.
+    """
+
+    slots: tuple[Slot, ...]
+    addresses: tuple[str, ...]
+    admin_address: str | None
+    unix_paths: tuple[Path, ...]
+
+    def close(self) -> None:
+        """Close all sockets and remove the Unix ones."""
+        for slot in self.slots:
+            for sock in slot.all:
+                sock.close()
+        for path in self.unix_paths:
+            path.unlink(missing_ok=True)
+
+
+def bind_all(config: Config) -> Bound:
+    """Bind every address for every worker. Raises BindError; nothing stays bound then."""
+    opened: list[socket.socket] = []
+    paths: list[Path] = []
+    try:
+        admin_path = _data_directory(config.data_dir) / ADMIN_SOCKET
+        admin_unix = _bind_unix(admin_path, opened, paths, private=True)
+        public = [_bind(address, config.workers, opened, paths) for address in config.bind]
+        admin = [_bind(config.admin, config.workers, opened, paths)] if config.admin else []
+    except BindError:
+        _give_up(opened, paths)
+        raise
+    return Bound(
+        slots=tuple(
+            Slot(
+                public=tuple(per_worker[index] for per_worker in public),
+                admin=(admin_unix, *(per_worker[index] for per_worker in admin)),
+            )
+            for index in range(config.workers)
+        ),
+        addresses=tuple(_address(per_worker[0]) for per_worker in public),
+        admin_address=_address(admin[0][0]) if admin else None,
+        unix_paths=tuple(paths),
+    )
+
+
+def _give_up(opened: list[socket.socket], paths: list[Path]) -> None:
+    for sock in opened:
+        sock.close()
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _data_directory(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BindError(
+            f"The data directory {path} cannot be made: {error.strerror}. "
+            "Name another one with --data-dir."
+        ) from error
+    return path
+
+
+def _bind(
+    text: str, workers: int, opened: list[socket.socket], paths: list[Path]
+) -> list[socket.socket]:
+    address = parse_address(text)
+    if address.path:
+        return [_bind_unix(Path(address.path), opened, paths, private=False)] * workers
+    family, resolved = _resolve(address)
+    if address.port:
+        _check_free(family, resolved, text)
+    bound: list[socket.socket] = []
+    for _ in range(workers):
+        sock = _bind_tcp(family, resolved, text, opened)
+        resolved = (resolved[0], sock.getsockname()[1], *resolved[2:])
+        bound.append(sock)
+    return bound
+
+
+def _resolve(address: Address) -> tuple[socket.AddressFamily, tuple[str | int, ...]]:
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise BindError(f"{address} cannot be resolved: {error.strerror}.") from error
+    return found[0][0], found[0][4]
+
+
+def _check_free(family: socket.AddressFamily, resolved: tuple[str | int, ...], text: str) -> None:
+    """SO_REUSEPORT would quietly share the port with another edge of the same user."""
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _bind_or_say(probe, resolved, text)
+        try:
+            probe.listen(1)
+        except OSError as error:
+            raise _bind_error(text, error) from error
+
+
+def _bind_tcp(
+    family: socket.AddressFamily,
+    resolved: tuple[str | int, ...],
+    text: str,
+    opened: list[socket.socket],
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    opened.append(sock)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)
+    _bind_or_say(sock, resolved, text)
+    return sock
+
+
+def _bind_or_say(sock: socket.socket, resolved: tuple[str | int, ...], text: str) -> None:
+    try:
+        sock.bind(resolved)
+    except OSError as error:
+        raise _bind_error(text, error) from error
+
+
+def _bind_error(text: str, error: OSError) -> BindError:
+    advice = {
+        errno.EADDRINUSE: "another program listens there; stop it or choose another with --bind",
+        errno.EACCES: "this user may not; ports below 1024 need the right to bind them",
+        errno.EADDRNOTAVAIL: "this machine has no such address",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return BindError(f"{text} cannot be bound: {advice}.")
+
+
+def _bind_unix(
+    path: Path, opened: list[socket.socket], paths: list[Path], *, private: bool
+) -> socket.socket:
+    _clear_stale(path, private=private)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    opened.append(sock)
+    sock.setblocking(False)
+    mask = os.umask(0o177) if private else None
+    try:
+        sock.bind(str(path))
+    except OSError as error:
+        reason = error.strerror or "the path is too long for a Unix socket (107 bytes at most)"
+        raise BindError(f"{path} cannot be bound: {reason}.") from error
+    finally:
+        if mask is not None:
+            os.umask(mask)
+    paths.append(path)
+    return sock
+
+
+def _clear_stale(path: Path, *, private: bool) -> None:
+    """Remove a socket that nobody listens on any more."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise BindError(f"{path} is in the way: it is not a socket.")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BindError(f"{path} cannot be bound: {error.strerror}.") from error
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            return
+        except OSError:
+            pass
+    if private:
+        raise BindError(f"Another edge runs on this data directory ({path.parent}).")
+    raise BindError(f"{path} cannot be bound: another program listens there.")
+
+
+def _address(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return str(Address(path=name))
+    return str(Address(name[0], name[1]))

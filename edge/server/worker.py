@@ -1,0 +1,183 @@
+"""One worker: serves the app on sockets that it was given, until it is told to end.
+
+`Acceptor.accept` is the seam between an accepted connection and what handles it. Not here: what a
+connection does (`hypercorn_connection`), processes and binding (`supervisor`, `sockets`).
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from uuid import uuid4
+
+from edge.config import Config
+from edge.server.drain import Worker
+from edge.server.hypercorn_connection import App, Connection, Service, hypercorn_config, service
+from edge.server.lifespan import Lifespan
+from edge.server.refusals import refuse_raw
+from edge.server.stream import PIECE, ClientStream
+
+LOG = logging.getLogger("edge.server")
+
+Factory = Callable[[Config, Worker], tuple[App, App]]
+"""Makes the public app, whose lifespan is run, and the management app, which shares its state."""
+
+BACKLOG = 1024
+ACCEPTED_AT_ONCE = 32
+"""Connections taken per wake-up; a worker that drained its whole queue would starve the others."""
+
+_POLL = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Listening sockets by what is served on them."""
+
+    public: Sequence[socket.socket] = ()
+    admin: Sequence[socket.socket] = ()
+
+
+class Acceptor:
+    """Takes accepted connections of one service and keeps them until they end."""
+
+    def __init__(self, shared: Service) -> None:
+        self.connections: dict[Connection, asyncio.Task[None]] = {}
+        self._shared = shared
+
+    def accept(self, client: ClientStream) -> None:
+        """Serve a connection, or answer 503 if there are too many."""
+        if len(self.connections) >= self._shared.config.max_connections:
+            client.writer.write(refuse_raw(503, str(uuid4())))
+            client.writer.transport.close()
+            return
+        connection = Connection(self._shared, client)
+        task = asyncio.get_running_loop().create_task(connection.run())
+        self.connections[connection] = task
+        task.add_done_callback(lambda _: self.connections.pop(connection, None))
+
+
+class Server:
+    """A worker at work: its app, its listening sockets and its connections."""
+
+    def __init__(self, config: Config, worker: Worker, factory: Factory) -> None:
+        public, admin = factory(config, worker)
+        self._config = config
+        self._drain = worker.drain
+        self._lifespan = Lifespan(public, {"edge": worker})
+        state = self._lifespan.state
+        self._public = Acceptor(service(public, config, state, worker.drain))
+        self._admin = Acceptor(service(admin, config, state, worker.drain))
+        self._buffer = memoryview(bytearray(PIECE))
+        self._servers: list[asyncio.Server] = []
+        self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Every connection that has not ended."""
+        return [*self._public.connections, *self._admin.connections]
+
+    async def start(self, listeners: Listeners) -> None:
+        """Start the app, then accept. Raises LifespanFailed, OSError, ssl.SSLError."""
+        tls = hypercorn_config(self._config).create_ssl_context()
+        await self._lifespan.start()
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+        for sock in listeners.public:
+            await self._listen(self._public, sock, tls)
+        for sock in listeners.admin:
+            await self._listen(self._admin, sock, tls)
+
+    async def drain(self) -> None:
+        """Let requests finish, at most `drain_timeout`, then end everything.
+
+        Connections are accepted while requests are in flight, so that nobody waits in a queue that
+        no one will serve: the app answers them as it does when draining.
+        """
+        self._drain.begin()
+        for connection in self.connections:
+            connection.begin_drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._config.drain_timeout):
+                await self._until(lambda: not any(c.busy for c in self.connections))
+        await self._close()
+
+    async def _close(self) -> None:
+        for server in self._servers:
+            server.close()
+        for connection in self.connections:
+            connection.close_unless_busy()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds_for_goodbye()):
+                await self._until(lambda: not self.connections)
+        await self._cut_off()
+        await self._stop_app()
+
+    def _seconds_for_goodbye(self) -> float:
+        return 0.0 if any(c.busy for c in self.connections) else 1.0
+
+    async def _cut_off(self) -> None:
+        tasks = [*self._public.connections.values(), *self._admin.connections.values()]
+        for connection in self.connections:
+            connection.abort()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _stop_app(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        async with asyncio.timeout(5):
+            await self._lifespan.stop()
+
+    async def _listen(
+        self, acceptor: Acceptor, sock: socket.socket, tls: ssl.SSLContext | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        over_tls = tls if sock.family != socket.AF_UNIX else None
+        server = await loop.create_server(
+            partial(ClientStream, self._buffer, acceptor.accept, loop),
+            sock=sock,
+            ssl=over_tls,
+            ssl_handshake_timeout=self._config.head_timeout if over_tls else None,
+            backlog=ACCEPTED_AT_ONCE,
+        )
+        sock.listen(BACKLOG)
+        self._servers.append(server)
+
+    async def _sweep(self) -> None:
+        limits = self._config
+        shortest = min(limits.head_timeout, limits.keep_alive, limits.slow_reader, 1.0)
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(max(0.02, shortest / 4))
+            now = loop.time()
+            for connection in self.connections:
+                connection.sweep(now)
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        while not reached():  # noqa: ASYNC110 — it depends on many connections at once
+            await asyncio.sleep(_POLL)
+
+
+async def serve(
+    factory: Factory,
+    config: Config,
+    worker: Worker,
+    listeners: Listeners,
+    *,
+    stop: Awaitable[object],
+    ready: Callable[[], None],
+) -> None:
+    """Run a worker: start, call `ready`, wait for `stop`, drain.
+
+    Raises:
+        LifespanFailed: the app did not start, or did not stop in good order.
+    """
+    server = Server(config, worker, factory)
+    await server.start(listeners)
+    ready()
+    await stop
+    await server.drain()

@@ -1,0 +1,120 @@
+"""The process of one worker: reads its orders from stdin, serves, ends when it is told to.
+
+Run by the supervisor as `python -m edge.server.worker_main`. Stdin holds one JSON line of orders,
+so that nothing stands in argv or the environment, and then stays open: its end means that the
+supervisor is gone. What became of the start is written to a pipe.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import Any
+
+from edge.config import Config, from_plain
+from edge.server.drain import Worker
+from edge.server.worker import Listeners, serve
+
+LOG = logging.getLogger("edge.server")
+
+READY = "ready"
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a worker is told; plain values, as JSON holds them.
+
+    Attributes:
+        factory: `module:name` of an `edge.server.worker.Factory`.
+        public, admin: file descriptors of listening sockets.
+        status: file descriptor on which the worker writes `ready`, or why it is not.
+    """
+
+    config: dict[str, Any]
+    factory: str
+    index: int
+    bound: list[str]
+    public: list[int]
+    admin: list[int]
+    status: int
+
+    def to_json(self) -> bytes:
+        """One line."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+def main(loop_factory: LoopFactory | None = None) -> int:
+    """Run the worker; the exit status is 0 after a drain, 1 if it did not start."""
+    _set_up_process()
+    orders = Orders(**json.loads(sys.stdin.buffer.readline()))
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(_run(orders))
+    except Exception as error:
+        LOG.exception("worker %d ended", orders.index)
+        _report(orders.status, f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+async def _run(orders: Orders) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_reader(sys.stdin.fileno(), _watch_parent, stop)
+    await serve(
+        load_factory(orders.factory),
+        _config(orders),
+        Worker(index=orders.index, bound=tuple(orders.bound)),
+        Listeners(_sockets(orders.public), _sockets(orders.admin)),
+        stop=stop.wait(),
+        ready=lambda: _report(orders.status, READY),
+    )
+
+
+def load_factory(spec: str) -> Any:
+    """The factory that `module:name` names. Raises ImportError, AttributeError."""
+    module, _, name = spec.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _config(orders: Orders) -> Config:
+    return from_plain(orders.config)
+
+
+def _sockets(descriptors: list[int]) -> list[socket.socket]:
+    return [socket.socket(fileno=descriptor) for descriptor in descriptors]
+
+
+def _watch_parent(stop: asyncio.Event) -> None:
+    """Stdin is readable: it has ended, as nothing is written to it after the orders."""
+    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    stop.set()
+
+
+def _report(status: int, text: str) -> None:
+    try:
+        os.write(status, text.encode() + b"\n")
+        os.close(status)
+    except OSError:
+        return  # reported already, or nobody listens any more
+
+
+def _set_up_process() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent decides
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
