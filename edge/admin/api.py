@@ -1,0 +1,233 @@
+"""The management API: the operations as JSON over HTTP, an ASGI app.
+
+On the Unix socket the kernel has already said who calls; elsewhere an access token must. There is
+nothing here for a web page to abuse: no cookies, JSON alone, foreign `Origin` and `Host` refused.
+Not here: what the operations do.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import parse_qsl, unquote
+
+import anyio.to_thread
+
+from edge.admin.codec import Mismatch, decode, encode
+from edge.admin.errors import AdminError, failure
+from edge.admin.operations import Identity, Operations
+from edge.admin.routes import ENDPOINTS, ROOT, Endpoint
+
+LARGEST_BODY = 12 * 1024 * 1024
+"""Bytes: a document of 4 MiB as a JSON string, and its project file."""
+AT_ONCE = 16
+"""Calls that work at a time; others wait."""
+LOCAL_ONLY = frozenset({"create_access", "access_tokens", "revoke_access"})
+"""Operations of the Unix socket alone: who holds an access token cannot make himself another."""
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+
+class Authenticator(Protocol):
+    """Says who presents an access token."""
+
+    def __call__(self, token: str) -> str | None:
+        """The access token's name, or None if it is not good."""
+        ...
+
+
+class _Call(NamedTuple):
+    endpoint: Endpoint
+    path_values: dict[str, str]
+
+
+class AdminApi:
+    """The ASGI app; one over the Unix socket (no authenticator), one per admin address."""
+
+    def __init__(self, operations: Operations, authenticate: Authenticator | None = None) -> None:
+        self._operations = operations
+        self._authenticate = authenticate
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; any other scope is refused by closing."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            return
+        try:
+            data = await self._answer(scope, receive)
+            status, answer, extra = 200, {"ok": True, "data": data}, []
+        except AdminError as error:
+            status, answer, extra = error.status, failure(error), _error_headers(error)
+        body = json.dumps(answer, ensure_ascii=False).encode()
+        fields = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+            *extra,
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Any:
+        headers: Headers = [(name.lower(), value) for name, value in scope["headers"]]
+        _refuse_strangers(scope, headers)
+        caller = await self._caller(headers)
+        call = _route(scope)
+        if caller is not None and call.endpoint.operation in LOCAL_ONLY:
+            raise AdminError("FORBIDDEN", "Access tokens are managed on the edge's own machine")
+        body = await _body(scope, headers, receive)
+        arguments = _arguments(call, scope["query_string"], body)
+        if call.endpoint.operation == "whoami" and caller is not None:
+            return encode(await self._identity(caller))
+        return encode(
+            await self._run(getattr(self._operations, call.endpoint.operation), arguments)
+        )
+
+    async def _identity(self, caller: str) -> Identity:
+        info = await self._run(self._operations.info, {})
+        return Identity(type="access_token", name=caller, edge=info.url)
+
+    async def _caller(self, headers: Headers) -> str | None:
+        """The name of the access token; None on the Unix socket."""
+        if self._authenticate is None:
+            return None
+        given = _all(headers, b"authorization")
+        if not given:
+            raise AdminError(
+                "MISSING_AUTH", "An access token is needed: Authorization: Bearer jfn_pat_…"
+            )
+        scheme, _, token = given[0].decode("latin-1").partition(" ")
+        name = None
+        if len(given) == 1 and scheme.lower() == "bearer":
+            name = await self._run(self._authenticate, {"token": token.strip()})
+        if name is None:
+            raise AdminError("AUTH_ERROR", "The access token is not valid on this edge")
+        return str(name)
+
+    async def _run(self, work: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(AT_ONCE)
+        return await anyio.to_thread.run_sync(
+            lambda: work(**arguments), limiter=self._limiter, abandon_on_cancel=False
+        )
+
+
+def _refuse_strangers(scope: Scope, headers: Headers) -> None:
+    """Refuse what a browser was talked into sending (DNS rebinding, cross-site requests)."""
+    hosts = _all(headers, b"host")
+    host = hosts[0].decode("latin-1").lower() if len(hosts) == 1 else ""
+    if _is_local(scope) and _without_port(host) not in LOOPBACK_HOSTS:
+        raise AdminError("FORBIDDEN", "The Host of this request is not this edge's")
+    for origin in _all(headers, b"origin"):
+        if origin.decode("latin-1").lower() != f"{scope.get('scheme', 'http')}://{host}":
+            raise AdminError("FORBIDDEN", "Requests from web pages are not served here")
+
+
+def _is_local(scope: Scope) -> bool:
+    server = scope.get("server")
+    return not server or server[1] is None or server[0] in {"127.0.0.1", "::1", "localhost"}
+
+
+def _without_port(host: str) -> str:
+    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+
+
+def _route(scope: Scope) -> _Call:
+    """The operation that a request addresses; each segment is decoded once, after the split."""
+    path = scope.get("raw_path") or scope["path"].encode()
+    segments = path.partition(b"?")[0].decode("latin-1").split("/")[1:]
+    allowed: list[str] = []
+    if segments[:1] == [ROOT.strip("/")]:
+        for endpoint in ENDPOINTS:
+            values = _match(endpoint.segments, segments[1:])
+            if values is not None and endpoint.method == scope["method"]:
+                return _Call(endpoint, values)
+            allowed += [endpoint.method] if values is not None else []
+    if allowed:
+        methods = ", ".join(sorted(set(allowed)))
+        raise AdminError("INPUT_ERROR", f"This address takes {methods}", status=405)
+    raise AdminError("NOT_FOUND", "There is no such operation; an edge of another version?")
+
+
+def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:
+    if len(template) != len(segments):
+        return None
+    values = {}
+    for expected, given in zip(template, segments, strict=True):
+        if expected.startswith("{") and given:
+            values[expected[1:-1]] = unquote(given)
+        elif expected != given:
+            return None
+    return values
+
+
+async def _body(scope: Scope, headers: Headers, receive: Receive) -> Any:
+    if scope["method"] != "POST":
+        return None
+    kind = b",".join(_all(headers, b"content-type")).partition(b";")[0].strip().lower()
+    if kind != b"application/json":
+        raise AdminError("INPUT_ERROR", "Send Content-Type: application/json", status=415)
+    raw = await _read(receive)
+    try:
+        return json.loads(raw) if raw else {}
+    except (ValueError, RecursionError):
+        raise AdminError("INPUT_ERROR", "The body is not JSON") from None
+
+
+async def _read(receive: Receive) -> bytes:
+    pieces, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise AdminError("INPUT_ERROR", "The request was not sent to its end")
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > LARGEST_BODY:
+            limit = f"The body is over {LARGEST_BODY // 1024 // 1024} MiB"
+            raise AdminError("INPUT_ERROR", limit, status=413)
+        more = message.get("more_body", False)
+    return b"".join(pieces)
+
+
+def _arguments(call: _Call, query: bytes, body: Any) -> dict[str, Any]:
+    known = call.endpoint.arguments
+    try:
+        if call.endpoint.whole_body:
+            ((name, hint, _),) = known.values()
+            return {name: decode(hint, body)}
+        given = body if body is not None else dict(parse_qsl(query.decode("latin-1")))
+        if not isinstance(given, dict):
+            raise Mismatch("the body must be an object")
+        values = {**given, **call.path_values}
+        _check_keys(values, known)
+        return {known[k][0]: decode(known[k][1], value) for k, value in values.items()}
+    except Mismatch as error:
+        raise AdminError("INPUT_ERROR", f"Bad request: {error}") from None
+
+
+def _check_keys(values: Iterable[str], known: dict[str, tuple[str, Any, bool]]) -> None:
+    values = set(values)
+    for key in sorted(values - known.keys()):
+        raise Mismatch(f"{key} is not known; known are {', '.join(known)}")
+    for key, (_, _, required) in known.items():
+        if required and key not in values:
+            raise Mismatch(f"{key} is missing")
+
+
+def _all(headers: Headers, name: bytes) -> list[bytes]:
+    return [value for key, value in headers if key == name]
+
+
+def _error_headers(error: AdminError) -> Headers:
+    if error.status == 401:
+        return [(b"www-authenticate", b'Bearer realm="jelou-edge admin"')]
+    if error.status == 405:
+        return [(b"allow", error.message.removeprefix("This address takes ").encode())]
+    return [(b"retry-after", b"1")] if error.status == 503 else []

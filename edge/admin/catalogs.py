@@ -1,0 +1,61 @@
+"""From a project file and a document to tools and routes: the bridge's catalog, asked. Pure."""
+
+from edge.admin.operations import ToolInfo
+from edge.functions import Project, Route, ToolSettings
+from edge.project_file.routes import resolve_routes, unresolved_tools
+from mcp_bridge.catalog import Catalog, build
+from mcp_bridge.specs import ToolSpec
+
+
+def specs(project: Project) -> tuple[ToolSpec, ...]:
+    """What the project file says about tools, in the bridge's words."""
+    return tuple(_spec(settings) for settings in project.tools)
+
+
+def catalog(project: Project, document: bytes | None) -> Catalog:
+    """The function's tools; none where `config.mcp` is false or another server speaks MCP."""
+    return build(document, specs(project))
+
+
+def routes(project: Project, found: Catalog) -> tuple[Route, ...]:
+    """The addresses whose tools have settings of their own, in the order they are tried."""
+    return resolve_routes(project, _operations(found))
+
+
+def unresolved(project: Project, found: Catalog) -> tuple[str, ...]:
+    """Tools with settings of their own whose operation is not in the document."""
+    return unresolved_tools(project, _operations(found))
+
+
+def listed(project: Project, found: Catalog) -> tuple[ToolInfo, ...]:
+    """The tools as `/mcp` shows them to an unscoped token."""
+    if not project.config.mcp.enabled:
+        return ()
+    return tuple(
+        ToolInfo(tool.name, tool.description, tool.operation.method, tool.operation.path)
+        for tool in found.tools
+    )
+
+
+def _operations(found: Catalog) -> list[tuple[str, str, str]]:
+    """Name, method and path of every tool, also of those that `/mcp` leaves out."""
+    every = (*found.tools, *found.hidden)
+    return [(tool.name, tool.operation.method, tool.operation.path) for tool in every]
+
+
+def _spec(settings: ToolSettings) -> ToolSpec:
+    return ToolSpec(
+        name=settings.name,
+        operation_id=settings.operation_id,
+        method=settings.method,
+        path=settings.path,
+        input_schema=settings.input_schema,
+        description=settings.description,
+        title=settings.title,
+        annotations=settings.annotations,
+        icons=settings.icons,
+        public=settings.public,
+        mcp=settings.mcp,
+        methods=settings.methods,
+        timeout=settings.timeout,
+    )

@@ -1,0 +1,308 @@
+"""Deploying: project file and document in, a live deployment and its first token out.
+
+Also what follows a deploy later: documents that were missing or have changed. Blocking; nothing
+is written before everything has been read and checked.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from edge.admin import catalogs, documents, example
+from edge.admin.errors import AdminError
+from edge.admin.operations import DeployRequest, DeployResult
+from edge.admin.projects import checked
+from edge.config import Config, base_url, function_url
+from edge.functions import Deployment, Function, Project, Route
+from edge.project import Parsed, ProjectError, parse_project, project_for_url, render_project
+from edge.registry.store import (
+    Deployed,
+    HostTaken,
+    Registry,
+    RegistryError,
+    UnknownDeployment,
+    UnknownFunction,
+)
+from mcp_bridge.catalog import Catalog
+from mcp_bridge.tools import ToolWarning
+from tokens.database import Database
+from tokens.service import TokenService
+
+FIRST_TOKEN = "default"
+RETRY_MISSING = 15.0
+"""Seconds between two looks for a document that is missing; the refresh interval caps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this edge's functions are reached.
+
+    Attributes:
+        bound: the addresses as they are bound, ports included; without an edge the configured ones.
+        running: whether an edge serves the store now.
+    """
+
+    config: Config
+    bound: tuple[str, ...]
+    running: bool
+
+    @property
+    def base(self) -> str:
+        """The edge's own address."""
+        return base_url(self.config, self.bound)
+
+    def url(self, slug: str) -> str:
+        """A function's address."""
+        return function_url(self.config, self.bound, slug)
+
+    def mcp_url(self, project: Project) -> str | None:
+        """The address of a function's MCP endpoint, or None if it has none."""
+        return f"{self.url(project.slug)}/mcp" if project.config.mcp.enabled else None
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A document that arrived late or changed, and the deployment made for it."""
+
+    function: str
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """All that a deployment will be made of."""
+
+    project: Project
+    document: bytes | None
+    warnings: tuple[str, ...]
+
+
+class Deployer:
+    """Makes deployments in one store."""
+
+    def __init__(
+        self, database: Database, registry: Registry, tokens: TokenService, place: Place
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._tokens = tokens
+        self._place = place
+        self._looked: dict[str, tuple[str, float]] = {}
+
+    def deploy(self, request: DeployRequest) -> DeployResult:
+        """See `Operations.deploy`."""
+        draft = self._draft(request)
+        catalog = catalogs.catalog(draft.project, draft.document)
+        # All that may fail is done before the write: a token made by it must not be lost after it.
+        result = self._preview(draft, catalog, dry_run=request.dry_run)
+        call = example.call(result.url, catalog)
+        secret = None
+        if not request.dry_run:
+            routes = catalogs.routes(draft.project, catalog)
+            deployed, secret = self._write(draft, routes, request.create_token)
+            result = replace(
+                result,
+                id=deployed.deployment.id,
+                created=deployed.deployment.created,
+                changed=deployed.changed,
+                first=deployed.first,
+                token=secret,
+            )
+        return replace(
+            result, example=example.curl(call, secret, public=draft.project.config.public)
+        )
+
+    def refresh(self, clock: Callable[[], float]) -> tuple[Refreshed, ...]:
+        """Look again at every document that is due; make a deployment of each that differs.
+
+        Args:
+            clock: a monotonic clock, seconds.
+        """
+        found = []
+        for function in self._registry.functions():
+            if self._is_due(function, clock()):
+                deployment = self._refresh(function)
+                if deployment is not None:
+                    found.append(Refreshed(function.slug, deployment.id))
+        return tuple(found)
+
+    def _draft(self, request: DeployRequest) -> _Draft:
+        if request.url is not None:
+            return self._draft_for_url(request.url, request.slug)
+        parsed = self._parsed(request)
+        project = checked(parsed)
+        if request.slug not in (None, project.slug):
+            raise AdminError("INPUT_ERROR", "--slug is for a URL; the project file names the slug")
+        warnings = tuple(str(warning) for warning in parsed.warnings)
+        document, more = self._document(project, request)
+        return _Draft(project, document, warnings + more)
+
+    def _parsed(self, request: DeployRequest) -> Parsed:
+        if request.project is None:
+            raise AdminError("INPUT_ERROR", "There is nothing to deploy: no project, no URL")
+        config = self._place.config
+        return parse_project(
+            request.project, base=request.base, max_timeout=config.max_timeout, domain=config.domain
+        )
+
+    def _document(
+        self, project: Project, request: DeployRequest
+    ) -> tuple[bytes | None, tuple[str, ...]]:
+        source = project.document
+        try:
+            if source.kind != "file":
+                return documents.fetch(project), ()
+            if request.document is None:
+                raise AdminError("INPUT_ERROR", f"The document {source.location} was not sent")
+            return documents.check(request.document.encode(), source.location), ()
+        except documents.NoDocument as error:
+            return self._without(project, error)
+
+    def _draft_for_url(self, url: str, slug: str | None) -> _Draft:
+        """A project for a function that is known by its address alone, its document looked for."""
+        try:
+            project = project_for_url(url, slug)
+        except ProjectError as error:
+            raise AdminError("INPUT_ERROR", str(error)) from None
+        live = self._registry.function(project.slug)
+        known = live.live.project if live is not None else None
+        if known is not None and known.upstreams == project.upstreams:
+            places = dict.fromkeys((known.document.location, *documents.USUAL_PLACES))
+        else:
+            places = dict.fromkeys(documents.USUAL_PLACES)
+        failures = []
+        for place in (place for place in places if place.startswith("/")):
+            found = _with_document_at(project, place)
+            try:
+                return _Draft(found, documents.fetch(found), ())
+            except documents.NoDocument as error:
+                failures.append((found, error))
+                if error.outcome == "unreachable":
+                    break
+        worst = next((f for f in failures if f[1].outcome != "absent"), failures[0])
+        document, warnings = self._without(*worst)
+        return _Draft(worst[0] if document else failures[0][0], document, warnings)
+
+    def _without(
+        self, project: Project, error: documents.NoDocument
+    ) -> tuple[bytes | None, tuple[str, ...]]:
+        """What stands in for a document that cannot be had: the live one, if it may still hold."""
+        function = self._registry.function(project.slug)
+        live = function.live if function is not None else None
+        if error.outcome == "absent":
+            declared = project.document.declared
+            return None, ((f"No OpenAPI document: {error}.",) if declared else ())
+        if live is not None and live.document and live.project.document == project.document:
+            return live.document, (f"{_why(error)} The document deployed before is kept.",)
+        return None, (f"{_why(error)} {_PROMISE[error.outcome]}",)
+
+    def _write(
+        self, draft: _Draft, routes: tuple[Route, ...], create_token: bool
+    ) -> tuple[Deployed, str | None]:
+        project, secret = draft.project, None
+        try:
+            with self._database.write():
+                now = self._database.clock()
+                deployed = self._registry.deploy(project, draft.document, routes, "deploy", now)
+                if deployed.first and create_token:
+                    secret = self._tokens.create(project.slug, FIRST_TOKEN).secret
+        except RegistryError as error:
+            raise registry_error(error) from None
+        return deployed, secret
+
+    def _preview(self, draft: _Draft, catalog: Catalog, *, dry_run: bool) -> DeployResult:
+        """The result of writing nothing."""
+        project = draft.project
+        function = self._registry.function(project.slug)
+        return DeployResult(
+            id=function.live.id if function else None,
+            function=project.slug,
+            url=self._place.url(project.slug),
+            mcp_url=self._place.mcp_url(project),
+            tools=catalogs.listed(project, catalog),
+            changed=False,
+            first=False,
+            created=function.live.created if function else None,
+            dry_run=dry_run,
+            running=self._place.running,
+            warnings=draft.warnings + tool_warnings(project, draft.document, catalog),
+            project=json.loads(render_project(project)),
+        )
+
+    def _is_due(self, function: Function, now: float) -> bool:
+        live = function.live
+        if live.project.document.kind not in ("path", "url"):
+            return False
+        every = float(live.project.document.refresh)
+        if live.document is None:
+            every = min(every, RETRY_MISSING)
+        seen, at = self._looked.get(function.slug, ("", 0.0))
+        if seen == live.id and now - at < every:
+            return False
+        self._looked[function.slug] = (live.id, now)
+        # The deploy itself has looked just now, unless the document was missing.
+        return seen == live.id or live.document is None
+
+    def _refresh(self, function: Function) -> Deployment | None:
+        live = function.live
+        try:
+            document = documents.fetch(live.project)
+        except documents.NoDocument:
+            return None
+        if document == live.document:
+            return None
+        routes = catalogs.routes(live.project, catalogs.catalog(live.project, document))
+        with self._database.write():
+            current = self._registry.function(function.slug)
+            if current is None or current.live.id != live.id:
+                return None  # deployed anew while the document was on its way
+            now = self._database.clock()
+            deployed = self._registry.deploy(live.project, document, routes, "document", now)
+        return deployed.deployment if deployed.changed else None
+
+
+def registry_error(error: RegistryError) -> AdminError:
+    """The registry's refusal in the words of the operations."""
+    if isinstance(error, UnknownFunction | UnknownDeployment):
+        return AdminError("NOT_FOUND", str(error))
+    if isinstance(error, HostTaken):
+        return AdminError("VALIDATION_ERROR", str(error), status=409)
+    return AdminError("API_ERROR", str(error), status=500)
+
+
+def tool_warnings(project: Project, document: bytes | None, catalog: Catalog) -> tuple[str, ...]:
+    """What the catalog had to leave out, and an empty list where one would expect tools."""
+    lost = tuple(
+        f"Tool {name}: its operation is not in the document, so its settings do not apply"
+        for name in catalogs.unresolved(project, catalog)
+    )
+    if not project.config.mcp.enabled:
+        return lost
+    found = tuple(_told(warning) for warning in catalog.warnings)
+    if document is None and not project.tools and project.config.mcp.upstream is None:
+        return (*lost, *found, _EMPTY)
+    return (*lost, *found)
+
+
+def _told(warning: ToolWarning) -> str:
+    return f"Tool {warning.tool}: {warning.message}" if warning.tool else warning.message
+
+
+def _with_document_at(project: Project, place: str) -> Project:
+    value = json.loads(project.text)
+    if place != documents.USUAL_PLACES[0]:
+        value["openapi"] = place
+    return checked(parse_project(json.dumps(value)))
+
+
+def _why(error: documents.NoDocument) -> str:
+    if error.outcome == "broken":
+        return f"The OpenAPI document is broken: {error}."
+    return f"The OpenAPI document could not be fetched: {error}."
+
+
+_EMPTY = 'There is no OpenAPI document and no "tools": the list of tools is empty.'
+_PROMISE = {
+    "broken": "Plain HTTP is forwarded all the same; its tools appear once it is mended.",
+    "unreachable": "The function is deployed; its tools appear once the document can be fetched.",
+}

@@ -1,0 +1,376 @@
+"""What can be done to an edge: one Protocol, and the values it takes and gives. Pure.
+
+The docstrings are the contract; `local.py` fulfils it on the store, `client.py` over HTTP. Field
+names become the JSON keys of the management API and of `--json`, in camelCase. Every method raises
+`AdminError`, and then has changed nothing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol
+
+Time = Annotated[float, "time"]
+"""Unix time in seconds; RFC 3339 in JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeInfo:
+    """The edge that answers.
+
+    Attributes:
+        url: the base of every address that it publishes.
+        version: of the software.
+        running: whether an edge serves this store now.
+        functions: how many functions are deployed.
+    """
+
+    url: str
+    version: str
+    running: bool
+    functions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the edge takes the caller for.
+
+    Attributes:
+        type: `local` for the owner of the data directory, `access_token` for a remote caller.
+        name: the user's or the access token's name.
+        edge: the edge's base URL.
+    """
+
+    type: str
+    name: str
+    edge: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolInfo:
+    """One tool as `/mcp` shows it to an unscoped token."""
+
+    name: str
+    description: str
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeployRequest:
+    """What to deploy: a project file, or the address of a function that has none.
+
+    Attributes:
+        project: the project file's text, or None.
+        base: the project's directory on the edge's machine, which files named in the project are
+            relative to; empty if it is elsewhere.
+        document: the text of the OpenAPI file that the project names (`./file`), or None.
+        url: the function's address where there is no project file, or None.
+        slug: its name, or None to derive one from the address.
+        dry_run: check and fetch everything, change nothing.
+        create_token: whether a first deploy creates the token `default`.
+    """
+
+    project: str | None = None
+    base: str = ""
+    document: str | None = None
+    url: str | None = None
+    slug: str | None = None
+    dry_run: bool = False
+    create_token: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DeployResult:
+    """What a deploy did.
+
+    Attributes:
+        id: of the live deployment; None after a dry run of something new.
+        changed: False if what is live already equals what was sent.
+        first: whether it made the function.
+        mcp_url: None where `config.mcp` is false.
+        token: the secret of the token `default`, only where it was created just now.
+        example: a call to try: method, URL and headers as one `curl` command, or None.
+        project: the project file as it is deployed.
+        warnings: what works less well than one would expect, and why.
+        running: whether an edge serves this store now.
+    """
+
+    id: str | None
+    function: str
+    url: str
+    mcp_url: str | None
+    tools: tuple[ToolInfo, ...]
+    changed: bool
+    first: bool
+    created: Time | None
+    dry_run: bool
+    running: bool
+    warnings: tuple[str, ...]
+    project: dict[str, Any] = field(repr=False)
+    example: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """A runtime token without its secret.
+
+    Attributes:
+        function: a slug, or `*` for every function of the edge.
+        name: as shown; `NAME~old` while it is being rotated out.
+        prefix: `jfn_rt_` and the first characters, to recognise it by.
+        scopes: empty for everything.
+    """
+
+    id: str
+    function: str
+    name: str
+    prefix: str
+    last_used: Time | None
+    created: Time
+    expires: Time | None
+    scopes: tuple[str, ...]
+    rate: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken(TokenInfo):
+    """A runtime token just made; `token` is its secret, which is never shown again."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVerdict:
+    """Whether a token would be let in, and if not, why.
+
+    Attributes:
+        reason: `malformed`, `unknown`, `revoked`, `expired`, or None if it is good.
+    """
+
+    valid: bool
+    reason: str | None
+    id: str | None = None
+    function: str | None = None
+    name: str | None = None
+    expires: Time | None = None
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionInfo:
+    """A function and what answers for it.
+
+    Attributes:
+        deployment: id of the live deployment.
+        deployed: when that was made.
+        upstream: its addresses.
+        tokens: how many live tokens are its own.
+    """
+
+    slug: str
+    description: str
+    url: str
+    mcp_url: str | None
+    hosts: tuple[str, ...]
+    upstream: tuple[str, ...]
+    public: bool
+    deployment: str
+    created: Time
+    deployed: Time
+    tokens: int
+    tools: tuple[ToolInfo, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSummary:
+    """A function in a list."""
+
+    slug: str
+    description: str
+    url: str
+    deployment: str
+    public: bool
+    created: Time
+    deployed: Time
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentInfo:
+    """A version of a function.
+
+    Attributes:
+        origin: `deploy`, `document` or `rollback`.
+        live: whether it is the one that answers.
+        digest: SHA-256 in hex of project file and document.
+        document_bytes: size of its OpenAPI document, or None if it has none.
+    """
+
+    id: str
+    function: str
+    created: Time
+    origin: str
+    live: bool
+    digest: str
+    upstream: tuple[str, ...]
+    document_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentFiles:
+    """What a deployment was made from.
+
+    Attributes:
+        project: the project file as canonical JSON text.
+        document: the OpenAPI document's text, or None.
+    """
+
+    id: str
+    function: str
+    project: str
+    document: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What a rollback made live: the deployment's id, its function and address."""
+
+    id: str
+    function: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A function that is gone, and how many of its tokens went with it."""
+
+    function: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A token that is refused from now on."""
+
+    id: str
+    name: str
+    function: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessInfo:
+    """An access token (`jfn_pat_…`), which manages the edge, without its secret."""
+
+    id: str
+    name: str
+    last_used: Time | None
+    created: Time
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccess(AccessInfo):
+    """An access token just made; `token` is its secret, which is never shown again."""
+
+    token: str = field(repr=False)
+
+
+class Operations(Protocol):
+    """Managing one edge. Synchronous; safe to call from several threads."""
+
+    def info(self) -> EdgeInfo:
+        """The edge itself."""
+        ...
+
+    def whoami(self) -> Identity:
+        """Who the caller is to this edge."""
+        ...
+
+    def deploy(self, request: DeployRequest) -> DeployResult:
+        """Make a deployment live, unless what is live equals it already.
+
+        A first deploy and its token `default` are one transaction. A document that cannot be had
+        or read is a warning: the function is deployed, and keeps the document it had.
+
+        Raises:
+            AdminError: VALIDATION_ERROR with every problem of the project file and its line, or a
+                host that another function has; INPUT_ERROR for a bad address or name.
+        """
+        ...
+
+    def functions(self) -> tuple[FunctionSummary, ...]:
+        """Every function, by slug."""
+        ...
+
+    def function(self, slug: str) -> FunctionInfo:
+        """One function; NOT_FOUND if there is none."""
+        ...
+
+    def delete_function(self, slug: str) -> Deleted:
+        """Delete a function and end its tokens for good; NOT_FOUND if there is none."""
+        ...
+
+    def deployments(self, slug: str) -> tuple[DeploymentInfo, ...]:
+        """A function's versions, newest first; NOT_FOUND if there is no function."""
+        ...
+
+    def deployment(self, slug: str, id: str) -> DeploymentInfo:  # noqa: A002
+        """One version; NOT_FOUND if there is none."""
+        ...
+
+    def download(self, slug: str, id: str) -> DeploymentFiles:  # noqa: A002
+        """The files of one version; NOT_FOUND if there is none."""
+        ...
+
+    def rollback(self, slug: str, id: str | None = None) -> RolledBack:  # noqa: A002
+        """Make an earlier version answer again; without an id the one before the live one.
+
+        Raises:
+            AdminError: NOT_FOUND for the function or the version, VALIDATION_ERROR if there is no
+                earlier one or a host of it has gone to another function.
+        """
+        ...
+
+    def create_token(
+        self,
+        function: str,
+        name: str,
+        *,
+        expires_in: float | None = None,
+        scopes: tuple[str, ...] = (),
+        rate: str | None = None,
+    ) -> NewToken:
+        """Make a runtime token; `function` is a slug or `*`, `expires_in` seconds from now.
+
+        Raises:
+            AdminError: NOT_FOUND for the function, VALIDATION_ERROR for a name that a live token
+                has or a scope that is none.
+        """
+        ...
+
+    def tokens(self, function: str | None = None) -> tuple[TokenInfo, ...]:
+        """Tokens not revoked, of one function or of all; NOT_FOUND if there is no function."""
+        ...
+
+    def revoke_token(self, function: str, token: str) -> Revoked:
+        """End a token, named by id or unique name; NOT_FOUND if there is none."""
+        ...
+
+    def rotate_token(self, function: str, token: str, overlap: float = 0) -> NewToken:
+        """A new secret in the same lineage; the old one lives on for `overlap` seconds."""
+        ...
+
+    def check_token(self, secret: str) -> TokenVerdict:
+        """Whether a runtime token is good, and if not, why."""
+        ...
+
+    def create_access(self, name: str) -> NewAccess:
+        """Make an access token; VALIDATION_ERROR if a live one has the name."""
+        ...
+
+    def access_tokens(self) -> tuple[AccessInfo, ...]:
+        """Access tokens not revoked."""
+        ...
+
+    def revoke_access(self, token: str) -> Revoked:
+        """End an access token, named by id or name; NOT_FOUND if there is none."""
+        ...

@@ -1,0 +1,61 @@
+"""`jelou access`: who may manage this edge from elsewhere."""
+
+from collections.abc import Iterator
+
+import click
+
+from edge.admin.operations import AccessInfo, NewAccess, Revoked
+from edge.cli import output
+from edge.cli.context import Session
+from edge.cli.group import command, group, session
+
+
+@group("access")
+def access() -> None:
+    """Access tokens (jfn_pat_…): who may manage this edge from elsewhere.
+
+    They are made on the edge's machine and used with `jelou login`.
+    """
+
+
+@command("create")
+@click.option("--name", required=True, help="Whom the token is for.")
+@session
+def create(session: Session, name: str) -> None:
+    """Create an access token and show it once."""
+    session.show(session.operations().create_access(name), _created)
+
+
+@command("list")
+@session
+def list_(session: Session) -> None:
+    """List access tokens; never their secrets."""
+    session.show(session.operations().access_tokens(), _table)
+
+
+@command("revoke")
+@click.argument("token", metavar="ID")
+@session
+def revoke(session: Session, token: str) -> None:
+    """End an access token; ID is its id or its name."""
+    session.confirm(f"Revoke access token {token}?")
+    session.show(session.operations().revoke_access(token), _revoked)
+
+
+for _command in (create, list_, revoke):
+    access.add_command(_command)
+
+
+def _created(made: NewAccess) -> Iterator[str]:
+    yield output.done(f'Created access token "{made.name}"')
+    yield output.secret(made.token)
+    yield output.warning("Save this token now — it will not be shown again.")
+
+
+def _table(found: tuple[AccessInfo, ...]) -> list[str]:
+    rows = [[t.id, t.name, output.moment(t.last_used), output.moment(t.created)] for t in found]
+    return output.table(["Id", "Name", "Last Used", "Created"], rows)
+
+
+def _revoked(_: Revoked) -> Iterator[str]:
+    yield output.done("Access token revoked")

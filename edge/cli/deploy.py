@@ -1,0 +1,164 @@
+"""`jelou deploy`: a project directory, or a function known by its address alone."""
+
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from edge.admin.errors import AdminError
+from edge.admin.operations import DeployRequest, DeployResult
+from edge.admin.projects import checked
+from edge.cli import output
+from edge.cli.context import Session
+from edge.cli.group import command, session
+from edge.cli.project_files import FILE, ProjectFile, read_document, read_project
+from edge.cli.token_file import TokenFile
+from edge.project import parse_project
+
+ADDRESSES = ("http://", "https://", "unix:")
+
+
+@command("deploy")
+@click.argument("target", metavar="[DIR | URL]", default=".")
+@click.option("--slug", metavar="NAME", help="The function's name, for a URL.")
+@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--no-confirm", is_flag=True, help="Do not ask before deploying.")
+@click.option("--save", is_flag=True, help="Write jelou.json here, for a URL.")
+@click.option("--no-token", is_flag=True, help="Create no token on the first deploy.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write the token of the first deploy to this file (0600) instead of printing it.",
+)
+@session
+def deploy(
+    session: Session,
+    target: str,
+    slug: str | None,
+    dry_run: bool,
+    no_confirm: bool,
+    save: bool,
+    no_token: bool,
+    token_file: Path | None,
+) -> None:
+    """Put a function behind the edge, or bring it up to date.
+
+    DIR holds the project file jelou.json (default: the working directory). A URL deploys a
+    function without one: its OpenAPI document is looked for at /openapi.json, /swagger.json and
+    /v3/api-docs.
+
+    The first deploy creates the token "default" and shows it once.
+    """
+    by_url = target.startswith(ADDRESSES)
+    _check_options(by_url, slug, save, no_token, token_file)
+    request = DeployRequest(dry_run=dry_run, create_token=not no_token)
+    if by_url:
+        request = replace(request, url=target, slug=slug)
+    else:
+        request = _from_project(session, request, read_project(Path(target)))
+    if not dry_run and not no_confirm:
+        _confirm(session, request)
+    operations = session.operations("scratch" if dry_run else "create")
+    with TokenFile(token_file) if token_file and not dry_run else nullcontext() as file:
+        result = operations.deploy(request)
+        result, saved = _stored(session, result, file)
+    session.show(result, lambda result: _lines(result, by_url, saved))
+    if save:
+        _save(session, result)
+    if not session.given.json:
+        for message in result.warnings:
+            session.out.warn(message)
+
+
+def _check_options(
+    by_url: bool, slug: str | None, save: bool, no_token: bool, token_file: Path | None
+) -> None:
+    if not by_url and (slug is not None or save):
+        raise click.UsageError("--slug and --save are for a URL; jelou.json names the function.")
+    if no_token and token_file is not None:
+        raise click.UsageError("--no-token and --token-file exclude each other.")
+    if save and (Path.cwd() / FILE).exists():
+        raise AdminError("INPUT_ERROR", f"There is a {FILE} here already; --save would replace it")
+
+
+def _from_project(session: Session, request: DeployRequest, file: ProjectFile) -> DeployRequest:
+    """The request for a project; problems of its file are told before anything else happens."""
+    local = session.target().directory is not None
+    parsed = parse_project(file.text, max_timeout=session.config().max_timeout)
+    source = checked(parsed).document
+    document = read_document(file.directory, source.location) if source.kind == "file" else None
+    base = str(file.directory) if local else ""
+    return replace(request, project=file.text, base=base, document=document)
+
+
+def _confirm(session: Session, request: DeployRequest) -> None:
+    """Ask at a terminal, as the platform does; without one, deploying is what was asked for."""
+    if session.given.yes or not session.interactive:
+        return
+    what = request.url or checked(parse_project(request.project or "")).slug
+    if session.ask(f"? Deploy {what}? (Y/n) ").lower() not in ("", "y", "yes"):
+        raise AdminError("INPUT_ERROR", "Nothing was deployed")
+
+
+def _stored(
+    session: Session, result: DeployResult, file: TokenFile | None
+) -> tuple[DeployResult, Path | None]:
+    """Put the token into its file; where that fails it is shown, for it exists already."""
+    if file is None or result.token is None:
+        return result, None
+    try:
+        file.write(result.token)
+    except OSError as error:
+        session.out.warn(f"The token file could not be written ({error.strerror}); here it is:")
+        return result, None
+    return replace(result, token=None), file.path
+
+
+def _lines(result: DeployResult, by_url: bool, saved: Path | None) -> Iterator[str]:
+    yield output.done(_headline(result))
+    if result.id is not None:
+        yield output.item("ID", result.id)
+    yield output.item("URL", result.url)
+    if result.token is not None:
+        yield output.warning("A default runtime token was created for this function.")
+        yield "  Save it now — it will not be shown again."
+        yield output.secret(result.token)
+    if saved is not None:
+        yield output.warning(f"A default runtime token was created and written to {saved}")
+    if result.mcp_url is not None:
+        count = len(result.tools)
+        yield output.item("MCP", f"{result.mcp_url} ({count} {'tool' if count == 1 else 'tools'})")
+    if by_url:
+        yield from _first_steps(result)
+    if not result.running:
+        yield output.warning("No edge is running; start it with: jelou serve")
+
+
+def _headline(result: DeployResult) -> str:
+    if result.dry_run:
+        return "Dry run: everything is in order, nothing was deployed"
+    return "Deployed" if result.changed else "Unchanged"
+
+
+def _first_steps(result: DeployResult) -> Iterator[str]:
+    if result.tools:
+        yield output.item("Tools", ", ".join(tool.name for tool in result.tools))
+    if result.example is not None:
+        yield output.item("Try", result.example)
+
+
+def _save(session: Session, result: DeployResult) -> None:
+    """Write the project file of a function that was deployed by its address."""
+    path = Path.cwd() / FILE
+    text = json.dumps(result.project, indent=2, ensure_ascii=False)
+    try:
+        path.write_text(f"{text}\n", "utf-8")
+    except OSError as error:
+        message = f"{path} cannot be written ({error.strerror}); the function is deployed"
+        raise AdminError("INPUT_ERROR", message) from None
+    if not session.given.json:
+        session.out.lines([output.done(f"Wrote {FILE}")])

@@ -1,0 +1,101 @@
+"""`jelou functions`: what is deployed."""
+
+from collections.abc import Iterator
+
+import click
+
+from edge.admin.operations import Deleted, FunctionInfo, FunctionSummary
+from edge.cli import output
+from edge.cli.context import Session
+from edge.cli.group import Lazy, command, group, session
+
+ALIASES = {"deploy": Lazy("edge.cli.deploy:deploy", "Put a function behind the edge.")}
+"""The platform's longer spellings."""
+
+
+@group("functions", lazy=ALIASES)
+def functions() -> None:
+    """List, show and delete functions."""
+
+
+@command("list")
+@session
+def list_(session: Session) -> None:
+    """List the functions of the edge."""
+    session.show(session.operations().functions(), _table)
+
+
+@command("info")
+@click.argument("slug")
+@session
+def info(session: Session, slug: str) -> None:
+    """Show a function: its addresses, tools and settings."""
+    found = session.operations().function(slug)
+    session.show(found, _details)
+    if not session.given.json:
+        for message in found.warnings:
+            session.out.warn(message)
+
+
+@command("delete")
+@click.argument("slug")
+@session
+def delete(session: Session, slug: str) -> None:
+    """Delete a function; its tokens end for good, also if the slug returns."""
+    operations = session.operations()
+    if not session.given.yes:
+        count = operations.function(slug).tokens
+        session.confirm(f"Delete {slug} and end its {count} {_tokens(count)} for good?")
+    session.show(operations.delete_function(slug), _deleted)
+
+
+for _command in (list_, info, delete):
+    functions.add_command(_command)
+
+
+def _tokens(count: int) -> str:
+    return "token" if count == 1 else "tokens"
+
+
+def _table(found: tuple[FunctionSummary, ...]) -> list[str]:
+    rows = [
+        [
+            function.slug,
+            function.url,
+            function.deployment,
+            output.moment(function.deployed),
+            "public" if function.public else "token",
+        ]
+        for function in found
+    ]
+    return output.table(["Slug", "URL", "Deployment", "Deployed", "Access"], rows)
+
+
+def _details(found: FunctionInfo) -> Iterator[str]:
+    yield from output.fields(
+        [
+            ("Slug", found.slug),
+            ("Description", found.description),
+            ("URL", found.url),
+            ("MCP", found.mcp_url or "off"),
+            ("Hosts", ", ".join(found.hosts) or "none"),
+            ("Upstream", ", ".join(found.upstream)),
+            ("Access", "public" if found.public else "token"),
+            ("Tokens", str(found.tokens)),
+            ("Deployment", found.deployment),
+            ("Deployed", output.moment(found.deployed)),
+            ("Created", output.moment(found.created)),
+        ]
+    )
+    if found.tools:
+        yield f"{output.ITEM} Tools"
+        yield from (f"    {_tool(tool.name, tool.description)}" for tool in found.tools)
+
+
+def _tool(name: str, description: str) -> str:
+    first = description.partition("\n")[0]
+    return f"{name}  {first[:80]}".rstrip()
+
+
+def _deleted(gone: Deleted) -> Iterator[str]:
+    yield output.done(f"Deleted {gone.function}; {gone.tokens} {_tokens(gone.tokens)} ended")

@@ -1,0 +1,13 @@
+"""The one place where something is imported late: what a command needs only if it runs."""
+
+import importlib
+from typing import Any
+
+STORE = "edge.admin.opening:open_store"
+"""Opening a store directly, which is needed only while no edge runs."""
+
+
+def load(address: str) -> Any:
+    """What stands at `module:attribute`, imported now."""
+    module, _, attribute = address.partition(":")
+    return getattr(importlib.import_module(module), attribute)
