@@ -1,0 +1,153 @@
+"""What an HTTP request to `/mcp` must look like before its body is read. Pure.
+
+Which revision it speaks, whether its method, media types and session are good; JSON-RPC messages
+are `jsonrpc`'s.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from mcp_bridge.jsonrpc import (
+    HEADER_MISMATCH,
+    INVALID_REQUEST,
+    SESSION_NOT_FOUND,
+    RequestId,
+    jsonrpc_error,
+)
+from mcp_bridge.revisions import HANDSHAKE, is_stateless
+from mcp_bridge.session import Session
+
+Fields = Iterable[tuple[bytes, bytes]]
+
+VERSION = b"mcp-protocol-version"
+SESSION_ID = b"mcp-session-id"
+
+
+class Rejection(Exception):
+    """A request that is answered with an error at once.
+
+    Attributes:
+        status: of the HTTP answer.
+        code: the stable code in `data.code`.
+        rpc_code, id: of the JSON-RPC error.
+        headers: fields of the answer, such as `Allow`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        rpc_code: int | None = None,
+        id: RequestId = None,  # noqa: A002
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.rpc_code = rpc_code
+        self.id = id
+        self.headers = headers
+
+    def body(self, request_id: str) -> bytes:
+        """The JSON-RPC error; `request_id` is the edge's."""
+        return jsonrpc_error(
+            self.status, self.code, self.message, request_id, rpc_code=self.rpc_code, id=self.id
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request whose head is in order.
+
+    Attributes:
+        revision: what `MCP-Protocol-Version` says, else the session's, else None.
+        session: on handshake revisions, if one was named.
+    """
+
+    revision: str | None
+    session: Session | None
+
+    @property
+    def stateless(self) -> bool:
+        """Whether it is not a handshake request; revisions that nobody knows are the SDK's."""
+        return self.revision is not None and self.revision not in HANDSHAKE
+
+
+def admit(method: str, headers: Fields, find_session: Callable[[str], Session | None]) -> Admitted:
+    """Judge a request's head.
+
+    Args:
+        find_session: the live session of an id for this function and caller, or None.
+
+    Raises:
+        Rejection: 405, 400, 404, 415 or 406, in this order.
+    """
+    fields = list(headers)
+    revision = _only(fields, VERSION)
+    _check_method(method, stateless=revision is not None and is_stateless(revision))
+    admitted = Admitted(revision, None)
+    if not admitted.stateless:
+        session = _session(fields, find_session)
+        if session and revision not in {None, session.revision}:
+            raise Rejection(
+                400,
+                "bad_request",
+                f"The session speaks {session.revision}, not {revision}.",
+                rpc_code=INVALID_REQUEST,
+            )
+        admitted = Admitted(revision or (session.revision if session else None), session)
+    if method == "POST":
+        _check_media_types(fields)
+    return admitted
+
+
+def _only(fields: list[tuple[bytes, bytes]], name: bytes) -> str | None:
+    values = [value for key, value in fields if key == name]
+    if len(values) > 1:
+        message = f"The header {name.decode()} appears more than once."
+        raise Rejection(400, "bad_request", message, rpc_code=HEADER_MISMATCH)
+    return values[0].decode("latin-1").strip() if values else None
+
+
+def _check_method(method: str, *, stateless: bool) -> None:
+    if method == "POST" or (method == "DELETE" and not stateless):
+        return
+    allowed = b"POST" if stateless else b"POST, DELETE"
+    message = f"{method} is not served here; use {allowed.decode()}."
+    raise Rejection(405, "method_not_allowed", message, headers=((b"allow", allowed),))
+
+
+def _session(
+    fields: list[tuple[bytes, bytes]], find_session: Callable[[str], Session | None]
+) -> Session | None:
+    text = _only(fields, SESSION_ID)
+    if text is None:
+        return None
+    session = find_session(text)
+    if session is None:
+        raise Rejection(
+            404,
+            "not_found",
+            "Session not found: it has ended, or is not yours; initialize again without the id.",
+            rpc_code=SESSION_NOT_FOUND,
+        )
+    return session
+
+
+def _check_media_types(fields: list[tuple[bytes, bytes]]) -> None:
+    content_type = b"".join(value for key, value in fields if key == b"content-type")
+    if content_type.partition(b";")[0].strip().lower() != b"application/json":
+        raise Rejection(
+            415, "unsupported_media_type", "Send Content-Type: application/json with the message."
+        )
+    accepted = [value for key, value in fields if key == b"accept"]
+    if accepted and not any(map(_takes_json, b",".join(accepted).split(b","))):
+        raise Rejection(406, "not_acceptable", "Send Accept: application/json, text/event-stream.")
+
+
+def _takes_json(media_range: bytes) -> bool:
+    essence = media_range.partition(b";")[0].strip().lower()
+    return essence in {b"application/json", b"application/*", b"*/*"}

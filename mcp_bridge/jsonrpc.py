@@ -1,0 +1,123 @@
+"""JSON-RPC messages of a POST: what is refused before the protocol looks at it. Pure.
+
+Also the body of every error that `/mcp` answers with, for the edge's own refusals too.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mcp_bridge.jsontext import JSONError, dump, parse
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+HEADER_MISMATCH = -32020
+SESSION_NOT_FOUND = -32001
+REFUSED = -32000
+"""A refusal that JSON-RPC has no code for; `data.code` says which (JSON-RPC 2.0 §5.1)."""
+
+RequestId = str | int | None
+
+_BY_STATUS = {400: INVALID_REQUEST, 413: INVALID_REQUEST, 415: INVALID_REQUEST}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One JSON-RPC message that has the right shape.
+
+    Attributes:
+        kind: `request` wants an answer; `notification` and `response` do not.
+        id: of a request, else None.
+        method: empty for a response.
+    """
+
+    kind: Literal["request", "notification", "response"]
+    id: RequestId
+    method: str
+    value: dict[str, Any]
+
+
+class MessageError(ValueError):
+    """A body that is not one JSON-RPC message.
+
+    Attributes:
+        rpc_code: the JSON-RPC error code.
+        id: of the request, where it could be read.
+    """
+
+    def __init__(self, message: str, rpc_code: int = INVALID_REQUEST, id: RequestId = None) -> None:  # noqa: A002
+        super().__init__(message)
+        self.message = message
+        self.rpc_code = rpc_code
+        self.id = id
+
+
+def read_message(body: bytes) -> Message:
+    """The one message of a body.
+
+    Raises:
+        MessageError: it is not JSON, too deep, a batch, or not a JSON-RPC 2.0 message.
+    """
+    try:
+        value = parse(body)
+    except JSONError as problem:
+        code = INVALID_REQUEST if problem.too_deep else PARSE_ERROR
+        said = f"The body is {problem.message}." if problem.too_deep else "The body is not JSON."
+        raise MessageError(said, code) from None
+    if isinstance(value, list):
+        raise MessageError("Batches are not served; send one message for each request.")
+    if not isinstance(value, dict):
+        raise MessageError("The body is not a JSON-RPC message: it is no object.")
+    return _shaped(value)
+
+
+def _shaped(value: dict[str, Any]) -> Message:
+    known_id = value.get("id") if is_id(value.get("id")) else None
+    if value.get("jsonrpc") != "2.0":
+        raise MessageError('The message does not say "jsonrpc": "2.0".', id=known_id)
+    if "method" not in value and ("result" in value or "error" in value):
+        return Message("response", None, "", value)
+    method = value.get("method")
+    if not isinstance(method, str):
+        raise MessageError("The message has no method.", id=known_id)
+    if "id" in value and known_id is None:
+        raise MessageError("An id is a string or an integer.")
+    if not isinstance(value.get("params", {}), dict):
+        raise MessageError('"params" is not an object.', INVALID_PARAMS, known_id)
+    if "id" not in value:
+        return Message("notification", None, method, value)
+    return Message("request", known_id, method, value)
+
+
+def is_id(value: object) -> bool:
+    """Whether this may be the id of a request: a string or an integer, never null."""
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def jsonrpc_error(
+    status_code: int,
+    code: str,
+    message: str,
+    request_id: str,
+    *,
+    rpc_code: int | None = None,
+    id: RequestId = None,  # noqa: A002
+) -> bytes:
+    """The body of an error on `/mcp`, whoever makes it.
+
+    Args:
+        status_code: of the HTTP answer, which it keeps.
+        code: the edge's stable error code, such as `overloaded`.
+        request_id: the edge's, of the HTTP request.
+        rpc_code: None for the one that fits the status.
+        id: of the JSON-RPC request, if it was read.
+    """
+    chosen = _BY_STATUS.get(status_code, REFUSED) if rpc_code is None else rpc_code
+    error = {
+        "code": chosen,
+        "message": message,
+        "data": {"code": code, "requestId": request_id},
+    }
+    return dump({"jsonrpc": "2.0", "id": id, "error": error})

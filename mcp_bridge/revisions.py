@@ -1,0 +1,28 @@
+"""The protocol revisions that `/mcp` speaks, and what tells them apart here. Pure.
+
+The SDK has the same list; a contract test holds the two equal, so that pure code needs no SDK.
+"""
+
+HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+"""Revisions with `initialize`, oldest first."""
+
+STATELESS = ("2026-07-28",)
+"""Revisions where every request stands alone."""
+
+UNSAID = "2025-03-26"
+"""What a handshake request without `MCP-Protocol-Version` is (2025-11-25, Transports)."""
+
+
+def is_stateless(revision: str) -> bool:
+    """Whether requests of this revision stand alone."""
+    return revision in STATELESS
+
+
+def has_audio(revision: str) -> bool:
+    """Whether results may hold audio content."""
+    return revision >= "2025-03-26"
+
+
+def has_structured_content(revision: str) -> bool:
+    """Whether tools may have an output schema, and results structured content."""
+    return revision >= "2025-06-18"

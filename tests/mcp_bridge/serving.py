@@ -1,0 +1,225 @@
+"""A real `/mcp` for tests: the bridge on Hypercorn, a function behind it that tests write."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+import httpx2
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from mcp_bridge.catalog import Catalog, build
+from mcp_bridge.server import Bridge, Endpoint
+from mcp_bridge.session import MemoryEndedSessions, SessionKey
+from mcp_bridge.tools import ToolRequest, ToolResponse
+from tokens.model import Principal, Scopes
+
+STATELESS = "2026-07-28"
+ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": STATELESS,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+Answer = Callable[[ToolRequest], Awaitable[ToolResponse]]
+
+
+def document(paths: dict[str, Any], **rest: Any) -> bytes:
+    """An OpenAPI document of these paths."""
+    return json.dumps(
+        {"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "paths": paths, **rest}
+    ).encode()
+
+
+SHOP = document(
+    {
+        "/orders/{id}": {
+            "get": {
+                "operationId": "getOrder",
+                "summary": "One order",
+                "parameters": [
+                    {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}},
+                    {"name": "X-Note", "in": "header", "schema": {"type": "string"}},
+                    {"name": "limit", "in": "query", "schema": {"type": "integer"}},
+                ],
+            }
+        },
+        "/orders": {
+            "post": {
+                "operationId": "createOrder",
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {
+                            "schema": {
+                                "type": "object",
+                                "properties": {"item": {"type": "string", "minLength": 1}},
+                                "required": ["item"],
+                            }
+                        }
+                    },
+                },
+            }
+        },
+    }
+)
+
+
+def response(
+    value: Any = None, status: int = 200, content_type: str = "application/json"
+) -> ToolResponse:
+    """An answer of a function."""
+    body = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return ToolResponse(status, ((b"content-type", content_type.encode()),), body)
+
+
+async def echo(request: ToolRequest) -> ToolResponse:
+    """Answer with what was asked."""
+    headers = {name.decode(): value.decode() for name, value in request.headers}
+    return response(
+        {
+            "method": request.method,
+            "target": request.target.decode(),
+            "headers": headers,
+            "body": None if request.body is None else request.body.decode(),
+        }
+    )
+
+
+@dataclass
+class Function:
+    """A function behind the bridge: an Invoker that asks whatever the test puts in `answer`."""
+
+    answer: Answer = echo
+    requests: list[ToolRequest] = field(default_factory=list)
+
+    async def invoke(self, request: ToolRequest) -> ToolResponse:
+        """Keep the request and answer it."""
+        self.requests.append(request)
+        return await self.answer(request)
+
+
+def principal(lineage: str = "tok_a", scopes: tuple[str, ...] = ()) -> Principal:
+    """A caller."""
+    return Principal("tok_" + lineage, "default", "shop", Scopes(scopes), lineage)
+
+
+@dataclass
+class Edge:
+    """A served bridge. The header `x-caller` names the token line, `x-function` the function."""
+
+    url: str
+    function: Function
+    endpoint: Endpoint
+    client: httpx2.AsyncClient
+    now: float = field(default_factory=time.time)
+    scopes: tuple[str, ...] = ()
+
+    def endpoint_for(self, headers: dict[bytes, bytes]) -> Endpoint:
+        """The endpoint of one request, as the edge's gate would make it."""
+        caller = headers.get(b"x-caller", b"tok_a").decode()
+        return replace(
+            self.endpoint,
+            slug=headers.get(b"x-function", self.endpoint.slug.encode()).decode(),
+            principal=None if caller == "nobody" else principal(caller, self.scopes),
+        )
+
+    async def post(self, message: Any, headers: dict[str, str] | None = None) -> httpx2.Response:
+        """POST one message, or bytes as they are, as a handshake client would."""
+        body = message if isinstance(message, bytes) else json.dumps(message).encode()
+        sent = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+        return await self.client.post(self.url, content=body, headers={**sent, **(headers or {})})
+
+    async def call(
+        self, method: str, params: Any = None, headers: dict[str, str] | None = None, id: Any = 1
+    ) -> httpx2.Response:
+        """One handshake request."""
+        message = {"jsonrpc": "2.0", "id": id, "method": method}
+        return await self.post(
+            message if params is None else {**message, "params": params}, headers
+        )
+
+    async def stateless(
+        self,
+        method: str,
+        params: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx2.Response:
+        """One request of the stateless revision, with the headers that it wants."""
+        named = {"mcp-name": params["name"]} if params and "name" in params else {}
+        routing = {"mcp-protocol-version": STATELESS, "mcp-method": method, **named}
+        body = {"_meta": ENVELOPE, **(params or {})}
+        return await self.call(method, body, {**routing, **(headers or {})})
+
+    async def initialize(self, revision: str = "2025-11-25", **headers: str) -> httpx2.Response:
+        """Shake hands."""
+        params = {
+            "protocolVersion": revision,
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        }
+        return await self.call("initialize", params, headers)
+
+    async def session(self, revision: str = "2025-11-25", **headers: str) -> str:
+        """The id of a new session."""
+        return (await self.initialize(revision, **headers)).headers["mcp-session-id"]
+
+
+@asynccontextmanager
+async def serving(
+    catalog: Catalog | None = None, *, public: bool = False, key: bytes = b"k" * 32, **endpoint: Any
+) -> AsyncIterator[Edge]:
+    """Serve a bridge on a free port of the loopback."""
+    function = Function()
+    bound = socket.create_server(("127.0.0.1", 0))
+    made = Endpoint(
+        slug="shop",
+        version="dep_abc12345",
+        catalog=catalog or build(SHOP),
+        principal=None,
+        public=public,
+        invoker=function,
+        request_id="req-1",
+        **endpoint,
+    )
+    async with httpx2.AsyncClient() as client:
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/mcp"
+        edge = Edge(url, function, made, client)
+        bridge = Bridge(
+            keys=[SessionKey("k1", key)],
+            ended=MemoryEndedSessions(lambda: edge.now),
+            clock=lambda: edge.now,
+            random=os.urandom,
+        )
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "lifespan":
+                await _lifespan(receive, send)
+                return
+            await bridge.serve(edge.endpoint_for(dict(scope["headers"])), scope, receive, send)
+
+        config = Config()
+        config.bind = [f"fd://{bound.detach()}"]
+        config.graceful_timeout = 0.5
+        config.errorlog = None
+        stop = anyio.Event()
+        async with anyio.create_task_group() as tasks, bridge.run():
+            tasks.start_soon(lambda: serve(app, config, shutdown_trigger=stop.wait))
+            try:
+                yield edge
+            finally:
+                await client.aclose()
+                stop.set()
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    while True:
+        event = (await receive())["type"]
+        await send({"type": f"{event}.complete"})
+        if event == "lifespan.shutdown":
+            return
