@@ -19,11 +19,10 @@ from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
-from mcp_types.methods import serialize_server_result
 from pydantic import ValidationError
 
 from mcp_bridge.admission import SESSION_ID, VERSION, Admitted, Rejection, admit
-from mcp_bridge.catalog import Catalog, Entry, shown
+from mcp_bridge.catalog import Catalog, Entry
 from mcp_bridge.exchange import (
     ClientGone,
     Receive,
@@ -37,11 +36,12 @@ from mcp_bridge.exchange import (
 from mcp_bridge.fields import is_forwardable
 from mcp_bridge.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, Message, MessageError, read_message
 from mcp_bridge.jsontext import JSONError, parse
+from mcp_bridge.listing import Listings, complete, listed
 from mcp_bridge.requests import ArgumentError, build
 from mcp_bridge.results import Result, error_result, interpret
-from mcp_bridge.revisions import HANDSHAKE, STATELESS, has_structured_content, is_stateless
+from mcp_bridge.revisions import HANDSHAKE, STATELESS
 from mcp_bridge.session import EndedSessions, Session, SessionKey, open_session, sign, verify
-from mcp_bridge.tools import InvocationError, Invoker, Tool, ToolRequest
+from mcp_bridge.tools import InvocationError, Invoker, ToolRequest
 from mcp_bridge.traces import trace_fields
 from tokens.model import Principal
 
@@ -52,7 +52,6 @@ MAX_RESULT = 4 * 1024 * 1024
 """Bytes of a function's answer to a tool call."""
 
 _LIST_TTL_MS = 5_000
-_MAX_CHECKED = 512
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ class Endpoint:
         title, description: of the function; where empty, the document's stand for them.
         public: whether the function is; a tool's own setting overrides it.
         request_id: the edge's id of the HTTP request, for error bodies.
-        forward_headers: the caller's fields that are carried on to the function, in lower case.
+        forward_headers: the caller's fields that are carried on to the function, in any case.
     """
 
     slug: str
@@ -76,10 +75,10 @@ class Endpoint:
     principal: Principal | None
     public: bool
     invoker: Invoker
-    request_id: str
+    request_id: str = ""
     title: str = ""
     description: str = ""
-    forward_headers: tuple[bytes, ...] = ()
+    forward_headers: tuple[str, ...] = ()
 
     @property
     def lineage(self) -> str:
@@ -147,11 +146,11 @@ class Bridge:
 
     def __init__(
         self,
-        *,
         keys: Sequence[SessionKey],
         ended: EndedSessions,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
+        *,
         max_body: int = MAX_BODY,
         max_result: int = MAX_RESULT,
     ) -> None:
@@ -168,7 +167,7 @@ class Bridge:
         self._random = random
         self._max_body = max_body
         self._max_result = max_result
-        self._unlistable: dict[tuple[str, str], frozenset[str]] = {}
+        self._listings = Listings()
         self._manager = StreamableHTTPSessionManager(
             self._server(), json_response=True, stateless=True, max_request_body_size=max_body
         )
@@ -274,7 +273,7 @@ class Bridge:
     ) -> Any:
         endpoint, revision = _call.get().endpoint, ctx.protocol_version
         catalog = endpoint.catalog
-        bad = self._bad_tools(catalog, revision)
+        bad = self._listings.refused(catalog, revision)
         tools = [
             tool
             for tool in catalog.visible(endpoint.principal, endpoint.public)
@@ -284,18 +283,9 @@ class Bridge:
             page = catalog.page(tools, params.cursor if params else None)
         except ValueError as problem:
             raise MCPError(INVALID_PARAMS, f"Invalid params: {problem}") from None
-        listed = [_listed(tool, revision) for tool in page.tools]
+        tools_shown = [listed(tool, revision) for tool in page.tools]
         cursor = {"nextCursor": page.next_cursor} if page.next_cursor else {}
-        return _complete({"tools": listed, **cursor}, revision)
-
-    def _bad_tools(self, catalog: Catalog, revision: str) -> frozenset[str]:
-        """Tools that this revision's schema refuses: one of them would fail the whole list."""
-        key = (catalog.digest, revision)
-        if key not in self._unlistable:
-            if len(self._unlistable) >= _MAX_CHECKED:
-                self._unlistable.clear()
-            self._unlistable[key] = _refused_by(catalog.tools, revision)
-        return self._unlistable[key]
+        return complete({"tools": tools_shown, **cursor}, revision)
 
     async def _call_tool(
         self, ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
@@ -308,15 +298,15 @@ class Bridge:
         arguments = params.arguments or {}
         violations = entry.arguments.violations(arguments)
         if violations:
-            return _complete(_invalid(violations), ctx.protocol_version)
+            return complete(_invalid(violations), ctx.protocol_version)
         try:
             request = build(entry.tool, arguments)
         except ArgumentError as problem:
-            return _complete(_invalid([str(problem)]), ctx.protocol_version)
+            return complete(_invalid([str(problem)]), ctx.protocol_version)
         carried = (*_carried(call, request), *trace_fields(ctx.meta or {}))
         request = replace(request, headers=(*request.headers, *carried))
         result = await self._invoke(endpoint.invoker, entry, request, ctx.protocol_version)
-        return _complete(result, ctx.protocol_version)
+        return complete(result, ctx.protocol_version)
 
     async def _invoke(
         self, invoker: Invoker, entry: Entry, request: ToolRequest, revision: str
@@ -380,43 +370,6 @@ def _for_sdk(scope: Scope, admitted: Admitted) -> Scope:
     return {**scope, "headers": headers}
 
 
-def _complete(result: dict[str, Any], revision: str) -> dict[str, Any]:
-    return {"resultType": "complete", **result} if is_stateless(revision) else result
-
-
-def _listed(tool: Tool, revision: str) -> dict[str, Any]:
-    """A tool as this revision may show it."""
-    described = shown(tool)
-    output = tool.output_schema
-    if output is not None and not _may_promise(output, revision):
-        del described["outputSchema"]
-    return described
-
-
-def _may_promise(output: Mapping[str, Any], revision: str) -> bool:
-    """Whether a revision knows output schemas, of this type."""
-    is_object = output.get("type") == "object"
-    return is_stateless(revision) or (has_structured_content(revision) and is_object)
-
-
-def _refused_by(tools: Sequence[Tool], revision: str) -> frozenset[str]:
-    if _is_listable(tools, revision):
-        return frozenset()
-    bad = frozenset(tool.name for tool in tools if not _is_listable([tool], revision))
-    _log.warning("left out of tools/list at %s: %s", revision, ", ".join(sorted(bad)))
-    return bad
-
-
-def _is_listable(tools: Sequence[Tool], revision: str) -> bool:
-    listed: dict[str, Any] = {"tools": [_listed(tool, revision) for tool in tools]}
-    hints = {"ttlMs": 0, "cacheScope": "private"} if is_stateless(revision) else {}
-    try:
-        serialize_server_result("tools/list", revision, _complete({**listed, **hints}, revision))
-    except ValidationError:
-        return False
-    return True
-
-
 def _invalid(violations: Sequence[str]) -> Result:
     return error_result("Invalid arguments:\n" + "\n".join(violations))
 
@@ -424,10 +377,6 @@ def _invalid(violations: Sequence[str]) -> Result:
 def _carried(call: _Call, request: ToolRequest) -> list[tuple[bytes, bytes]]:
     """The caller's fields that go on to the function, where no argument says otherwise."""
     set_already = {name for name, _ in request.headers}
-    return [
-        (name, value)
-        for name, value in call.headers
-        if name in call.endpoint.forward_headers
-        and name not in set_already
-        and is_forwardable(name.decode("latin-1"))
-    ]
+    named = {name.lower() for name in call.endpoint.forward_headers if is_forwardable(name)}
+    wanted = {name.encode("ascii") for name in named} - set_already
+    return [(name, value) for name, value in call.headers if name in wanted]

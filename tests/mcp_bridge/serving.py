@@ -136,10 +136,14 @@ class Edge:
         return await self.client.post(self.url, content=body, headers={**sent, **(headers or {})})
 
     async def call(
-        self, method: str, params: Any = None, headers: dict[str, str] | None = None, id: Any = 1
+        self,
+        method: str,
+        params: Any = None,
+        headers: dict[str, str] | None = None,
+        rpc_id: Any = 1,
     ) -> httpx2.Response:
         """One handshake request."""
-        message = {"jsonrpc": "2.0", "id": id, "method": method}
+        message = {"jsonrpc": "2.0", "id": rpc_id, "method": method}
         return await self.post(
             message if params is None else {**message, "params": params}, headers
         )
