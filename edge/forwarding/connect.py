@@ -2,12 +2,15 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
-from edge.forwarding.connection import Connection
+from edge.forwarding.connection import Connection, Owner
+from edge.forwarding.tls import Session, TlsConnection
 from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Tls, Upstream
+
+_C = TypeVar("_C", bound=Connection)
 
 CONTEXT_AGE = 300.0
 """Seconds after which certificates and keys are read from their files again."""
@@ -53,7 +56,7 @@ def make_context(tls: Tls) -> ssl.SSLContext:
 
 
 async def open_connection(
-    upstream: Upstream, make: Callable[[], Connection], contexts: Contexts, timeout: float
+    upstream: Upstream, owner: Owner, key: Hashable, contexts: Contexts, timeout: float
 ) -> Connection:
     """A connection to an upstream, its TLS handshake done.
 
@@ -65,7 +68,10 @@ async def open_connection(
     """
     try:
         async with asyncio.timeout(timeout):
-            return await _open(upstream, make, contexts)
+            if upstream.scheme == "https":
+                return await _open_tls(upstream, owner, key, await contexts.get(upstream.tls))
+            loop = asyncio.get_running_loop()
+            return await _dial(upstream, lambda: Connection(owner, key, loop))
     except TimeoutError:
         raise UpstreamFailure("unreachable", f"no connection within {timeout:g} s") from None
     except (OSError, ValueError) as error:
@@ -73,9 +79,21 @@ async def open_connection(
         raise UpstreamFailure("unreachable", _explain(error)) from error
 
 
-async def _open(
-    upstream: Upstream, make: Callable[[], Connection], contexts: Contexts
+async def _open_tls(
+    upstream: Upstream, owner: Owner, key: Hashable, context: ssl.SSLContext
 ) -> Connection:
+    loop = asyncio.get_running_loop()
+    session = Session(context, upstream.tls.server_name or upstream.host)
+    connection = await _dial(upstream, lambda: TlsConnection(owner, key, loop, session))
+    try:
+        await connection.shaken
+    except BaseException:
+        connection.abort()
+        raise
+    return connection
+
+
+async def _dial(upstream: Upstream, make: Callable[[], _C]) -> _C:
     loop = asyncio.get_running_loop()
     if upstream.scheme == "unix":
         _, connection = await loop.create_unix_connection(make, upstream.socket)
@@ -83,10 +101,7 @@ async def _open(
     options: dict[str, Any] = {}
     if isinstance(loop, asyncio.BaseEventLoop):
         # Other loops try the addresses one after the other.
-        options = {"happy_eyeballs_delay": HAPPY_EYEBALLS_DELAY}
-    if upstream.scheme == "https":
-        options["ssl"] = await contexts.get(upstream.tls)
-        options["server_hostname"] = upstream.tls.server_name or upstream.host
+        options["happy_eyeballs_delay"] = HAPPY_EYEBALLS_DELAY
     _, connection = await loop.create_connection(make, upstream.host, upstream.port, **options)
     return connection
 

@@ -180,10 +180,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """See `asyncio.BufferedProtocol`."""
-        if self.handler is None:
-            self.abort()
-        else:
-            self.handler.received(bytes(self._owner.inbox[:nbytes]))
+        self._take(self._owner.inbox[:nbytes])
 
     def eof_received(self) -> bool:
         """See `asyncio.Protocol`; the transport then closes itself."""
@@ -193,7 +190,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.BaseProtocol`; without `eof_received` before it, the connection was cut."""
         if exc is not None and self.handler is not None:
-            self._salvage(self.handler)
+            self._salvage()
         self._lose(in_order=False)
         self._owner.gone(self)
 
@@ -213,7 +210,14 @@ class Connection(asyncio.BufferedProtocol):
         if handler is not None:
             handler.lost(in_order)
 
-    def _salvage(self, handler: Handler) -> None:
+    def _take(self, data: memoryview | bytes) -> None:
+        """Bytes have come from the transport."""
+        if self.handler is None:
+            self.abort()
+        else:
+            self.handler.received(bytes(data))
+
+    def _salvage(self) -> None:
         """Read what the kernel still holds after a write has failed.
 
         An upstream that refuses a body answers, closes, and resets when more of the body comes.
@@ -223,13 +227,11 @@ class Connection(asyncio.BufferedProtocol):
         if not isinstance(self.loop, asyncio.BaseEventLoop) or self._transport is None:
             return
         socket = self._transport.get_extra_info("socket")
-        if socket is None or self._transport.get_extra_info("ssl_object") is not None:
-            return
         for _ in range(SALVAGE_READS):
             try:
                 data = os.read(socket.fileno(), PIECE)
             except OSError:
                 return
-            if not data or self.handler is not handler:
+            if not data or self.handler is None:
                 return
-            handler.received(data)
+            self._take(data)

@@ -111,11 +111,7 @@ class Pool:
         """
         if self._closing:
             raise UpstreamFailure("unreachable", "the edge is shutting down")
-        loop = asyncio.get_running_loop()
-        key = _key(upstream)
-        connection = await open_connection(
-            upstream, lambda: Connection(self, key, loop), self._contexts, timeout
-        )
+        connection = await open_connection(upstream, self, _key(upstream), self._contexts, timeout)
         if connection.closing:
             raise UpstreamFailure("unreachable", "the connection was closed at once")
         return connection
@@ -143,7 +139,7 @@ class Pool:
     async def aclose(self) -> None:
         """Abort every connection, those in use too, and take no more requests."""
         self._closing = True
-        members = [member for member in self.sweep.members if isinstance(member, Connection)]
+        members = self._members()
         if members:
             self._emptied = asyncio.Event()
             for connection in members:
@@ -155,6 +151,11 @@ class Pool:
     def open_count(self) -> int:
         """Connections that stand, idle ones included."""
         return len(self.sweep.members)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of requests that the kernel has not taken yet, over all connections."""
+        return sum(connection.unsent for connection in self._members())
 
     # For connections.
 
@@ -173,6 +174,9 @@ class Pool:
                 del self._idle[connection.key]
         if self._emptied is not None and not self.sweep.members:
             self._emptied.set()
+
+    def _members(self) -> list[Connection]:
+        return [member for member in self.sweep.members if isinstance(member, Connection)]
 
     # Choosing among addresses.
 
