@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.curl import UNAUTHORIZED
 from tests.support.edge import RunningEdge
 from tests.support.processes import ROOT, run
 
 CALLERS = ["call.sh", "call.py", "call_requests.py", "call.mjs"]
 UNKNOWN_TOKEN = "jfn_rt_" + "0" * 32 + "2Freyo"
-UNAUTHORIZED = {
-    "error": "Unauthorized",
-    "message": "Missing or invalid X-Jelou-Token header",
-}
 
 
 @pytest.fixture(params=CALLERS)
@@ -61,4 +58,4 @@ def test_a_caller_with_an_unknown_token_is_told_that_it_is_unauthorized(
     assert done.returncode != 0
     said = done.stdout + done.stderr
     body = said[said.index("{") : said.rindex("}") + 1]
-    assert json.loads(body) == UNAUTHORIZED
+    assert json.loads(body) == json.loads(UNAUTHORIZED)

@@ -2,68 +2,25 @@
 
 import json
 import shutil
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from tests.support.curl import JSON, UNAUTHORIZED, Answer, curl, rpc, with_token
 from tests.support.edge import RunningEdge
-from tests.support.processes import run
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-
-UNAUTHORIZED = '{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
-JSON = ("-H", "Content-Type: application/json", "-H", "Accept: application/json, text/event-stream")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What curl received."""
-
-    status: int
-    headers: dict[str, list[str]]  # by lower-case name
-    body: str
-
-    def result(self) -> Any:
-        """Return the result of a JSON-RPC answer, sent as JSON or as one event."""
-        assert self.status == 200, self.body
-        text = self.body
-        if self.headers["content-type"][0].startswith("text/event-stream"):
-            text = next(each[5:] for each in text.splitlines() if each.startswith("data:"))
-        return json.loads(text)["result"]
-
-
-def curl(*arguments: str) -> Answer:
-    """Run curl; what it writes out after the body is the status and the headers as JSON."""
-    mark = "\n--answer--\n"
-    written = f'{mark}{{"status":%{{http_code}},"headers":%{{header_json}}}}'
-    done = run(["curl", "--silent", "--show-error", "-w", written, *arguments])
-    assert done.returncode == 0, done.stderr
-    body, answer = done.stdout.rsplit(mark, 1)
-    return Answer(body=body, **json.loads(answer))
-
-
-def token(edge: RunningEdge) -> tuple[str, str]:
-    """Return the header that a caller sends."""
-    return "-H", f"X-Jelou-Token: {edge.token}"
-
-
-def rpc(method: str, params: dict[str, Any] | None = None, number: int | None = 1) -> str:
-    """Return a JSON-RPC message; without a number it is a notification."""
-    message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
-    if number is not None:
-        message["id"] = number
-    return json.dumps(message | ({"params": params} if params is not None else {}))
-
 
 # --- plain HTTP -------------------------------------------------------------------------------
 
 
 def test_the_documented_call_reaches_the_function(edge: RunningEdge) -> None:
-    answer = curl("-X", "POST", edge.url, *JSON, *token(edge), "-d", '{"phone": "593987654321"}')
+    answer = curl(
+        "-X", "POST", edge.url, *JSON, *with_token(edge.token), "-d", '{"phone": "593987654321"}'
+    )
 
     assert answer.status == 200
-    assert json.loads(answer.body)["id"] == "c1"
+    assert answer.json()["id"] == "c1"
 
 
 @pytest.mark.parametrize("path", ["", "/customers", "/no-such-route", "/mcp"])
@@ -81,33 +38,33 @@ def test_health_and_document_answer_without_a_token(edge: RunningEdge) -> None:
     health = curl(f"{edge.url}/__health")
     document = curl(f"{edge.url}/openapi.json")
 
-    assert (health.status, json.loads(health.body)["status"]) == (200, "ok")
+    assert (health.status, health.json()["status"]) == (200, "ok")
     assert document.status == 200
-    described = json.loads(document.body)
+    described = document.json()
     assert described["security"] == [{"jelouToken": []}]
     assert described["servers"][0]["url"] == edge.url
 
 
 def test_a_customer_is_added_read_listed_and_removed(edge: RunningEdge) -> None:
     body = json.dumps({"name": "Rosa Paz", "phone": "593900000001", "city": "Loja"})
-    created = curl(f"{edge.url}/customers", *JSON, *token(edge), "-d", body)
-    number = json.loads(created.body)["id"]
+    created = curl(f"{edge.url}/customers", *JSON, *with_token(edge.token), "-d", body)
+    number = created.json()["id"]
     address = f"{edge.url}/customers/{number}"
 
-    read = curl(address, *token(edge))
-    listed = curl(f"{edge.url}/customers?city=Loja&limit=5", *token(edge))
-    removed = curl("-X", "DELETE", address, *token(edge))
-    gone = curl(address, *token(edge))
+    read = curl(address, *with_token(edge.token))
+    listed = curl(f"{edge.url}/customers?city=Loja&limit=5", *with_token(edge.token))
+    removed = curl("-X", "DELETE", address, *with_token(edge.token))
+    gone = curl(address, *with_token(edge.token))
 
     assert created.status == 201
-    assert json.loads(read.body) == json.loads(created.body)
-    assert json.loads(listed.body)["customers"] == [json.loads(created.body)]
+    assert read.json() == created.json()
+    assert listed.json()["customers"] == [created.json()]
     assert (removed.status, removed.body) == (204, "")
     assert gone.status == 404
 
 
 def test_events_stream_to_the_end(edge: RunningEdge) -> None:
-    answer = curl("--no-buffer", f"{edge.url}/report?pause=1", *token(edge))
+    answer = curl("--no-buffer", f"{edge.url}/report?pause=1", *with_token(edge.token))
 
     assert answer.headers["content-type"] == ["text/event-stream"]
     assert answer.body.count("event: progress") == 2
@@ -129,11 +86,11 @@ INITIALIZE = rpc(
 @pytest.fixture
 def session(edge: RunningEdge) -> tuple[str, ...]:
     """The headers of an initialized session, as curl takes them."""
-    opened = curl(edge.mcp_url, *JSON, *token(edge), "-d", INITIALIZE)
+    opened = curl(edge.mcp_url, *JSON, *with_token(edge.token), "-d", INITIALIZE)
     assert opened.result()["protocolVersion"] == "2025-11-25"
     headers = (
         *JSON,
-        *token(edge),
+        *with_token(edge.token),
         "-H",
         f"Mcp-Session-Id: {opened.headers['mcp-session-id'][0]}",
         "-H",
@@ -175,7 +132,7 @@ def stateless(edge: RunningEdge, method: str, params: dict[str, Any], *headers: 
     """Send one request of the stateless revision."""
     named = ("-H", f"MCP-Protocol-Version: {STATELESS}", "-H", f"Mcp-Method: {method}")
     body = rpc(method, params | {"_meta": META})
-    return curl(edge.mcp_url, *JSON, *token(edge), *named, *headers, "-d", body)
+    return curl(edge.mcp_url, *JSON, *with_token(edge.token), *named, *headers, "-d", body)
 
 
 def test_the_stateless_revision_lists_and_calls_tools_without_a_session(edge: RunningEdge) -> None:
@@ -200,7 +157,7 @@ def test_a_stateless_request_whose_header_and_body_disagree_is_refused(edge: Run
 
 def test_a_revoked_token_is_refused_on_the_next_request(edge: RunningEdge) -> None:
     created = edge.jelou("tokens", "create", edge.slug, "--name", "short-lived")
-    header = ("-H", f"X-Jelou-Token: {created['token']}")
+    header = with_token(created["token"])
     before = curl(f"{edge.url}/customers", *header)
 
     edge.jelou("tokens", "revoke", edge.slug, "short-lived", "-y")

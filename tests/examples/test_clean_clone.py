@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.test_run import UNAUTHORIZED, paste, printed, without_token
+from tests.examples.test_run import paste, printed, without_token
+from tests.support.curl import UNAUTHORIZED
 from tests.support.processes import ROOT, run, started
 
 INSTALL_SECONDS = 240.0

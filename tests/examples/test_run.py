@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.curl import UNAUTHORIZED
 from tests.support.processes import ROOT, Program, run, started
 
 JELOU = Path(sys.executable).with_name("jelou")
-UNAUTHORIZED = '{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 from tests.support.processes import JELOU, ROOT, Program, run, started
 
 PYTHON_FUNCTION = ROOT / "examples" / "python-function"
+NODE_FUNCTION = ROOT / "examples" / "node-function"
 FUNCTION_READY = "Function ready on "
 EDGE_READY = "Edge ready on "
 
@@ -50,16 +51,25 @@ def isolated(data_dir: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running_function(folder: Path = PYTHON_FUNCTION, *runner: str) -> Iterator[str]:
-    """Start an example function on a free port; yield its ``http://`` address."""
-    command = [*runner] or [sys.executable, str(folder / "app.py")]
-    with started(command, FUNCTION_READY, env={"PORT": "0"}) as program:
+def running_function(*runner: str, socket: Path | None = None) -> Iterator[str]:
+    """Start an example function on a free port or a Unix socket; yield its address."""
+    command = runner or (sys.executable, str(PYTHON_FUNCTION / "app.py"))
+    env = {"SOCKET": str(socket)} if socket else {"PORT": "0"}
+    with started(command, FUNCTION_READY, env=env) as program:
         yield program.address
+
+
+def project(example: Path, upstream: str, folder: Path) -> Path:
+    """Write an example's project file, naming where the example listens now."""
+    settings = json.loads((example / "jelou.json").read_text("utf-8"))
+    folder.mkdir()
+    (folder / "jelou.json").write_text(json.dumps(settings | {"upstream": upstream}), "utf-8")
+    return folder
 
 
 @contextmanager
 def running_edge(
-    base: Path, *, workers: int = 1, project: Path = PYTHON_FUNCTION, flags: tuple[str, ...] = ()
+    base: Path, *, workers: int = 1, flags: tuple[str, ...] = ()
 ) -> Iterator[RunningEdge]:
     """Start the Python example function and an edge before it; yield how to reach both.
 
@@ -73,16 +83,13 @@ def running_edge(
             [*serve, "--data-dir", str(data_dir)], EDGE_READY, env=isolated(data_dir)
         ) as program,
     ):
-        settings = json.loads((project / "jelou.json").read_text("utf-8"))
-        folder = base / "project"
-        folder.mkdir()
-        (folder / "jelou.json").write_text(json.dumps(settings | {"upstream": upstream}), "utf-8")
+        folder = project(PYTHON_FUNCTION, upstream, base / "project")
         deployed = jelou(data_dir, "deploy", str(folder))
         yield RunningEdge(
             program=program,
             data_dir=data_dir,
             address=program.address,
-            slug=settings["function"],
+            slug=deployed["function"],
             url=deployed["url"],
             mcp_url=deployed["mcpUrl"],
             token=deployed["token"],
