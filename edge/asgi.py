@@ -36,12 +36,8 @@ class Connection(Protocol):
         """The request target as it was on the wire."""
         ...
 
-    def abort(self) -> None:
+    async def abort(self) -> None:
         """End the answer so that it cannot look whole."""
-        ...
-
-    def reset_no_error(self) -> None:
-        """Over HTTP/2, after a whole answer: tell the client to stop sending (RFC 9113 §8.1)."""
         ...
 
 
@@ -202,11 +198,6 @@ class Reply:
         await self.start(status, headers, close=close)
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def abort(self) -> None:
+    async def abort(self) -> None:
         """Break the answer off, so that it cannot be taken for whole."""
-        self._connection.abort()
-
-    def stop_sending(self) -> None:
-        """After a whole answer to a request whose body still comes: over HTTP/2, reset it."""
-        if not self._http1:
-            self._connection.reset_no_error()
+        await self._connection.abort()

@@ -1,14 +1,14 @@
 """Puts one worker's edge together from its configuration: plain constructor calls, nothing else.
 
-The one thing that tests start. `build` opens the store; the apps' lifespan runs the housekeeping.
+`build` opens the store; the public app's lifespan runs the housekeeping and closes everything.
 """
 
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_network
+from typing import Protocol
 
 import anyio
 import anyio.to_thread
@@ -17,6 +17,7 @@ from edge.admin.api import AdminApi
 from edge.admin.deploying import Place
 from edge.admin.opening import assembled
 from edge.app import Door
+from edge.asgi import App
 from edge.catalogs import Catalogs
 from edge.config import Config, function_url
 from edge.ended_sessions import KIND, StoredEndedSessions
@@ -29,8 +30,9 @@ from edge.gate import GateSettings
 from edge.headers import Networks
 from edge.health import Health
 from edge.housekeeping import Housekeeping, LastUse
-from edge.http_door import HttpDoor, WorkerState
+from edge.http_door import HttpDoor
 from edge.kept import edge_id, session_keys
+from edge.lifespan import by_address, with_lifespan
 from edge.mcp_door import McpDoor
 from edge.observe.log import log_error
 from edge.open_documents import OpenDocuments
@@ -46,33 +48,27 @@ from tokens.service import TokenService
 from tokens.sqlite import SqliteTokens
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """One worker's edge.
+class Worker(Protocol):
+    """What the server tells of the process that the edge runs in."""
 
-    Attributes:
-        app: the public ASGI application.
-        local_admin: the management API for the data directory's socket.
-        remote_admin: the management API for the admin address, behind access tokens.
-        state: what the server tells the app; set `draining` when a shutdown begins.
-        end_streams: ends every open stream; called when a shutdown begins.
-        running: what has to run while the apps are served.
-    """
+    @property
+    def index(self) -> int:
+        """0 … workers - 1."""
+        ...
 
-    app: Door
-    local_admin: AdminApi
-    remote_admin: AdminApi
-    state: WorkerState
-    end_streams: Callable[[], None]
-    running: Callable[[], AbstractAsyncContextManager[None]]
+    @property
+    def bound(self) -> Sequence[str]:
+        """The addresses as they are bound, ports included."""
+        ...
+
+    @property
+    def draining(self) -> bool:
+        """Whether the worker is ending."""
+        ...
 
 
-def build(config: Config, bound: Sequence[str], slot: int = 0) -> Edge:
-    """Put a worker's edge together.
-
-    Args:
-        bound: the addresses as they are bound, ports included.
-        slot: which worker this is; the first one also looks after OpenAPI documents.
+def build(config: Config, worker: Worker) -> tuple[App, App]:
+    """Put a worker's edge together: the public app, with a lifespan, and the management app.
 
     Raises:
         StoreError: the data directory's store cannot be used; the text says what to do.
@@ -81,7 +77,8 @@ def build(config: Config, bound: Sequence[str], slot: int = 0) -> Edge:
     tokens = SqliteTokens(database)
     service = TokenService(tokens, database.clock, os.urandom)
     registry = SqliteRegistry(database, os.urandom)
-    place = Place(config, tuple(bound), running=True)
+    bound = tuple(worker.bound)
+    place = Place(config, bound, running=True)
     operations = assembled(database, place, VERSION)
     name = edge_id(config.data_dir, os.urandom)
     ended = StoredEndedSessions(database, database.clock)
@@ -94,7 +91,7 @@ def build(config: Config, bound: Sequence[str], slot: int = 0) -> Edge:
         config.connect_timeout,
         config.answer_idle,
     )
-    catalogs, streams, state = Catalogs(), OpenStreams(), WorkerState()
+    catalogs, streams = Catalogs(), OpenStreams()
     health = Health(_probe(pool, config.connect_timeout), time.monotonic)
     documents = OpenDocuments(catalogs, health, lambda slug: function_url(config, bound, slug))
 
@@ -112,20 +109,27 @@ def build(config: Config, bound: Sequence[str], slot: int = 0) -> Edge:
     view = WorkerView(
         StoreSource(database, registry, tokens), time.monotonic, anyio.to_thread.run_sync, changed
     )
-    bridge = Bridge(session_keys(config.data_dir, os.urandom), ended, database.clock, os.urandom)
+    bridge = Bridge(
+        keys=session_keys(config.data_dir, os.urandom),
+        ended=ended,
+        clock=database.clock,
+        random=os.urandom,
+        max_body=config.mcp_body,
+        max_result=config.tool_result,
+    )
     last_use = LastUse(service)
     door = Door(
         view=view,
         settings=_gate_settings(config, name),
         networks=_networks(config),
-        http=HttpDoor(forwarder, documents, streams, state, log_error, config.body_idle),
+        http=HttpDoor(forwarder, documents, streams, worker, log_error, config.body_idle),
         mcp=McpDoor(bridge, catalogs, forwarder, config.tool_result, config.max_timeout),
         websockets=WebSocketDoor(forwarder, streams, os.urandom),
         clock=database.clock,
         random=os.urandom,
         used=last_use.note,
     )
-    refresh = (lambda: operations.refresh_documents(time.monotonic)) if slot == 0 else None
+    refresh = (lambda: operations.refresh_documents(time.monotonic)) if worker.index == 0 else None
 
     def forget() -> None:
         health.forget()
@@ -145,13 +149,8 @@ def build(config: Config, bound: Sequence[str], slot: int = 0) -> Edge:
                 tasks.cancel_scope.cancel()
             await last_use.flush()
 
-    return Edge(
-        app=door,
-        local_admin=AdminApi(operations),
-        remote_admin=AdminApi(operations, operations.authenticate),
-        state=state,
-        end_streams=streams.end_all,
-        running=running,
+    return with_lifespan(door, running), by_address(
+        AdminApi(operations), AdminApi(operations, operations.authenticate)
     )
 
 

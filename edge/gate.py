@@ -406,45 +406,48 @@ def _is_discovery(path: bytes) -> bool:
 
 
 def _route(place: Place, method: str) -> Route | None:
-    """The tool that this request is for, if the project file gives it settings of its own.
-
-    A concrete path goes before one with parameters (OpenAPI 3.1 §4.8.8.1).
-    """
-    found = [
-        route
-        for route in place.function.live.routes
-        if route.takes(method) and route.template.matches(place.path)
-    ]
-    return min(found, key=lambda route: route.template.parameters, default=None)
+    """The tool that this request is for, if it has settings of its own; the first one counts."""
+    for route in place.function.live.routes:
+        if route.takes(method) and route.template.matches(place.path):
+            return route
+    return None
 
 
 def _is_public(head: Head, place: Place, route: Route | None) -> bool:
     """Whether no token is needed, for which the raw path must be beyond doubt."""
     if not is_plain(place.path):
         return False
-    public = place.function.config.public
+    default = place.function.config.public
     if place.path == b"/mcp":
-        return public
-    if route is not None and route.public is not None:
-        return route.public
+        return default
+    public = default if route is None or route.public is None else route.public
     return public and not _may_be_protected(head, place)
 
 
 def _may_be_protected(head: Head, place: Place) -> bool:
-    """Whether a lenient function could read this path as a protected tool's.
+    """Whether a lenient function could read this public path as a protected one.
 
-    On a public app the default is open, so the doubt counts for the token: an escaped letter, a
-    trailing slash, a path parameter or another case must not lead around it.
+    An escaped letter, a trailing slash, a path parameter or another case must not lead around a
+    token: where any reading would need one, this request does.
     """
-    protected = [
-        route.template.lower()
-        for route in place.function.live.routes
-        if route.public is False and route.takes(head.method.upper())
-    ]
-    if not protected:
+    routes = place.function.live.routes
+    if not routes:
         return False
-    readings = target.lenient_readings(place.path)
-    return any(template.matches(reading) for template in protected for reading in readings)
+    takers = [route for route in routes if route.takes(head.method.upper())]
+    default = place.function.config.public
+    return not all(
+        _is_public_reading(reading, takers, default=default)
+        for reading in target.lenient_readings(place.path)
+    )
+
+
+def _is_public_reading(reading: bytes, routes: list[Route], *, default: bool) -> bool:
+    if not is_plain(reading):
+        return False
+    for route in routes:
+        if route.template.lower().matches(reading):
+            return default if route.public is None else route.public
+    return default
 
 
 def _in_scope(head: Head, place: Place, scopes: Scopes, *, mcp: bool) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import anyio
 
@@ -18,11 +19,13 @@ from edge.rendering import Rendered, render
 from edge.streams import OpenStream, OpenStreams
 
 
-@dataclass(slots=True)
-class WorkerState:
+class WorkerState(Protocol):
     """What the server tells the doors while it runs."""
 
-    draining: bool = False
+    @property
+    def draining(self) -> bool:
+        """Whether the worker is ending."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class _Exchange:
         except EdgeError as error:
             await self._give_up(error.refusal)
         except (UpstreamFailure, BodyMismatch):
-            self.reply.abort()
+            await self.reply.abort()
         except Exception as error:
             self.door.log(error, self.asked.request_id)
             await self._give_up(refusal(Errors.INTERNAL))
@@ -110,7 +113,7 @@ class _Exchange:
     async def _give_up(self, refused: Refusal) -> None:
         """Answer with an error, or break off an answer that has begun."""
         if self.reply.started:
-            self.reply.abort()
+            await self.reply.abort()
             return
         asked = self.asked
         mcp = asked.place is not None and asked.place.path == b"/mcp"
@@ -124,8 +127,6 @@ class _Exchange:
         whole = wait and await self.inbox.drop_rest()
         self.inbox.ignore_rest()
         await self.reply.whole(answer.status, answer.headers, answer.body, close=not whole)
-        if not whole:
-            self.reply.stop_sending()
 
     async def _forward(self, decision: Forward) -> None:
         place, head = decision.place, self.asked.head
@@ -145,9 +146,6 @@ class _Exchange:
         )
         async with self.door.forwarder.send(call) as relayed:
             await self._relay(relayed, decision)
-        if not self.inbox.complete:
-            self.inbox.ignore_rest()
-            self.reply.stop_sending()
 
     async def _relay(self, relayed: Relayed, decision: Forward) -> None:
         """Send the function's answer on, piece by piece; an event stream ends with its token."""
@@ -162,7 +160,7 @@ class _Exchange:
             else:
                 await self._pieces(relayed)
         if ending.cancel_called:
-            self.reply.abort()
+            await self.reply.abort()
         else:
             await self.reply.end(relayed.answer.trailers if has_trailers else None)
 

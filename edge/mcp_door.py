@@ -55,7 +55,10 @@ class McpDoor:
             principal=decision.principal,
             public=function.config.public,
             invoker=invoker,
-            forward_headers=function.config.mcp.forward_headers,
+            request_id=asked.request_id.decode(),
+            forward_headers=tuple(
+                name.lower().encode() for name in function.config.mcp.forward_headers
+            ),
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from edge.functions import Function
-from edge.registry.store import Registry
+from edge.registry.store import Registry, RegistryError
 from edge.view import StoreUnavailable
 from tokens.database import Changes, Database
 from tokens.errors import StoreError
@@ -17,7 +17,7 @@ from tokens.store import TokenStore
 def _readable() -> Iterator[None]:
     try:
         yield
-    except (StoreError, sqlite3.Error, OSError) as error:
+    except (StoreError, RegistryError, sqlite3.Error, OSError) as error:
         raise StoreUnavailable(str(error)) from error
 
 
