@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 _ESCAPES = re.compile(rb"%(?:2f|5c|00)", re.IGNORECASE)
-_DOT_SEGMENT = re.compile(rb"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+_DOT_SEGMENT = re.compile(rb"(?:^|/)(?:\.|%2e){1,2}(?:[/;]|$)", re.IGNORECASE)
 _PARAMETER = re.compile(r"\{[^{}/]+\}|(?<=/):[A-Za-z_][A-Za-z0-9_]*")
 
 
 def is_plain(path: bytes) -> bool:
     """Whether a path is free of everything that servers disagree about.
 
-    Not plain is a path holding a dot segment (raw or encoded), `//`, a backslash, `%2f`, `%5c` or
-    `%00`: it matches no public route, tool or scope.
+    Not plain is a path holding a dot segment (raw or encoded; also `..;x`, which servlet containers
+    read as one), `//`, a backslash, `%2f`, `%5c` or `%00`: it matches no public route, tool or scope.
     """
     return not (
         b"//" in path or b"\\" in path or _ESCAPES.search(path) or _DOT_SEGMENT.search(path)

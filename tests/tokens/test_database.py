@@ -7,9 +7,10 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 
 import pytest
 
@@ -391,14 +392,37 @@ def test_what_an_observer_of_commits_raises_does_not_stop_publication(tmp_path: 
     def fail(generation: int) -> None:
         raise LookupError(generation)
 
-    def change() -> None:
+    def change(database: Database) -> None:
         with database.write() as write:
             write.changed("function", "shop")
 
     with closing(Database.open(tmp_path, create=True, on_commit=fail)) as database:
         with pytest.raises(LookupError):
-            change()
+            change(database)
         assert database.mirror.read() == database.generation() == 1
+
+
+def create_mirror(path: Path, together: Barrier) -> Mirror:
+    together.wait(10)
+    return Mirror(path)
+
+
+def test_threads_that_create_the_mirror_at_once_share_one(tmp_path: Path) -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(20):
+            path, together = tmp_path / f"m{number}", Barrier(6)
+
+            with ThreadPoolExecutor(6) as pool:
+                tasks = [pool.submit(create_mirror, path, together) for _ in range(6)]
+            mirrors = [task.result() for task in tasks]
+            mirrors[0].raise_to(7)
+            assert [mirror.read() for mirror in mirrors] == [7] * 6
+            for mirror in mirrors:
+                mirror.close()
+    finally:
+        sys.setswitchinterval(before)
 
 
 _AUDITED: list[str] | None = None
