@@ -16,8 +16,9 @@ _PARAMETER = re.compile(r"\{[^{}/]+\}|(?<=/):[A-Za-z_][A-Za-z0-9_]*")
 def is_plain(path: bytes) -> bool:
     """Whether a path is free of everything that servers disagree about.
 
-    Not plain is a path holding a dot segment (raw or encoded; also `..;x`, which servlet containers
-    read as one), `//`, a backslash, `%2f`, `%5c` or `%00`: it matches no public route, tool or scope.
+    Not plain is a path holding a dot segment (raw or encoded; also `..;x`, which servlet
+    containers read as one), `//`, a backslash, `%2f`, `%5c` or `%00`: it matches no public route,
+    tool or scope.
     """
     return not (
         b"//" in path or b"\\" in path or _ESCAPES.search(path) or _DOT_SEGMENT.search(path)
