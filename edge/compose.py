@@ -1,14 +1,14 @@
 """Puts one worker's edge together from its configuration: plain constructor calls, nothing else.
 
-`build` opens the store; the public app's lifespan runs the housekeeping and closes everything.
+`build` opens the store; `Edge.running` runs the housekeeping and closes everything at its end.
 """
 
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import Protocol
 
 import anyio
 import anyio.to_thread
@@ -17,7 +17,6 @@ from edge.admin.api import AdminApi
 from edge.admin.deploying import Place
 from edge.admin.opening import assembled
 from edge.app import Door
-from edge.asgi import App
 from edge.catalogs import Catalogs
 from edge.config import Config, function_url
 from edge.ended_sessions import KIND, StoredEndedSessions
@@ -30,9 +29,8 @@ from edge.gate import GateSettings
 from edge.headers import Networks
 from edge.health import Health
 from edge.housekeeping import Housekeeping, LastUse
-from edge.http_door import HttpDoor
+from edge.http_door import HttpDoor, WorkerState
 from edge.kept import edge_id, session_keys
-from edge.lifespan import by_address, with_lifespan
 from edge.mcp_door import McpDoor
 from edge.observe.log import log_error
 from edge.open_documents import OpenDocuments
@@ -48,27 +46,33 @@ from tokens.service import TokenService
 from tokens.sqlite import SqliteTokens
 
 
-class Worker(Protocol):
-    """What the server tells of the process that the edge runs in."""
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One worker's edge.
 
-    @property
-    def index(self) -> int:
-        """0 … workers - 1."""
-        ...
+    Attributes:
+        app: the public ASGI application.
+        local_admin: the management API for the data directory's socket.
+        remote_admin: the management API for the admin address, behind access tokens.
+        state: what the server tells the app; `draining` is set when a shutdown begins.
+        end_streams: ends every open stream; called when a shutdown begins.
+        running: what has to run while the apps are served.
+    """
 
-    @property
-    def bound(self) -> Sequence[str]:
-        """The addresses as they are bound, ports included."""
-        ...
-
-    @property
-    def draining(self) -> bool:
-        """Whether the worker is ending."""
-        ...
+    app: Door
+    local_admin: AdminApi
+    remote_admin: AdminApi
+    state: WorkerState
+    end_streams: Callable[[], None]
+    running: Callable[[], AbstractAsyncContextManager[None]]
 
 
-def build(config: Config, worker: Worker) -> tuple[App, App]:
-    """Put a worker's edge together: the public app, with a lifespan, and the management app.
+def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
+    """Put a worker's edge together.
+
+    Args:
+        bound: the addresses as they are bound, ports included.
+        slot: which worker this is; the first one also looks after OpenAPI documents.
 
     Raises:
         StoreError: the data directory's store cannot be used; the text says what to do.
@@ -77,8 +81,7 @@ def build(config: Config, worker: Worker) -> tuple[App, App]:
     tokens = SqliteTokens(database)
     service = TokenService(tokens, database.clock, os.urandom)
     registry = SqliteRegistry(database, os.urandom)
-    bound = tuple(worker.bound)
-    place = Place(config, bound, running=True)
+    place = Place(config, tuple(bound), running=True)
     operations = assembled(database, place, VERSION)
     name = edge_id(config.data_dir, os.urandom)
     ended = StoredEndedSessions(database, database.clock)
@@ -91,7 +94,7 @@ def build(config: Config, worker: Worker) -> tuple[App, App]:
         config.connect_timeout,
         config.answer_idle,
     )
-    catalogs, streams = Catalogs(), OpenStreams()
+    catalogs, streams, state = Catalogs(), OpenStreams(), WorkerState()
     health = Health(_probe(pool, config.connect_timeout), time.monotonic)
     documents = OpenDocuments(catalogs, health, lambda slug: function_url(config, bound, slug))
 
@@ -122,14 +125,14 @@ def build(config: Config, worker: Worker) -> tuple[App, App]:
         view=view,
         settings=_gate_settings(config, name),
         networks=_networks(config),
-        http=HttpDoor(forwarder, documents, streams, worker, log_error, config.body_idle),
+        http=HttpDoor(forwarder, documents, streams, state, log_error, config.body_idle),
         mcp=McpDoor(bridge, catalogs, forwarder, config.tool_result, config.max_timeout),
         websockets=WebSocketDoor(forwarder, streams, os.urandom),
         clock=database.clock,
         random=os.urandom,
         used=last_use.note,
     )
-    refresh = (lambda: operations.refresh_documents(time.monotonic)) if worker.index == 0 else None
+    refresh = (lambda: operations.refresh_documents(time.monotonic)) if slot == 0 else None
 
     def forget() -> None:
         health.forget()
@@ -149,8 +152,13 @@ def build(config: Config, worker: Worker) -> tuple[App, App]:
                 tasks.cancel_scope.cancel()
             await last_use.flush()
 
-    return with_lifespan(door, running), by_address(
-        AdminApi(operations), AdminApi(operations, operations.authenticate)
+    return Edge(
+        app=door,
+        local_admin=AdminApi(operations),
+        remote_admin=AdminApi(operations, operations.authenticate),
+        state=state,
+        end_streams=streams.end_all,
+        running=running,
     )
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import anyio
 
@@ -19,13 +18,15 @@ from edge.rendering import Rendered, render
 from edge.streams import OpenStream, OpenStreams
 
 
-class WorkerState(Protocol):
-    """What the server tells the doors while it runs."""
+@dataclass(slots=True)
+class WorkerState:
+    """What the server tells the doors while it runs.
 
-    @property
-    def draining(self) -> bool:
-        """Whether the worker is ending."""
-        ...
+    Attributes:
+        draining: whether the worker is ending.
+    """
+
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,9 +56,7 @@ class McpDoor:
             public=function.config.public,
             invoker=invoker,
             request_id=asked.request_id.decode(),
-            forward_headers=tuple(
-                name.lower().encode() for name in function.config.mcp.forward_headers
-            ),
+            forward_headers=function.config.mcp.forward_headers,
         )
 
 
