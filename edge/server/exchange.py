@@ -19,6 +19,10 @@ async def _nothing(*_: object) -> None:
     """What happens where a connection has nothing to do."""
 
 
+def _ignore() -> None:
+    """The same, where nothing is awaited."""
+
+
 class Exchange:
     """What the app receives, and what it may ask of the connection beyond ASGI.
 
@@ -26,6 +30,7 @@ class Exchange:
         target: the raw request target as it was on the wire (RFC 9112 §3.2; `:path` in HTTP/2).
         task: the app's task.
         complete: whether the whole request has arrived.
+        aborted: whether the answer was broken off.
     """
 
     def __init__(
@@ -33,14 +38,17 @@ class Exchange:
         target: bytes,
         *,
         bounded: bool,
-        abort: Callable[[], Awaitable[None]],
+        abort: Callable[[], None],
+        stop_sending: Callable[[], None] = _ignore,
         on_taken: Callable[[int], Awaitable[None]] = _nothing,
         on_wait: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         self.target = target
         self.task: asyncio.Task[None] | None = None
         self.complete = False
+        self.aborted = False
         self._abort = abort
+        self._stop_sending = stop_sending
         self._on_taken = on_taken
         self._on_wait = on_wait
         self._bounded = bounded
@@ -60,14 +68,23 @@ class Exchange:
         """Wait until nobody waits for more of the answer; receives nothing."""
         await self._gone.wait()
 
-    async def abort(self) -> None:
+    def abort(self) -> None:
         """Break the answer off so that it cannot look whole.
 
         HTTP/1.1: what was written is sent, then the connection ends before the last chunk or
         length; a close-delimited answer ends in a TCP reset. HTTP/2: RST_STREAM (INTERNAL_ERROR),
         the other streams of the connection go on.
         """
-        await self._abort()
+        if not self.aborted:
+            self.aborted = True
+            self._abort()
+
+    def reset_no_error(self) -> None:
+        """Over HTTP/2, once the answer is whole: have the client send no more (RFC 9113 §8.1).
+
+        The connection does it by itself when the app ends; this does it earlier.
+        """
+        self._stop_sending()
 
     async def receive(self) -> Message:
         """ASGI's receive. After the last message it is given again, never waited for."""

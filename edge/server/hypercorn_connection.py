@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from ssl import SSLError
-from typing import Any
+from typing import Any, Protocol
 
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import TCPServer
@@ -25,7 +25,6 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from edge.config import Config
-from edge.server.drain import Drain
 from edge.server.hypercorn_http1 import Http1
 from edge.server.hypercorn_http2 import Http2
 from edge.server.stream import PIECE, ClientStream
@@ -46,6 +45,12 @@ _RESET = struct.pack("ii", 1, 0)
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
+class State(Protocol):
+    """What the server and the app both know of the worker."""
+
+    draining: bool
+
+
 class Phase(Enum):
     """What a connection is doing."""
 
@@ -59,20 +64,19 @@ class Service:
     """What every connection of a listener shares.
 
     Attributes:
-        state: the lifespan state; a copy is in each request's scope.
+        state: tells whether the worker is ending.
     """
 
     app: App
     config: Config
     hypercorn: HypercornConfig
     context: WorkerContext
-    state: dict[str, Any]
-    drain: Drain
+    state: State
 
 
-def service(app: App, config: Config, state: dict[str, Any], drain: Drain) -> Service:
+def service(app: App, config: Config, state: State) -> Service:
     """What the connections of one listener share."""
-    return Service(app, config, hypercorn_config(config), WorkerContext(None), state, drain)
+    return Service(app, config, hypercorn_config(config), WorkerContext(None), state)
 
 
 def hypercorn_config(config: Config) -> HypercornConfig:
@@ -104,7 +108,7 @@ class Connection(TCPServer):
             self._event_loop,
             shared.hypercorn,
             shared.context,
-            shared.state,
+            {},
             client.reader,
             client.writer,
         )
@@ -131,7 +135,7 @@ class Connection(TCPServer):
     @property
     def stays(self) -> bool:
         """Whether another request may follow."""
-        return not (self._half_closed or self._finishing or self._shared.drain.draining)
+        return not (self._half_closed or self._finishing or self._shared.state.draining)
 
     async def run(self) -> None:
         """Serve the connection to its end; raises nothing."""
@@ -162,7 +166,7 @@ class Connection(TCPServer):
         if half:
             with suppress(OSError):
                 self._transport.write_eof()
-        if unread or (half and not self._shared.drain.draining):
+        if unread or (half and not self._shared.state.draining):
             self._event_loop.call_later(LINGER_SECONDS, self._transport.close)
         else:
             self._transport.close()

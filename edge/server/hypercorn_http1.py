@@ -180,14 +180,15 @@ class Http1(H11Protocol):
         if not self.over and self._awaits_continue():
             await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
 
-    async def _abort(self) -> None:
+    def _abort(self) -> None:
         if self.over:
             return
         if self._ends_with_connection:
             self._door.reset()
-            await self._stop()
         else:
-            await self._end()
+            self._door.finish(unread=self._is_unread())
+        self.over = True
+        self.task_group.spawn(self._stop)
 
     async def _refuse(self, status: int) -> None:
         await self._close_stream()
@@ -237,9 +238,11 @@ class Http1(H11Protocol):
 
     async def _end(self) -> None:
         if not self.over:
-            unread = self.connection.their_state not in {h11.DONE, h11.MUST_CLOSE, h11.IDLE}
-            self._door.finish(unread=unread)
+            self._door.finish(unread=self._is_unread())
             await self._stop()
+
+    def _is_unread(self) -> bool:
+        return self.connection.their_state not in {h11.DONE, h11.MUST_CLOSE, h11.IDLE}
 
     async def _stop(self) -> None:
         self.over = True

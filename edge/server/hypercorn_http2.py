@@ -109,7 +109,7 @@ class Http2(H2Protocol):
                 buffer.still_since = now
             elif now - buffer.still_since > slow_reader:
                 await buffer.close()
-                await self._abort(stream_id)
+                await self._break_off(stream_id)
 
     async def drain(self) -> None:
         """Announce the end: streams begun so far are answered, later ones refused."""
@@ -236,7 +236,14 @@ class Http2(H2Protocol):
             return  # a PRIORITY frame came before its HEADERS
         self.priority.block(stream_id)
 
-    async def _abort(self, stream_id: int) -> None:
+    def _abort(self, stream_id: int) -> None:
+        self.task_group.spawn(self._break_off, stream_id)
+
+    def _stop_sending(self, stream_id: int) -> None:
+        self._early.add(stream_id)
+        self.task_group.spawn(self._reset_early, stream_id)
+
+    async def _break_off(self, stream_id: int) -> None:
         if stream_id not in self.streams:
             return
         buffer = self.stream_buffers.get(stream_id)
@@ -256,6 +263,7 @@ class Http2(H2Protocol):
             target,
             bounded=False,
             abort=partial(self._abort, stream_id),
+            stop_sending=partial(self._stop_sending, stream_id),
             on_taken=partial(self._acknowledge, stream_id),
         )
         arguments: list[Any] = [self.app, self.config, self.context, self.task_group, self.ssl]

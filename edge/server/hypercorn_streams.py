@@ -20,7 +20,7 @@ from edge.server.exchange import Exchange, Message
 LOG = logging.getLogger("edge.server")
 
 EXTENSION = "jelou.connection"
-GRACE = 5.0
+GRACE = 1.0
 """Seconds that an app has to end by itself once its client is gone; it is cancelled then."""
 
 
@@ -58,10 +58,10 @@ class Stream(HTTPStream):
 
     async def app_send(self, message: Any) -> None:
         """ASGI's send; None says that the app has ended."""
-        if self.closed:
+        if self.closed or self.exchange.aborted:
             return
         if message is None and self.state in {ASGIHTTPState.RESPONSE, ASGIHTTPState.TRAILERS}:
-            await self.exchange.abort()
+            self.exchange.abort()
         else:
             await super().app_send(message)
 

@@ -10,6 +10,7 @@ import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge.config import Config
 from edge.settings import Address, parse_address
@@ -26,12 +27,13 @@ class Slot:
     """The sockets of one worker and of those that replace it."""
 
     public: tuple[socket.socket, ...]
-    admin: tuple[socket.socket, ...]
+    local_admin: tuple[socket.socket, ...]
+    remote_admin: tuple[socket.socket, ...]
 
     @property
     def all(self) -> tuple[socket.socket, ...]:
         """Every socket of the slot."""
-        return self.public + self.admin
+        return self.public + self.local_admin + self.remote_admin
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ def bind_all(config: Config) -> Bound:
         slots=tuple(
             Slot(
                 public=tuple(per_worker[index] for per_worker in public),
-                admin=(admin_unix, *(per_worker[index] for per_worker in admin)),
+                local_admin=(admin_unix,),
+                remote_admin=tuple(per_worker[index] for per_worker in admin),
             )
             for index in range(config.workers)
         ),
@@ -119,7 +122,7 @@ def _bind(
     return bound
 
 
-def _resolve(address: Address) -> tuple[socket.AddressFamily, tuple[str | int, ...]]:
+def _resolve(address: Address) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -127,7 +130,7 @@ def _resolve(address: Address) -> tuple[socket.AddressFamily, tuple[str | int, .
     return found[0][0], found[0][4]
 
 
-def _check_free(family: socket.AddressFamily, resolved: tuple[str | int, ...], text: str) -> None:
+def _check_free(family: socket.AddressFamily, resolved: tuple[Any, ...], text: str) -> None:
     """SO_REUSEPORT would quietly share the port with another edge of the same user."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -140,7 +143,7 @@ def _check_free(family: socket.AddressFamily, resolved: tuple[str | int, ...], t
 
 def _bind_tcp(
     family: socket.AddressFamily,
-    resolved: tuple[str | int, ...],
+    resolved: tuple[Any, ...],
     text: str,
     opened: list[socket.socket],
 ) -> socket.socket:
@@ -154,7 +157,7 @@ def _bind_tcp(
     return sock
 
 
-def _bind_or_say(sock: socket.socket, resolved: tuple[str | int, ...], text: str) -> None:
+def _bind_or_say(sock: socket.socket, resolved: tuple[Any, ...], text: str) -> None:
     try:
         sock.bind(resolved)
     except OSError as error:

@@ -104,8 +104,9 @@ class Supervisor:
 
     async def _announce(self) -> None:
         await self._all_ready.wait()
-        addresses = ", ".join(shown(self.config, text) for text in self.bound.addresses)
-        sys.stdout.write(f"▸ Edge ready on {addresses}\n")
+        first, *others = (shown(self.config, text) for text in self.bound.addresses)
+        lines = [f"▸ Edge ready on {first}", *(f"▸ Also on {other}" for other in others)]
+        sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
         await self.on_ready(self.bound)
 
@@ -177,7 +178,8 @@ class Supervisor:
             index=index,
             bound=list(self.bound.addresses),
             public=[sock.fileno() for sock in slot.public],
-            admin=[sock.fileno() for sock in slot.admin],
+            local_admin=[sock.fileno() for sock in slot.local_admin],
+            remote_admin=[sock.fileno() for sock in slot.remote_admin],
             status=status,
         )
 

@@ -9,22 +9,60 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 from uuid import uuid4
 
 from edge.config import Config
-from edge.server.drain import Worker
-from edge.server.hypercorn_connection import App, Connection, Service, hypercorn_config, service
-from edge.server.lifespan import Lifespan
+from edge.server.hypercorn_connection import (
+    App,
+    Connection,
+    Service,
+    State,
+    hypercorn_config,
+    service,
+)
 from edge.server.refusals import refuse_raw
 from edge.server.stream import PIECE, ClientStream
 
 LOG = logging.getLogger("edge.server")
 
-Factory = Callable[[Config, Worker], tuple[App, App]]
-"""Makes the public app, whose lifespan is run, and the management app, which shares its state."""
+
+class Served(Protocol):
+    """What a worker serves.
+
+    Attributes:
+        app: the public ASGI app.
+        local_admin: the one on the data directory's socket.
+        remote_admin: the one on the admin address.
+        state: its `draining` is set when a drain begins.
+        end_streams: called then, so that streams without an end find one.
+        running: what has to run while the apps are served; if it does not start, nothing is.
+    """
+
+    @property
+    def app(self) -> App: ...
+
+    @property
+    def local_admin(self) -> App: ...
+
+    @property
+    def remote_admin(self) -> App: ...
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def end_streams(self) -> Callable[[], None]: ...
+
+    @property
+    def running(self) -> Callable[[], AbstractAsyncContextManager[None]]: ...
+
+
+Factory = Callable[[Config, Sequence[str], int], Served]
+"""Makes what one worker serves from the settings, the bound addresses and the worker's slot."""
 
 BACKLOG = 1024
 ACCEPTED_AT_ONCE = 32
@@ -38,7 +76,8 @@ class Listeners:
     """Listening sockets by what is served on them."""
 
     public: Sequence[socket.socket] = ()
-    admin: Sequence[socket.socket] = ()
+    local_admin: Sequence[socket.socket] = ()
+    remote_admin: Sequence[socket.socket] = ()
 
 
 class Acceptor:
@@ -63,14 +102,12 @@ class Acceptor:
 class Server:
     """A worker at work: its app, its listening sockets and its connections."""
 
-    def __init__(self, config: Config, worker: Worker, factory: Factory) -> None:
-        public, admin = factory(config, worker)
+    def __init__(self, config: Config, served: Served) -> None:
         self._config = config
-        self._drain = worker.drain
-        self._lifespan = Lifespan(public, {"edge": worker})
-        state = self._lifespan.state
-        self._public = Acceptor(service(public, config, state, worker.drain))
-        self._admin = Acceptor(service(admin, config, state, worker.drain))
+        self._served = served
+        self._public = Acceptor(service(served.app, config, served.state))
+        self._local_admin = Acceptor(service(served.local_admin, config, served.state))
+        self._remote_admin = Acceptor(service(served.remote_admin, config, served.state))
         self._buffer = memoryview(bytearray(PIECE))
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
@@ -78,17 +115,20 @@ class Server:
     @property
     def connections(self) -> list[Connection]:
         """Every connection that has not ended."""
-        return [*self._public.connections, *self._admin.connections]
+        return [connection for acceptor in self._acceptors for connection in acceptor.connections]
+
+    @property
+    def _acceptors(self) -> tuple[Acceptor, Acceptor, Acceptor]:
+        return self._public, self._local_admin, self._remote_admin
 
     async def start(self, listeners: Listeners) -> None:
-        """Start the app, then accept. Raises LifespanFailed, OSError, ssl.SSLError."""
+        """Accept. Raises OSError and ssl.SSLError, for a certificate that cannot be used."""
         tls = hypercorn_config(self._config).create_ssl_context()
-        await self._lifespan.start()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
-        for sock in listeners.public:
-            await self._listen(self._public, sock, tls)
-        for sock in listeners.admin:
-            await self._listen(self._admin, sock, tls)
+        groups = (listeners.public, listeners.local_admin, listeners.remote_admin)
+        for acceptor, sockets in zip(self._acceptors, groups, strict=True):
+            for sock in sockets:
+                await self._listen(acceptor, sock, tls)
 
     async def drain(self) -> None:
         """Let requests finish, at most `drain_timeout`, then end everything.
@@ -96,7 +136,8 @@ class Server:
         Connections are accepted while requests are in flight, so that nobody waits in a queue that
         no one will serve: the app answers them as it does when draining.
         """
-        self._drain.begin()
+        self._served.state.draining = True
+        self._served.end_streams()
         for connection in self.connections:
             connection.begin_drain()
         with suppress(TimeoutError):
@@ -113,24 +154,19 @@ class Server:
             async with asyncio.timeout(self._seconds_for_goodbye()):
                 await self._until(lambda: not self.connections)
         await self._cut_off()
-        await self._stop_app()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
 
     def _seconds_for_goodbye(self) -> float:
         return 0.0 if any(c.busy for c in self.connections) else 1.0
 
     async def _cut_off(self) -> None:
-        tasks = [*self._public.connections.values(), *self._admin.connections.values()]
+        tasks = [task for acceptor in self._acceptors for task in acceptor.connections.values()]
         for connection in self.connections:
             connection.abort()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _stop_app(self) -> None:
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        async with asyncio.timeout(5):
-            await self._lifespan.stop()
 
     async def _listen(
         self, acceptor: Acceptor, sock: socket.socket, tls: ssl.SSLContext | None
@@ -163,9 +199,8 @@ class Server:
 
 
 async def serve(
-    factory: Factory,
+    served: Served,
     config: Config,
-    worker: Worker,
     listeners: Listeners,
     *,
     stop: Awaitable[object],
@@ -173,11 +208,11 @@ async def serve(
 ) -> None:
     """Run a worker: start, call `ready`, wait for `stop`, drain.
 
-    Raises:
-        LifespanFailed: the app did not start, or did not stop in good order.
+    What `running` raises ends the worker, at its start and later.
     """
-    server = Server(config, worker, factory)
-    await server.start(listeners)
-    ready()
-    await stop
-    await server.drain()
+    async with served.running():
+        server = Server(config, served)
+        await server.start(listeners)
+        ready()
+        await stop
+        await server.drain()

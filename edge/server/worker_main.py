@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any
 
-from edge.config import Config, from_plain
-from edge.server.drain import Worker
-from edge.server.worker import Listeners, serve
+from edge.config import from_plain
+from edge.server.worker import Factory, Listeners, serve
+from tokens.errors import TokenError
+from tokens.secret import redact
 
 LOG = logging.getLogger("edge.server")
 
@@ -35,7 +36,7 @@ class Orders:
 
     Attributes:
         factory: `module:name` of an `edge.server.worker.Factory`.
-        public, admin: file descriptors of listening sockets.
+        public, local_admin, remote_admin: file descriptors of listening sockets.
         status: file descriptor on which the worker writes `ready`, or why it is not.
     """
 
@@ -44,12 +45,21 @@ class Orders:
     index: int
     bound: list[str]
     public: list[int]
-    admin: list[int]
+    local_admin: list[int]
+    remote_admin: list[int]
     status: int
 
     def to_json(self) -> bytes:
         """One line."""
         return json.dumps(asdict(self)).encode() + b"\n"
+
+
+class Redacting(logging.Formatter):
+    """Writes log lines and tracebacks without the runtime tokens that a text may hold."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The whole text of a record."""
+        return redact(super().format(record))
 
 
 def main(loop_factory: LoopFactory | None = None) -> int:
@@ -59,6 +69,9 @@ def main(loop_factory: LoopFactory | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(_run(orders))
+    except TokenError as error:  # a store that cannot be used; the text says what to do
+        _report(orders.status, str(error))
+        return 1
     except Exception as error:
         LOG.exception("worker %d ended", orders.index)
         _report(orders.status, f"{type(error).__name__}: {error}")
@@ -71,11 +84,12 @@ async def _run(orders: Orders) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(sys.stdin.fileno(), _watch_parent, stop)
+    config = from_plain(orders.config)
+    factory: Factory = load_factory(orders.factory)
     await serve(
-        load_factory(orders.factory),
-        _config(orders),
-        Worker(index=orders.index, bound=tuple(orders.bound)),
-        Listeners(_sockets(orders.public), _sockets(orders.admin)),
+        factory(config, orders.bound, orders.index),
+        config,
+        _listeners(orders),
         stop=stop.wait(),
         ready=lambda: _report(orders.status, READY),
     )
@@ -87,8 +101,10 @@ def load_factory(spec: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _config(orders: Orders) -> Config:
-    return from_plain(orders.config)
+def _listeners(orders: Orders) -> Listeners:
+    return Listeners(
+        _sockets(orders.public), _sockets(orders.local_admin), _sockets(orders.remote_admin)
+    )
 
 
 def _sockets(descriptors: list[int]) -> list[socket.socket]:
@@ -111,7 +127,9 @@ def _report(status: int, text: str) -> None:
 
 def _set_up_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent decides
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Redacting("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
