@@ -4,48 +4,58 @@ Nothing is decoded, merged or normalised; `lenient_readings` alone imagines what
 function might make of a path, and serves to demand a token, never to let anything in.
 """
 
+import re
 from urllib.parse import unquote_to_bytes
 
 from edge.headers import valid_authority
 from edge.message import Head, values
+from tokens.secret import contains_token
 
-_ABSOLUTE = (b"http://", b"https://")
+_ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def fault(head: Head) -> str:
     """What is wrong with the target or the host, or an empty string."""
     target = head.target
+    absolute = _ABSOLUTE.fullmatch(target)
     if head.method == "CONNECT" and not head.websocket:
         return "CONNECT is not served here."
     if target == b"*":
         if head.method != "OPTIONS":
             return "The target * is for OPTIONS alone."
-    elif not target.startswith((b"/", *_ABSOLUTE)):
+    elif absolute is None and not target.startswith(b"/"):
         return "The request target must be a path or an absolute URL."
     if any(byte <= 0x20 or byte >= 0x7F for byte in target) or b"#" in target:
         return "The request target holds a character that must be percent-encoded."
+    return _host_fault(head, absolute[1] if absolute is not None else None)
+
+
+def _host_fault(head: Head, authority: bytes | None) -> str:
     hosts = values(head.headers, b"host")
     if len(hosts) > 1 or (not hosts and head.version != "1.0"):
         return "Exactly one Host is needed."
-    authority = _absolute_authority(target) if target.startswith(_ABSOLUTE) else b""
-    named = authority or (hosts[0] if hosts else b"")
-    if (named or head.version != "1.0") and not valid_authority(named):
+    named = [host for host in hosts if host or head.version != "1.0"]
+    if authority is not None:
+        named.append(authority)
+    if not all(valid_authority(host) for host in named):
         return "Host must be a host name or address with an optional port."
+    if any(contains_token(host) for host in named):
+        return "Host may not hold a token: functions and logs are told it."
     return ""
 
 
 def split(head: Head) -> tuple[bytes, bytes]:
     """The authority asked for and the target in origin form (or `*`).
 
-    An absolute-form target's authority replaces `Host` (RFC 9112 §3.2.2).
+    An absolute-form target's authority replaces `Host` (RFC 9112 §3.2.2); HTTP/1.0 may leave both
+    out.
     """
-    if head.target.startswith(_ABSOLUTE):
-        rest = head.target.partition(b"://")[2]
-        cut = min((rest.index(c) for c in (b"/", b"?") if c in rest), default=len(rest))
-        tail = rest[cut:]
-        return rest[:cut], tail if tail.startswith(b"/") else b"/" + tail
+    absolute = _ABSOLUTE.fullmatch(head.target)
+    if absolute is not None:
+        authority, tail = absolute.groups()
+        return authority, tail if tail.startswith(b"/") else b"/" + tail
     hosts = values(head.headers, b"host")
-    return (hosts[0] if hosts else b"localhost"), head.target
+    return next(filter(None, hosts), b"localhost"), head.target
 
 
 def split_slug(target: bytes) -> tuple[str, bytes]:
@@ -68,8 +78,3 @@ def lenient_readings(path: bytes) -> set[bytes]:
     readings |= {b"/".join(s.partition(b";")[0] for s in r.split(b"/")) for r in set(readings)}
     readings |= {r.rstrip(b"/") or b"/" for r in set(readings)}
     return {reading.lower() for reading in readings}
-
-
-def _absolute_authority(target: bytes) -> bytes:
-    rest = target.partition(b"://")[2]
-    return rest.partition(b"/")[0].partition(b"?")[0]
