@@ -97,7 +97,7 @@ class Housekeeping:
                 self._log(error, b"-")
 
     async def _poll(self) -> None:
-        self._database.publish()
+        self._door.view.hear(self._database.publish())
 
     async def _sweep(self) -> None:
         if len(self._streams):

@@ -80,6 +80,7 @@ class WorkerView:
         self._run = run
         self._on_change = on_change
         self._generation = -1
+        self._heard = 0
         self._slugs: dict[str, Function] = {}
         self._hosts: dict[str, str] = {}
         self._tokens: OrderedDict[bytes, Token] = OrderedDict()
@@ -113,7 +114,11 @@ class WorkerView:
 
     def is_current(self) -> bool:
         """Whether nothing has changed since the last catch-up: read before every decision."""
-        return self._source.published() <= self._generation
+        return max(self._source.published(), self._heard) <= self._generation
+
+    def hear(self, generation: int) -> None:
+        """The store has come to this generation, whether or not that was published."""
+        self._heard = generation
 
     def catch_up(self) -> None:
         """Apply what has changed in the store.
