@@ -180,7 +180,6 @@ async def serving(
 ) -> AsyncIterator[Edge]:
     """Serve a bridge on a free port of the loopback."""
     function = Function()
-    bound = socket.create_server(("127.0.0.1", 0))
     made = Endpoint(
         slug="shop",
         version="dep_abc12345",
@@ -188,10 +187,10 @@ async def serving(
         principal=None,
         public=public,
         invoker=function,
-        request_id="req-1",
-        **endpoint,
+        **{"request_id": "req-1", **endpoint},
     )
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=10) as client:
+        bound = socket.create_server(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/mcp"
         edge = Edge(url, function, made, client)
         bridge = Bridge(
