@@ -79,17 +79,19 @@ class Pool:
             Exception: whatever the request's body raised while it was read.
         """
         choices = self._order(upstream) if isinstance(upstream, tuple) else (upstream,)
-        connection = self.take(choices[0])
+        choice = choices[0]
+        sending = _for(request, choice)
+        connection = self.take(choice)
         if connection is not None:
-            sending = _for(request, choices[0])
             try:
                 exchange = Exchange(self, connection, sending, timeouts, on_interim)
-                return UpstreamAnswer(exchange, choices[0], *await exchange.begin())
+                return UpstreamAnswer(exchange, choice, *await exchange.begin())
             except UpstreamFailure as failure:
                 if not may_retry(failure, sending, retry):
                     raise
         choice, connection = await self._connect_any(choices, timeouts.connect)
-        sending = _for(request, choice)
+        if choice is not choices[0]:
+            sending = self._remade(connection, request, choice)
         exchange = Exchange(self, connection, sending, timeouts, on_interim)
         return UpstreamAnswer(exchange, choice, *await exchange.begin())
 
@@ -179,6 +181,18 @@ class Pool:
         return [member for member in self.sweep.members if isinstance(member, Connection)]
 
     # Choosing among addresses.
+
+    # Choosing among addresses.
+
+    def _remade(
+        self, connection: Connection, request: UpstreamRequest | RequestFor, choice: Upstream
+    ) -> UpstreamRequest:
+        """The request for another address than it was made for first."""
+        try:
+            return _for(request, choice)
+        except BaseException:
+            self.release(connection, None)
+            raise
 
     def _order(self, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
         """Each begins in its turn; those that failed a moment ago come last."""

@@ -8,11 +8,13 @@ import asyncio
 import contextlib
 import datetime
 import ipaddress
+import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,6 +114,15 @@ class Visit:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
+    def reset_now(self) -> None:
+        """Reset before this returns, behind the event loop's back."""
+        raw = self.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+        with socket.socket() as unconnected:
+            # Takes the place of the connection's last descriptor, which closes it.
+            os.dup2(unconnected.fileno(), raw.fileno())
+
     def close(self) -> None:
         """Close in good order."""
         self.writer.close()
@@ -137,6 +148,7 @@ class Origin:
         upstream: its address, as the edge's vocabulary has it.
         visits: connections accepted so far.
         seen: requests whose heads have arrived, in order.
+        latest: the last connection accepted.
         departures: released each time `Visit.gone` has seen a peer leave.
         behaviour: what is done with the next connection; may be changed at any time.
         cue: for behaviours that do something when the test says so.
@@ -149,6 +161,7 @@ class Origin:
     departures: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     cue: asyncio.Event = field(default_factory=asyncio.Event)
     problems: list[BaseException] = field(default_factory=list)
+    latest: Visit = field(init=False)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     @property
@@ -158,7 +171,7 @@ class Origin:
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a connection; see `asyncio.start_server`."""
-        visit = Visit(self, self.visits, reader, writer)
+        visit = self.latest = Visit(self, self.visits, reader, writer)
         self.visits += 1
         task = asyncio.create_task(self._behave(visit))
         self._tasks.add(task)
@@ -272,6 +285,29 @@ def self_signed(directory: Path, name: str = "127.0.0.1") -> Certificate:
     file = directory / f"{name}.pem"
     file.write_bytes(pem)
     return Certificate(file, name)
+
+
+@contextmanager
+def failing_handshakes(certificate: Certificate, count: int) -> Iterator[Upstream]:
+    """A TLS address that hangs up on so many connections, then answers one."""
+
+    def serve() -> None:
+        for _ in range(count):
+            listener.accept()[0].close()
+        with contextlib.suppress(OSError):  # closed when there is no further connection
+            raw, _ = listener.accept()
+            with certificate.server_context().wrap_socket(raw, server_side=True) as tls:
+                while not tls.recv(65536).endswith(b"\r\n\r\nx"):
+                    pass
+                tls.sendall(OK)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        tls = Tls(ca_file=str(certificate.file))
+        yield Upstream("https", "127.0.0.1", listener.getsockname()[1], tls=tls)
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 # Behaviours, made to measure.

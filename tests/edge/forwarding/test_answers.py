@@ -36,7 +36,6 @@ CLOSE = HEAD + b"\r\n"
             False,
         ),
         (b"GET", b"HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\nx", 200, b"x", "length", False),
-        (b"GET", LENGTH + b"hello, and more", 200, b"hello", "length", False),
         (
             b"GET",
             b"HTTP/1.1 100 Continue\r\n\r\n" + LENGTH + b"hello",
@@ -58,6 +57,14 @@ async def test_an_answer_arrives_as_sent_and_its_connection_is_kept_only_if_it_e
         if not kept:
             await until(lambda: pool.open_count == 0)
         assert server.visits == (1 if kept else 2)
+
+
+async def test_a_connection_with_bytes_after_the_answer_is_not_used_again() -> None:
+    async with serving(origin.answering(LENGTH + b"hello, and more")) as server, pooled() as pool:
+        for _ in range(2):
+            assert await read(await call(pool, server.upstream)) == b"hello"
+        await until(lambda: pool.open_count == 0)
+        assert server.visits == 2
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])

@@ -84,6 +84,20 @@ async def test_what_may_have_been_acted_upon_is_never_repeated(
         assert (server.visits, len(server.seen)) == (1, 2)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_could_not_be_written_at_all_is_sent_again_whatever_it_is(
+    streamed: bool,
+) -> None:
+    async with serving(origin.echoes) as server, pooled() as pool:
+        await read(await call(pool, server.upstream, b"POST", b"first"))
+        # The peer resets now, and the loop has no chance to notice before the next request.
+        server.latest.reset_now()
+        body = pieces(b"sec", b"ond") if streamed else b"second"
+        found = await call(pool, server.upstream, b"POST", body, retry=RetryRule.UNWRITTEN)
+        assert await read(found) == b"second"
+        assert (server.visits, len(server.seen)) == (2, 2)
+
+
 async def test_a_body_in_pieces_is_not_repeated() -> None:
     async with serving(origin.closes_on_second_request) as server, pooled() as pool:
         await read(await call(pool, server.upstream))
@@ -264,6 +278,18 @@ async def test_a_certificate_is_refused_unless_issuer_and_name_are_right(
             await call(pool, upstream, b"POST", b"s3cret")
         assert (caught.value.kind, caught.value.written) == ("unreachable", False)
         assert server.seen == []
+
+
+async def test_a_handshake_that_fails_is_tried_once_more(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+    with origin.failing_handshakes(certificate, 1) as upstream:
+        async with pooled() as pool:
+            assert await read(await call(pool, upstream, b"POST", b"x")) == b"ok"
+    with origin.failing_handshakes(certificate, 2) as upstream:
+        async with pooled() as pool:
+            with pytest.raises(UpstreamFailure) as caught:
+                await call(pool, upstream)
+            assert caught.value.kind == "unreachable"
 
 
 async def test_connections_with_other_tls_settings_are_not_shared(tmp_path: Path) -> None:
