@@ -254,11 +254,11 @@ def _for_function(
     if document is not None and config.open_routes:
         return Open(document, place, checked=False)
     if place.path.startswith(_DISCOVERY) and _is_discovery(place.path):
-        if config.oauth:
-            return _forward(place, None, None, settings, checked=False)
-        return Refuse(
-            refusal(Errors.NOT_FOUND, "This function uses X-Jelou-Token, not OAuth."), place
-        )
+        if not config.oauth:
+            message = "This function uses X-Jelou-Token, not OAuth."
+            return Refuse(refusal(Errors.NOT_FOUND, message), place)
+        if head.method in ("GET", "HEAD") and not head.websocket:
+            return _limit(head, place) or _forward(place, None, None, settings, checked=False)
     route = _route(place, head.method)
     public = _is_public(head, place, route)
     verdict = _authenticate(view, head, place.function, now, settings)
@@ -289,7 +289,7 @@ def _admit(
     if document is not None:
         if head.method not in ("GET", "HEAD"):
             return Refuse(_not_allowed(b"GET, HEAD"), place)
-        return Open(document, place, checked=True)
+        return Open(document, place, checked=not public)
     allowed = (route.methods if route else None) or place.function.config.methods
     if not _allows(allowed, head.method):
         return Refuse(_not_allowed(_allow(allowed)), place)
@@ -402,7 +402,10 @@ def _document_at(path: bytes) -> Literal["health", "openapi"] | None:
 
 
 def _is_discovery(path: bytes) -> bool:
-    return any(path == name or path.startswith(name + b"/") for name in _DISCOVERY)
+    """Whether a path is a discovery document's (RFC 8414 §3, RFC 9728 §3), beyond doubt."""
+    return is_plain(path) and any(
+        path == name or path.startswith(name + b"/") for name in _DISCOVERY
+    )
 
 
 def _route(place: Place, method: str) -> Route | None:
@@ -445,7 +448,8 @@ def _is_public_reading(reading: bytes, routes: list[Route], *, default: bool) ->
     if not is_plain(reading):
         return False
     for route in routes:
-        if route.template.lower().matches(reading):
+        templates = target.lenient_templates(route.template.text)
+        if any(template.matches(reading) for template in templates):
             return default if route.public is None else route.public
     return default
 

@@ -5,10 +5,12 @@ function might make of a path, and serves to demand a token, never to let anythi
 """
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from edge.headers import valid_authority
 from edge.message import Head, values
+from tokens.paths import PathTemplate
 from tokens.secret import contains_token
 
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -78,3 +80,10 @@ def lenient_readings(path: bytes) -> set[bytes]:
     readings |= {b"/".join(s.partition(b";")[0] for s in r.split(b"/")) for r in set(readings)}
     readings |= {r.rstrip(b"/") or b"/" for r in set(readings)}
     return {reading.lower() for reading in readings}
+
+
+@lru_cache(maxsize=4096)
+def lenient_templates(text: str) -> tuple[PathTemplate, ...]:
+    """What such a function makes of its own templates: `/a` also answers for `/a/` then."""
+    readings = lenient_readings(text.encode())
+    return tuple(PathTemplate(reading.decode(errors="replace")) for reading in readings)

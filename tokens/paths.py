@@ -6,7 +6,6 @@ is exactly what is sent on (RFC 3986 §6.2.2 normalisation is what attackers hid
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 _ESCAPES = re.compile(rb"%(?:2f|5c|00)", re.IGNORECASE)
 _DOT_SEGMENT = re.compile(rb"(?:^|/)(?:\.|%2e){1,2}(?:[/;]|$)", re.IGNORECASE)
@@ -41,20 +40,11 @@ class PathTemplate:
         object.__setattr__(self, "parameters", len(_PARAMETER.findall(self.text)))
         object.__setattr__(self, "_pattern", _compile(self.text))
 
-    def lower(self) -> "PathTemplate":
-        """The same template as a function that ignores case reads it."""
-        return _template(self.text.lower())
-
     def matches(self, path: bytes) -> bool:
         """Whether the raw path (no query) is one of this template's, byte for byte."""
         if self.text == "*":
             return True
         return is_plain(path) and self._pattern.fullmatch(path) is not None
-
-
-@lru_cache(maxsize=4096)
-def _template(text: str) -> PathTemplate:
-    return PathTemplate(text)
 
 
 def _compile(text: str) -> re.Pattern[bytes]:
