@@ -4,7 +4,7 @@ How a body is written is `requests`.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mcp_bridge.document import escape, resolve
@@ -228,10 +228,10 @@ def fill(plan: BodyPlan, taken: list[str]) -> tuple[RequestBody, dict[str, Any]]
     """The body as arguments beside those already taken, and their schema as an object's.
 
     An object's properties stand side by side with the parameters if none of them collides; alone,
-    its schema is the tool's, verbatim. Any other body is one argument.
+    its schema is the tool's, verbatim, and it is always sent. Any other body is one argument.
     """
     if plan.is_object and not taken:
-        return _body(plan, None), plan.schema
+        return replace(_body(plan, None), required=True), plan.schema
     properties = plan.schema.get("properties", {}) if plan.is_flat else {}
     if properties and not set(properties) & set(taken):
         extra = {key: plan.schema[key] for key in _KEPT if key in plan.schema}

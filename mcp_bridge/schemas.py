@@ -44,6 +44,9 @@ _LEGAL_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _ANCHOR = re.compile(r"#[A-Za-z_][\w.-]*")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9._-]+")
 _COMPONENTS = "/components/"
+_BESIDE_REFERENCE = ("$ref", "description", "nullable")
+"""OpenAPI 3.0 ignores what stands beside a `$ref`, but generators mean these two."""
+
 _HIDDEN_BY = {"request": "readOnly", "response": "writeOnly"}
 
 
@@ -222,7 +225,7 @@ class _Converter:
         if not isinstance(schema, dict):
             raise SchemaError("a schema is neither an object nor a boolean")
         if self._schemas.legacy and "$ref" in schema:
-            schema = {key: schema[key] for key in ("$ref", "description") if key in schema}
+            schema = {key: schema[key] for key in _BESIDE_REFERENCE if key in schema}
         result: dict[str, Any] = {}
         for keyword, value in schema.items():
             if not self._is_dropped(keyword, value, root=root):
@@ -285,7 +288,7 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
         if isinstance(schema.get("enum"), list) and None not in schema["enum"]:
             schema["enum"] = [*schema["enum"], None]
         return schema
-    if schema.keys() & {"allOf", "anyOf", "oneOf"}:
+    if schema.keys() & {"$ref", "allOf", "anyOf", "oneOf"}:
         return {"anyOf": [schema, {"type": "null"}]}
     return schema
 

@@ -128,9 +128,10 @@ def _operation(method: str, path: str, properties: dict[str, Any]) -> Operation:
     """Arguments named in the path fill it; the others the query, or a JSON body."""
     in_path = path_names(path)
     parameters = [Parameter(name, name, "path", "simple", False, True) for name in in_path]
-    if method not in _WITHOUT_BODY:
-        return Operation(method, path, tuple(parameters), RequestBody("json", "application/json"))
     rest = [name for name in properties if name not in in_path]
+    if method not in _WITHOUT_BODY:
+        body = RequestBody("json", "application/json", required=bool(rest))
+        return Operation(method, path, tuple(parameters), body)
     parameters += [Parameter(name, name, "query", "form", True) for name in rest]
     return Operation(method, path, tuple(parameters))
 
