@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from edge.admin.operations import Time
 
@@ -61,7 +61,7 @@ def decode(hint: Any, value: Any, place: str = "") -> Any:
         Mismatch: the value is of another shape.
     """
     origin = get_origin(hint)
-    if origin is UnionType:
+    if origin in (Union, UnionType):
         return _decode_optional(hint, value, place)
     if origin is Annotated:
         return _decode_time(value, place)

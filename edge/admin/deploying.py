@@ -15,14 +15,7 @@ from edge.admin.projects import checked
 from edge.config import Config, base_url, function_url
 from edge.functions import Deployment, Function, Project, Route
 from edge.project import Parsed, ProjectError, parse_project, project_for_url, render_project
-from edge.registry.store import (
-    Deployed,
-    HostTaken,
-    Registry,
-    RegistryError,
-    UnknownDeployment,
-    UnknownFunction,
-)
+from edge.registry.store import Deployed, Registry
 from mcp_bridge.catalog import Catalog
 from mcp_bridge.tools import ToolWarning
 from tokens.database import Database
@@ -200,14 +193,11 @@ class Deployer:
         self, draft: _Draft, routes: tuple[Route, ...], create_token: bool
     ) -> tuple[Deployed, str | None]:
         project, secret = draft.project, None
-        try:
-            with self._database.write():
-                now = self._database.clock()
-                deployed = self._registry.deploy(project, draft.document, routes, "deploy", now)
-                if deployed.first and create_token:
-                    secret = self._tokens.create(project.slug, FIRST_TOKEN).secret
-        except RegistryError as error:
-            raise registry_error(error) from None
+        with self._database.write():
+            now = self._database.clock()
+            deployed = self._registry.deploy(project, draft.document, routes, "deploy", now)
+            if deployed.first and create_token:
+                secret = self._tokens.create(project.slug, FIRST_TOKEN).secret
         return deployed, secret
 
     def _preview(self, draft: _Draft, catalog: Catalog, *, dry_run: bool) -> DeployResult:
@@ -259,15 +249,6 @@ class Deployer:
             now = self._database.clock()
             deployed = self._registry.deploy(live.project, document, routes, "document", now)
         return deployed.deployment if deployed.changed else None
-
-
-def registry_error(error: RegistryError) -> AdminError:
-    """The registry's refusal in the words of the operations."""
-    if isinstance(error, UnknownFunction | UnknownDeployment):
-        return AdminError("NOT_FOUND", str(error))
-    if isinstance(error, HostTaken):
-        return AdminError("VALIDATION_ERROR", str(error), status=409)
-    return AdminError("API_ERROR", str(error), status=500)
 
 
 def tool_warnings(project: Project, document: bytes | None, catalog: Catalog) -> tuple[str, ...]:

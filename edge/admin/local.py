@@ -4,14 +4,12 @@ The running edge serves these over its socket; without one the command line uses
 """
 
 import getpass
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from edge.admin import catalogs
-from edge.admin.deploying import Deployer, Place, Refreshed, registry_error, tool_warnings
-from edge.admin.errors import AdminError, Code
+from edge.admin.deploying import Deployer, Place, Refreshed, tool_warnings
+from edge.admin.local_tokens import LocalTokens
 from edge.admin.operations import (
-    AccessInfo,
     Deleted,
     DeploymentFiles,
     DeploymentInfo,
@@ -21,47 +19,17 @@ from edge.admin.operations import (
     FunctionInfo,
     FunctionSummary,
     Identity,
-    NewAccess,
-    NewToken,
-    Revoked,
     RolledBack,
-    TokenInfo,
-    TokenVerdict,
 )
+from edge.admin.translation import explained
 from edge.functions import Deployment, Function
-from edge.registry.store import Registry, RegistryError, UnknownDeployment, UnknownFunction
+from edge.registry.store import Registry, UnknownDeployment
 from tokens.access import AccessService
 from tokens.database import Database
-from tokens.errors import TokenError
-from tokens.model import EDGE_WIDE, AccessToken, Token
-from tokens.secret import parse
 from tokens.service import TokenService
 
-ACCESS_NOTED_EVERY = 60.0
-"""Seconds between two notes of an access token's last use."""
 
-_CODES: dict[str, tuple[Code, int]] = {
-    "invalid": ("VALIDATION_ERROR", 422),
-    "not_found": ("NOT_FOUND", 404),
-    "conflict": ("VALIDATION_ERROR", 409),
-    "busy": ("TRANSIENT_ERROR", 503),
-    "store": ("API_ERROR", 500),
-}
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn the errors of tokens, registry and store into those of the operations."""
-    try:
-        yield
-    except TokenError as error:
-        code, status = _CODES[error.kind]
-        raise AdminError(code, str(error), status=status) from error
-    except RegistryError as error:
-        raise registry_error(error) from error
-
-
-class LocalOperations:
+class LocalOperations(LocalTokens):
     """`Operations` on a store; the docstrings are the Protocol's."""
 
     def __init__(
@@ -74,10 +42,7 @@ class LocalOperations:
         place: Place,
         version: str,
     ) -> None:
-        self._database = database
-        self._registry = registry
-        self._tokens = tokens
-        self._access = access
+        super().__init__(database, registry, tokens, access)
         self._place = place
         self._version = version
         self._deployer = Deployer(database, registry, tokens, place)
@@ -91,17 +56,6 @@ class LocalOperations:
     def whoami(self) -> Identity:
         """See Operations."""
         return Identity("local", getpass.getuser(), self._place.base)
-
-    def authenticate(self, token: str) -> str | None:
-        """The name of an access token that is good, and a note that it was used."""
-        with explained():
-            found = self._access.verify(token)
-            if not isinstance(found, AccessToken):
-                return None
-            now = self._database.clock()
-            if now - (found.last_used or 0.0) >= ACCESS_NOTED_EVERY:
-                self._access.touch({found.id: now})
-        return found.name
 
     def deploy(self, request: DeployRequest) -> DeployResult:
         """See Operations."""
@@ -166,94 +120,10 @@ class LocalOperations:
             made = self._registry.rollback(slug, id, self._database.clock())
         return RolledBack(made.id, slug, self._place.url(slug))
 
-    def create_token(
-        self,
-        function: str,
-        name: str,
-        *,
-        expires_in: float | None = None,
-        scopes: tuple[str, ...] = (),
-        rate: str | None = None,
-    ) -> NewToken:
-        """See Operations."""
-        with explained(), self._database.write():
-            if function != EDGE_WIDE:
-                self._existing(function)
-            expires = None if expires_in is None else self._database.clock() + expires_in
-            made = self._tokens.create(function, name, expires=expires, scopes=scopes, rate=rate)
-        return _new_token(made.token, made.secret)
-
-    def tokens(self, function: str | None = None) -> tuple[TokenInfo, ...]:
-        """See Operations."""
-        with explained():
-            if function not in (None, EDGE_WIDE):
-                self._existing(str(function))
-            return tuple(_token_info(token) for token in self._tokens.list(function))
-
-    def revoke_token(self, function: str, token: str) -> Revoked:
-        """See Operations."""
-        with explained():
-            ended = self._tokens.revoke(function, token)
-        return Revoked(ended.id, ended.shown_name, function)
-
-    def rotate_token(self, function: str, token: str, overlap: float = 0) -> NewToken:
-        """See Operations."""
-        with explained():
-            made = self._tokens.rotate(function, token, overlap)
-        return _new_token(made.token, made.secret)
-
-    def check_token(self, secret: str) -> TokenVerdict:
-        """See Operations."""
-        digest = parse(secret)
-        if digest is None:
-            return TokenVerdict(valid=False, reason="malformed")
-        with explained():
-            token = self._tokens.find(digest)
-            now = self._database.clock()
-        if token is None:
-            return TokenVerdict(valid=False, reason="unknown")
-        reason = token.refusal(now)
-        return TokenVerdict(
-            valid=reason is None,
-            reason=reason,
-            id=token.id,
-            function=token.function,
-            name=token.shown_name,
-            expires=token.expires,
-            scopes=token.scopes.texts,
-        )
-
-    def create_access(self, name: str) -> NewAccess:
-        """See Operations."""
-        with explained():
-            made = self._access.create(name)
-        token = made.token
-        return NewAccess(token.id, token.name, token.last_used, token.created, made.secret)
-
-    def access_tokens(self) -> tuple[AccessInfo, ...]:
-        """See Operations."""
-        with explained():
-            found = self._access.list()
-        return tuple(
-            AccessInfo(token.id, token.name, token.last_used, token.created) for token in found
-        )
-
-    def revoke_access(self, token: str) -> Revoked:
-        """See Operations."""
-        with explained():
-            ended = self._access.revoke(token)
-        return Revoked(ended.id, ended.name)
-
-    def _existing(self, slug: str) -> Function:
-        function = self._registry.function(slug)
-        if function is None:
-            raise registry_error(UnknownFunction(slug))
-        return function
-
     def _deployment(self, slug: str, deployment_id: str) -> Deployment:
         found = self._registry.deployment(slug, deployment_id)
         if found is None:
-            raise registry_error(UnknownDeployment(slug, deployment_id))
+            raise UnknownDeployment(slug, deployment_id)
         return found
 
     def _summary(self, function: Function) -> FunctionSummary:
@@ -299,23 +169,3 @@ def _deployment_info(deployment: Deployment, live: str) -> DeploymentInfo:
         upstream=tuple(upstream.url for upstream in deployment.project.upstreams),
         document_bytes=None if deployment.document is None else len(deployment.document),
     )
-
-
-def _token_info(token: Token) -> TokenInfo:
-    return TokenInfo(
-        id=token.id,
-        function=token.function,
-        name=token.shown_name,
-        prefix=token.display,
-        last_used=token.last_used,
-        created=token.created,
-        expires=token.expires,
-        scopes=token.scopes.texts,
-        rate=token.rate,
-    )
-
-
-def _new_token(token: Token, secret: str) -> NewToken:
-    known = _token_info(token)
-    values = {name: getattr(known, name) for name in TokenInfo.__dataclass_fields__}
-    return NewToken(**values, token=secret)

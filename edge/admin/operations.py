@@ -274,7 +274,56 @@ class NewAccess(AccessInfo):
     token: str = field(repr=False)
 
 
-class Operations(Protocol):
+class TokenOperations(Protocol):
+    """Runtime tokens and access tokens of one edge. Synchronous; safe in several threads."""
+
+    def create_token(
+        self,
+        function: str,
+        name: str,
+        *,
+        expires_in: float | None = None,
+        scopes: tuple[str, ...] = (),
+        rate: str | None = None,
+    ) -> NewToken:
+        """Make a runtime token; `function` is a slug or `*`, `expires_in` seconds from now.
+
+        Raises:
+            AdminError: NOT_FOUND for the function, VALIDATION_ERROR for a name that a live token
+                has or a scope that is none.
+        """
+        ...
+
+    def tokens(self, function: str | None = None) -> tuple[TokenInfo, ...]:
+        """Tokens not revoked, of one function or of all; NOT_FOUND if there is no function."""
+        ...
+
+    def revoke_token(self, function: str, token: str) -> Revoked:
+        """End a token, named by id or unique name; NOT_FOUND if there is none."""
+        ...
+
+    def rotate_token(self, function: str, token: str, overlap: float = 0) -> NewToken:
+        """A new secret in the same lineage; the old one lives on for `overlap` seconds."""
+        ...
+
+    def check_token(self, secret: str) -> TokenVerdict:
+        """Whether a runtime token is good, and if not, why."""
+        ...
+
+    def create_access(self, name: str) -> NewAccess:
+        """Make an access token; VALIDATION_ERROR if a live one has the name."""
+        ...
+
+    def access_tokens(self) -> tuple[AccessInfo, ...]:
+        """Access tokens not revoked."""
+        ...
+
+    def revoke_access(self, token: str) -> Revoked:
+        """End an access token, named by id or name; NOT_FOUND if there is none."""
+        ...
+
+
+class Operations(TokenOperations, Protocol):
     """Managing one edge. Synchronous; safe to call from several threads."""
 
     def info(self) -> EdgeInfo:
@@ -328,49 +377,4 @@ class Operations(Protocol):
             AdminError: NOT_FOUND for the function or the version, VALIDATION_ERROR if there is no
                 earlier one or a host of it has gone to another function.
         """
-        ...
-
-    def create_token(
-        self,
-        function: str,
-        name: str,
-        *,
-        expires_in: float | None = None,
-        scopes: tuple[str, ...] = (),
-        rate: str | None = None,
-    ) -> NewToken:
-        """Make a runtime token; `function` is a slug or `*`, `expires_in` seconds from now.
-
-        Raises:
-            AdminError: NOT_FOUND for the function, VALIDATION_ERROR for a name that a live token
-                has or a scope that is none.
-        """
-        ...
-
-    def tokens(self, function: str | None = None) -> tuple[TokenInfo, ...]:
-        """Tokens not revoked, of one function or of all; NOT_FOUND if there is no function."""
-        ...
-
-    def revoke_token(self, function: str, token: str) -> Revoked:
-        """End a token, named by id or unique name; NOT_FOUND if there is none."""
-        ...
-
-    def rotate_token(self, function: str, token: str, overlap: float = 0) -> NewToken:
-        """A new secret in the same lineage; the old one lives on for `overlap` seconds."""
-        ...
-
-    def check_token(self, secret: str) -> TokenVerdict:
-        """Whether a runtime token is good, and if not, why."""
-        ...
-
-    def create_access(self, name: str) -> NewAccess:
-        """Make an access token; VALIDATION_ERROR if a live one has the name."""
-        ...
-
-    def access_tokens(self) -> tuple[AccessInfo, ...]:
-        """Access tokens not revoked."""
-        ...
-
-    def revoke_access(self, token: str) -> Revoked:
-        """End an access token, named by id or name; NOT_FOUND if there is none."""
         ...

@@ -1,13 +1,12 @@
-"""The Unix socket of the management API: made, found and trusted. Linux and macOS.
+"""The Unix socket of the management API, from the client's side. Linux and macOS.
 
-Whoever may open the socket owns the edge, so it is made 0600 in one step and each side asks the
-kernel who is at the other end.
+Whoever may open the socket owns the edge. The client asks the kernel who listens, so that it does
+not talk to someone who put a socket of his own there. Binding it is the server's.
 """
 
 import contextlib
 import os
 import socket
-import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,6 @@ from pathlib import Path
 NAME = "admin.sock"
 _LONGEST = 100
 """Bytes of a path that every system's `sockaddr_un` takes (unix(7): 108 on Linux, 104 on BSD)."""
-
-
-class SocketTaken(Exception):
-    """Another edge is listening on this socket; the text says so."""
 
 
 class NotOurs(Exception):
@@ -37,32 +32,6 @@ def reachable(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{directory}/{path.name}"
     finally:
         os.close(directory)
-
-
-def listen(path: Path, backlog: int = 64) -> socket.socket:
-    """A listening socket at `path`, mode 0600 from its first moment; a dead one is replaced.
-
-    Raises:
-        SocketTaken: someone is listening there.
-        OSError: the directory is missing or not writable.
-    """
-    if _answers(path):
-        raise SocketTaken(f"another edge is running on {path.parent}")
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.lstat().st_mode):
-            path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        with reachable(path) as name:
-            listener.bind(name)
-        listener.listen(backlog)
-    except OSError:
-        listener.close()
-        raise
-    finally:
-        os.umask(before)
-    return listener
 
 
 def connect(path: Path, timeout: float) -> socket.socket:
@@ -95,11 +64,3 @@ def peer_user(connection: socket.socket) -> int:
     local_peercred, sol_local, layout = 0x001, 0, "IIh16I"  # <sys/ucred.h> struct xucred
     credentials = connection.getsockopt(sol_local, local_peercred, struct.calcsize(layout))
     return int(struct.unpack(layout, credentials)[1])
-
-
-def _answers(path: Path) -> bool:
-    try:
-        connect(path, timeout=1.0).close()
-    except (OSError, NotOurs) as error:
-        return isinstance(error, NotOurs)
-    return True

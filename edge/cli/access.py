@@ -23,14 +23,14 @@ def access() -> None:
 @session
 def create(session: Session, name: str) -> None:
     """Create an access token and show it once."""
-    session.show(session.operations().create_access(name), _created)
+    session.show(session.token_operations().create_access(name), _created)
 
 
 @command("list")
 @session
 def list_(session: Session) -> None:
     """List access tokens; never their secrets."""
-    session.show(session.operations().access_tokens(), _table)
+    session.show(session.token_operations().access_tokens(), _table)
 
 
 @command("revoke")
@@ -39,7 +39,7 @@ def list_(session: Session) -> None:
 def revoke(session: Session, token: str) -> None:
     """End an access token; ID is its id or its name."""
     session.confirm(f"Revoke access token {token}?")
-    session.show(session.operations().revoke_access(token), _revoked)
+    session.show(session.token_operations().revoke_access(token), _revoked)
 
 
 for _command in (create, list_, revoke):

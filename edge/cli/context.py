@@ -15,7 +15,7 @@ from edge.admin import socket as admin_socket
 from edge.admin.client import HttpTransport, RemoteOperations, UnixTransport, check_url
 from edge.admin.codec import encode
 from edge.admin.errors import AdminError
-from edge.admin.operations import Operations
+from edge.admin.operations import Operations, TokenOperations
 from edge.cli import loading, profiles
 from edge.cli.output import Output
 from edge.config import Config, ConfigError, load
@@ -70,15 +70,19 @@ class Session:
         Raises:
             AdminError: there is no such edge, no store, or no access token for it.
         """
-        target = self.target()
-        if target.login is not None:
-            return RemoteOperations(HttpTransport(target.login.edge, target.login.token))
-        if target.edge is not None:
-            raise AdminError(
-                "MISSING_AUTH", f"There is no login for {target.edge}; run: jelou login --edge URL"
-            )
-        config = self.config()
-        return self._running(config.data_dir) or _opened(config, store)
+        found = self._elsewhere()
+        if found is not None:
+            return found
+        opened = loading.load(loading.STORE)(self.config(), VERSION, store)
+        return cast(Operations, opened)
+
+    def token_operations(self) -> TokenOperations:
+        """As `operations`, for commands that need nothing else and shall start fast."""
+        found = self._elsewhere()
+        if found is not None:
+            return found
+        opened = loading.load(loading.TOKENS)(self.config().data_dir, "open")
+        return cast(TokenOperations, opened)
 
     def target(self) -> Target:
         """Which edge that is, without touching it."""
@@ -150,19 +154,27 @@ class Session:
         login = self.logins().for_edge(edge)
         return Target(login=login) if login is not None else Target(edge=edge)
 
-    def _running(self, directory: Path) -> Operations | None:
-        path = directory / admin_socket.NAME
-        try:
-            admin_socket.connect(path, timeout=5.0).close()
-        except admin_socket.NotOurs as error:
-            raise AdminError("FORBIDDEN", str(error)) from None
-        except PermissionError:
-            message = f"{directory} belongs to another user; run as that user, or use --data-dir"
-            raise AdminError("FORBIDDEN", message) from None
-        except OSError:
-            return None
-        return RemoteOperations(UnixTransport(path))
+    def _elsewhere(self) -> Operations | None:
+        """The operations of an edge that runs, here or remote; None if a store is to be opened."""
+        target = self.target()
+        if target.login is not None:
+            return RemoteOperations(HttpTransport(target.login.edge, target.login.token))
+        if target.edge is not None:
+            raise AdminError(
+                "MISSING_AUTH", f"There is no login for {target.edge}; run: jelou login --edge URL"
+            )
+        return _running(self.config().data_dir)
 
 
-def _opened(config: Config, store: Store) -> Operations:
-    return cast(Operations, loading.load(loading.STORE)(config, VERSION, store))
+def _running(directory: Path) -> Operations | None:
+    path = directory / admin_socket.NAME
+    try:
+        admin_socket.connect(path, timeout=5.0).close()
+    except admin_socket.NotOurs as error:
+        raise AdminError("FORBIDDEN", str(error)) from None
+    except PermissionError:
+        message = f"{directory} belongs to another user; run as that user, or use --data-dir"
+        raise AdminError("FORBIDDEN", message) from None
+    except OSError:
+        return None
+    return RemoteOperations(UnixTransport(path))

@@ -1,7 +1,6 @@
 """`jelou deploy`: a project directory, or a function known by its address alone."""
 
 import json
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,9 @@ from edge.admin.operations import DeployRequest, DeployResult
 from edge.admin.projects import checked
 from edge.cli import output
 from edge.cli.context import Session
+from edge.cli.deploying import deployed_lines, from_directory
 from edge.cli.group import command, session
-from edge.cli.project_files import FILE, ProjectFile, read_document, read_project
+from edge.cli.project_files import FILE
 from edge.cli.token_file import TokenFile
 from edge.project import parse_project
 
@@ -59,14 +59,15 @@ def deploy(
     if by_url:
         request = replace(request, url=target, slug=slug)
     else:
-        request = _from_project(session, request, read_project(Path(target)))
+        local = session.target().directory is not None
+        request = from_directory(request, Path(target), session.config(), local=local)
     if not dry_run and not no_confirm:
         _confirm(session, request)
     operations = session.operations("scratch" if dry_run else "create")
     with TokenFile(token_file) if token_file and not dry_run else nullcontext() as file:
         result = operations.deploy(request)
         result, saved = _stored(session, result, file)
-    session.show(result, lambda result: _lines(result, by_url, saved))
+    session.show(result, lambda result: deployed_lines(result, first_steps=by_url, saved=saved))
     if save:
         _save(session, result)
     if not session.given.json:
@@ -83,16 +84,6 @@ def _check_options(
         raise click.UsageError("--no-token and --token-file exclude each other.")
     if save and (Path.cwd() / FILE).exists():
         raise AdminError("INPUT_ERROR", f"There is a {FILE} here already; --save would replace it")
-
-
-def _from_project(session: Session, request: DeployRequest, file: ProjectFile) -> DeployRequest:
-    """The request for a project; problems of its file are told before anything else happens."""
-    local = session.target().directory is not None
-    parsed = parse_project(file.text, max_timeout=session.config().max_timeout)
-    source = checked(parsed).document
-    document = read_document(file.directory, source.location) if source.kind == "file" else None
-    base = str(file.directory) if local else ""
-    return replace(request, project=file.text, base=base, document=document)
 
 
 def _confirm(session: Session, request: DeployRequest) -> None:
@@ -115,40 +106,9 @@ def _stored(
     except OSError as error:
         session.out.warn(f"The token file could not be written ({error.strerror}); here it is:")
         return result, None
-    return replace(result, token=None), file.path
-
-
-def _lines(result: DeployResult, by_url: bool, saved: Path | None) -> Iterator[str]:
-    yield output.done(_headline(result))
-    if result.id is not None:
-        yield output.item("ID", result.id)
-    yield output.item("URL", result.url)
-    if result.token is not None:
-        yield output.warning("A default runtime token was created for this function.")
-        yield "  Save it now — it will not be shown again."
-        yield output.secret(result.token)
-    if saved is not None:
-        yield output.warning(f"A default runtime token was created and written to {saved}")
-    if result.mcp_url is not None:
-        count = len(result.tools)
-        yield output.item("MCP", f"{result.mcp_url} ({count} {'tool' if count == 1 else 'tools'})")
-    if by_url:
-        yield from _first_steps(result)
-    if not result.running:
-        yield output.warning("No edge is running; start it with: jelou serve")
-
-
-def _headline(result: DeployResult) -> str:
-    if result.dry_run:
-        return "Dry run: everything is in order, nothing was deployed"
-    return "Deployed" if result.changed else "Unchanged"
-
-
-def _first_steps(result: DeployResult) -> Iterator[str]:
-    if result.tools:
-        yield output.item("Tools", ", ".join(tool.name for tool in result.tools))
-    if result.example is not None:
-        yield output.item("Try", result.example)
+    shown, hidden = f"'X-Jelou-Token: {result.token}'", f'"X-Jelou-Token: $(cat {file.path})"'
+    example = (result.example or "").replace(shown, hidden)
+    return replace(result, token=None, example=example), file.path
 
 
 def _save(session: Session, result: DeployResult) -> None:

@@ -4,7 +4,10 @@ import importlib
 from typing import Any
 
 STORE = "edge.admin.opening:open_store"
-"""Opening a store directly, which is needed only while no edge runs."""
+"""All operations on a store, needed only while no edge runs."""
+
+TOKENS = "edge.admin.stores:open_tokens"
+"""The token operations alone, which start three times as fast."""
 
 
 def load(address: str) -> Any:

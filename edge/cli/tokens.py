@@ -56,7 +56,7 @@ def create(
     if everywhere and slug not in (None, EDGE_WIDE):
         raise click.UsageError("--all is for every function; leave SLUG out.")
     function = EDGE_WIDE if everywhere else slug_here(slug)
-    made = session.operations().create_token(
+    made = session.token_operations().create_token(
         function, name, expires_in=expires, scopes=scopes, rate=rate
     )
     session.show(made, _created)
@@ -68,7 +68,7 @@ def create(
 def list_(session: Session, slug: str | None) -> None:
     """List tokens; never their secrets."""
     function = slug or slug_of(Path.cwd())
-    found = session.operations().tokens(function)
+    found = session.token_operations().tokens(function)
     session.show(found, lambda found: _table(found, every=function is None))
 
 
@@ -78,7 +78,7 @@ def list_(session: Session, slug: str | None) -> None:
 @session
 def revoke(session: Session, slug: str, token: str) -> None:
     """End a token at once; ID is its id or its name."""
-    operations = session.operations()
+    operations = session.token_operations()
     if not session.given.yes:
         found = _named(operations.tokens(slug), slug, token)
         session.confirm(f"Revoke token {found.prefix.rstrip('.')}... for {slug}?")
@@ -98,7 +98,7 @@ def revoke(session: Session, slug: str, token: str) -> None:
 @session
 def rotate(session: Session, slug: str, token: str, overlap: float) -> None:
     """Give a token a new secret and show it once; ID is its id or its name."""
-    made = session.operations().rotate_token(slug, token, overlap)
+    made = session.token_operations().rotate_token(slug, token, overlap)
     session.show(made, lambda made: _rotated(made, overlap))
 
 
@@ -113,7 +113,7 @@ def check(session: Session, source: str, function: str | None) -> None:
     """
     if source != "-":
         raise click.UsageError("Give the token on stdin, not as an argument: jelou tokens check -")
-    verdict = session.operations().check_token(sys.stdin.read(LONGEST).strip())
+    verdict = session.token_operations().check_token(sys.stdin.read(LONGEST).strip())
     if verdict.valid and function and verdict.function not in (function, EDGE_WIDE):
         verdict = replace(verdict, valid=False, reason="other_function")
     session.show(verdict, _verdict)

@@ -1,0 +1,116 @@
+"""Streamable HTTP as a client speaks it: one connection for each request, answers as messages.
+
+Standard library. What the messages mean is `stdio_bridge.py`'s business.
+"""
+
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of one message in either direction."""
+CONNECT_TIMEOUT = 10.0
+IDLE_TIMEOUT = 900.0
+"""Seconds within an answer without a byte; the edge sends a comment every 15 s."""
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where messages go; the token goes nowhere else, since redirects are not followed."""
+
+    url: str
+    token: str = field(repr=False)
+
+    def connection(self) -> http.client.HTTPConnection:
+        """A connection, opened by its first request."""
+        parts = urlsplit(self.url)
+        host, port = parts.hostname or "", parts.port
+        if parts.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT)
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=context)
+
+    def send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+    ) -> http.client.HTTPResponse:
+        """Send a request and read the head of its answer."""
+        parts = urlsplit(self.url)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        own = {"X-Jelou-Token": self.token} if self.token else {}
+        connection.request(method, target, body=body, headers={**own, **headers})
+        if connection.sock is not None:
+            connection.sock.settimeout(IDLE_TIMEOUT)
+        return connection.getresponse()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event (HTML Standard, section 9.2): its data, and its id if it has one."""
+
+    data: bytes
+    id: str | None
+
+
+def events(response: http.client.HTTPResponse) -> Iterator[Event]:
+    """The events of an answer as they arrive."""
+    data: list[bytes] = []
+    last_id: str | None = None
+    while line := response.readline(LARGEST):
+        line = line.rstrip(b"\r\n")
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if not line:
+            if data or last_id is not None:
+                yield Event(b"\n".join(data), last_id)
+            data, last_id = [], None
+        elif name == b"data":
+            data.append(value)
+        elif name == b"id":
+            last_id = value.decode("utf-8", "replace")
+
+
+def messages(response: http.client.HTTPResponse) -> Iterator[Message]:
+    """The JSON-RPC messages of an answer, be it JSON or an event stream.
+
+    Raises:
+        ValueError: something in it is no JSON object.
+    """
+    if _media_type(response) == "text/event-stream":
+        for event in events(response):
+            if event.data:
+                yield _object(event.data)
+        return
+    body = response.read(LARGEST)
+    if body:
+        yield _object(body)
+
+
+def abort(connection: http.client.HTTPConnection) -> None:
+    """Cut a connection that another thread is reading."""
+    if connection.sock is not None:
+        with suppress(OSError):
+            # The plain method: TLS's own would pull its state from under the reading thread.
+            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+
+def _media_type(response: http.client.HTTPResponse) -> str:
+    return (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
+
+
+def _object(data: bytes) -> Message:
+    value = json.loads(data)
+    if not isinstance(value, dict):
+        raise ValueError("the answer is not a JSON object")
+    return value
