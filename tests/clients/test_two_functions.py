@@ -1,7 +1,8 @@
 """Two functions behind one edge: each has its own address, tools and tokens."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ class Second:
 
     url: str
     mcp_url: str
-    token: str
+    token: str = field(repr=False)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_a_function_deployed_on_a_running_edge_is_served_at_once(second: Second)
     as_tool = curl(second.mcp_url, *JSON, *with_token(second.token), "-d", CALL)
 
     assert called.json()["name"] == "Ana Torres"
-    assert as_tool.result()["structuredContent"] == called.json()
+    assert json.loads(as_tool.result()["content"][0]["text"]) == called.json()
 
 
 def test_the_token_of_one_function_opens_no_other(edge: RunningEdge, second: Second) -> None:
