@@ -182,7 +182,10 @@ class Connection(TCPServer):
 
     def abort(self) -> None:
         """End the connection now, whatever it is doing."""
-        self._transport.abort()
+        if self.busy and self._protocol().ends_with_connection:
+            self.reset()
+        else:
+            self._transport.abort()
 
     def begin_drain(self) -> None:
         """Close if idle, else announce the end."""
@@ -201,7 +204,7 @@ class Connection(TCPServer):
         limits = self._shared.config
         self._note_progress(now)
         if now - self._still_since > limits.slow_reader or self._has_left(now):
-            self._transport.abort()
+            self.reset()
         elif self._finishing or not hasattr(self, "protocol"):
             return
         elif self.phase is Phase.IDLE and now - self._since > limits.keep_alive:
@@ -280,6 +283,7 @@ class Connection(TCPServer):
     async def _write(self, data: bytes) -> None:
         async with self.send_lock:
             if self._finishing or self._transport.is_closing():
+                await asyncio.sleep(0)  # lets the loop say that the connection is lost
                 return
             self._written += len(data)
             self._last_write = self._event_loop.time()

@@ -35,6 +35,7 @@ class Http1(H11Protocol):
 
     Attributes:
         over: whether nothing more is read or answered here.
+        ends_with_connection: whether the answer under way ends where the connection does.
     """
 
     def __init__(self, door: Door, arguments: list[Any]) -> None:
@@ -44,7 +45,7 @@ class Http1(H11Protocol):
         self._method = ""
         self._version = "1.1"
         self._unread: int | None = 0
-        self._ends_with_connection = False
+        self.ends_with_connection = False
         self._droppable = 0
         self._drop_timer: asyncio.TimerHandle | None = None
 
@@ -158,7 +159,7 @@ class Http1(H11Protocol):
         headers = list(event.headers)
         names = {name.lower() for name, _ in headers}
         bodiless = suppress_body(self._method, event.status_code)
-        self._ends_with_connection = (
+        self.ends_with_connection = (
             self._version == "1.0" and b"content-length" not in names and not bodiless
         )
         if self._must_close():
@@ -183,7 +184,7 @@ class Http1(H11Protocol):
     def _abort(self) -> None:
         if self.over:
             return
-        if self._ends_with_connection:
+        if self.ends_with_connection:
             self._door.reset()
         else:
             self._door.finish(unread=self._is_unread())

@@ -60,6 +60,8 @@ class Buffer(StreamBuffer):
 class Http2(H2Protocol):
     """One HTTP/2 connection."""
 
+    ends_with_connection = False
+
     def __init__(self, door: Door, arguments: list[Any]) -> None:
         super().__init__(*arguments)
         self._door = door

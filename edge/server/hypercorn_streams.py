@@ -59,6 +59,7 @@ class Stream(HTTPStream):
     async def app_send(self, message: Any) -> None:
         """ASGI's send; None says that the app has ended."""
         if self.closed or self.exchange.aborted:
+            await asyncio.sleep(0)  # an app that sends on and on must not hold the loop
             return
         if message is None and self.state in {ASGIHTTPState.RESPONSE, ASGIHTTPState.TRAILERS}:
             self.exchange.abort()
