@@ -130,7 +130,8 @@ def _exchange(
             connection.request(
                 "GET", target, headers={"Host": upstream.authority, **_HEADERS, **dict(headers)}
             )
-            return _read(connection.getresponse(), where)
+            with connection.getresponse() as response:
+                return _read(response, where)
     except TimeoutError:
         raise NoDocument("unreachable", f"{where} does not answer in {TIMEOUT:.0f} s") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -153,6 +154,8 @@ def _read(response: http.client.HTTPResponse, where: str) -> _Answer:
     body = response.read(MAX_DOCUMENT + 1)
     if len(body) > MAX_DOCUMENT:
         raise NoDocument("broken", f"{where} is over {MAX_DOCUMENT // 1024 // 1024} MiB")
+    if response.length:
+        raise NoDocument("unreachable", f"{where} broke off in the middle")
     return _Answer(response.status, location, body)
 
 
@@ -160,20 +163,26 @@ def _read(response: http.client.HTTPResponse, where: str) -> _Answer:
 def _connected(upstream: Upstream, deadline: float) -> Iterator[http.client.HTTPConnection]:
     """A connection that is cut at the deadline, whatever it is waiting for then."""
     left = max(0.1, deadline - time.monotonic())
-    connection = http.client.HTTPConnection(upstream.host or "localhost", upstream.port or 80)
+    # Held here too: http.client lets go of a socket that the answer says it will close.
+    held: list[socket.socket] = []
     # A timer, since a socket's timeout starts anew with every byte that a slow origin drips.
-    watchdog = threading.Timer(left, _cut, (connection,))
+    watchdog = threading.Timer(left, _cut, (held,))
     watchdog.daemon = True
     watchdog.start()
+    connection = http.client.HTTPConnection(upstream.host or "localhost", upstream.port or 80)
     try:
-        connection.sock = _dial(upstream, left)
+        held.append(_dial(upstream, left))
         if upstream.scheme == "https":
-            connection.sock = secured = _secured(connection.sock, upstream)
+            secured = _secured(held[0], upstream)
+            held[:] = [secured]
             secured.do_handshake()
+        connection.sock = held[0]
         yield connection
     finally:
         watchdog.cancel()
         connection.close()
+        for sock in held:
+            sock.close()
 
 
 def _dial(upstream: Upstream, timeout: float) -> socket.socket:
@@ -205,8 +214,8 @@ def _context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
-    if connection.sock is not None:
+def _cut(held: list[socket.socket]) -> None:
+    for sock in held:
         with suppress(OSError):
             # The plain method: TLS's own would pull its state from under the reading thread.
-            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)

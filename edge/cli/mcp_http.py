@@ -29,30 +29,45 @@ class Endpoint:
     url: str
     token: str = field(repr=False)
 
-    def connection(self) -> http.client.HTTPConnection:
-        """A connection, opened by its first request."""
-        parts = urlsplit(self.url)
-        host, port = parts.hostname or "", parts.port
-        if parts.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT)
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=context)
+    def channel(self) -> "Channel":
+        """A fresh connection for one request."""
+        return Channel(self)
+
+
+class Channel:
+    """One connection: a request, its answer, and a way for another thread to cut it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._connection = _connection(endpoint.url)
+        self._sock: socket.socket | None = None
 
     def send(
-        self,
-        connection: http.client.HTTPConnection,
-        method: str,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
+        self, method: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> http.client.HTTPResponse:
-        """Send a request and read the head of its answer."""
-        parts = urlsplit(self.url)
+        """Send the request and read the head of its answer."""
+        parts = urlsplit(self._endpoint.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        own = {"X-Jelou-Token": self.token} if self.token else {}
-        connection.request(method, target, body=body, headers={**own, **headers})
-        if connection.sock is not None:
-            connection.sock.settimeout(IDLE_TIMEOUT)
-        return connection.getresponse()
+        own = {"X-Jelou-Token": self._endpoint.token} if self._endpoint.token else {}
+        self._connection.connect()
+        # Held here too: http.client lets go of a socket that the answer says it will close.
+        self._sock = self._connection.sock
+        self._sock.settimeout(IDLE_TIMEOUT)
+        self._connection.request(method, target, body=body, headers={**own, **headers})
+        return self._connection.getresponse()
+
+    def abort(self) -> None:
+        """Cut it while another thread is reading."""
+        if self._sock is not None:
+            with suppress(OSError):
+                # The plain method: TLS's own would pull its state from under the reading thread.
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close it, read to the end or not."""
+        self._connection.close()
+        if self._sock is not None:
+            self._sock.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +112,13 @@ def messages(response: http.client.HTTPResponse) -> Iterator[Message]:
         yield _object(body)
 
 
-def abort(connection: http.client.HTTPConnection) -> None:
-    """Cut a connection that another thread is reading."""
-    if connection.sock is not None:
-        with suppress(OSError):
-            # The plain method: TLS's own would pull its state from under the reading thread.
-            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+def _connection(url: str) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT)
+    context = ssl.create_default_context()
+    return http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=context)
 
 
 def _media_type(response: http.client.HTTPResponse) -> str:

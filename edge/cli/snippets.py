@@ -92,7 +92,7 @@ def claude_ai(wanted: Wanted) -> Snippet:
         "field for a header, so the function's token cannot be sent from there.\n"
         "\n"
         "Ways round:\n"
-        f"  - Claude Desktop or Claude Code: jelou mcp config {wanted.slug} --client claude-desktop\n"
+        f"  - Claude Desktop or Code: jelou mcp config {wanted.slug} --client claude-desktop\n"
         f'  - If the dialog shows "Request headers" (a beta): name {HEADER}, value the token.\n'
         "    If that name is not accepted, let the function take the token elsewhere:\n"
         '    "config": {"acceptTokensIn": ["x-jelou-token", "authorization"]}, and set\n'

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from edge.cli.mcp_headers import annotated, mirrored, stateless_version
-from edge.cli.mcp_http import LARGEST, Endpoint, Message, abort, events, messages
+from edge.cli.mcp_http import LARGEST, Channel, Endpoint, Message, events, messages
 
 FAREWELL = 5.0
 """Seconds that requests under way may take after the client has closed stdin."""
@@ -25,7 +25,7 @@ _REVIVAL = "jelou-revival"
 class _Pending:
     """A request under way."""
 
-    connection: http.client.HTTPConnection
+    channel: Channel
     stateless: bool
     cancelled: bool = False
 
@@ -89,7 +89,7 @@ class Bridge:
         if pending is None or not pending.stateless:
             return False
         pending.cancelled = True
-        abort(pending.connection)
+        pending.channel.abort()
         return True
 
     def _in_thread(self, work: Callable[..., None], *arguments: Any) -> None:
@@ -102,7 +102,7 @@ class Bridge:
         """Send one message and write what comes back, an error at least for a request."""
         if message.get("method") == "initialize":
             self._initialize, self._session = message, _Session()
-        pending = _Pending(self._endpoint.connection(), stateless_version(message) is not None)
+        pending = _Pending(self._endpoint.channel(), stateless_version(message) is not None)
         if _is_request(message):
             self._pending[_key(message["id"])] = pending
         try:
@@ -110,7 +110,7 @@ class Bridge:
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._failed(message, pending, error)
         finally:
-            pending.connection.close()
+            pending.channel.close()
             if _is_request(message):
                 self._pending.pop(_key(message["id"]), None)
         if message.get("method") == "notifications/initialized":
@@ -118,12 +118,12 @@ class Bridge:
 
     def _exchange(self, message: Message, pending: _Pending) -> None:
         session = self._session
-        response = self._post(pending.connection, message, session)
+        response = self._post(pending.channel, message, session)
         if response.status == 404 and session.id and not pending.stateless:
-            pending.connection.close()
+            pending.channel.close()
             if self._revive(session):
-                pending.connection = self._endpoint.connection()
-                response = self._post(pending.connection, message, self._session)
+                pending.channel = self._endpoint.channel()
+                response = self._post(pending.channel, message, self._session)
         if message.get("method") == "initialize":
             self._session = _Session(None, response.getheader("Mcp-Session-Id"))
         answered = self._relay(message, response)
@@ -131,7 +131,7 @@ class Bridge:
             self._write(_error(message["id"], -32000, "The answer ended before its end"))
 
     def _post(
-        self, connection: http.client.HTTPConnection, message: Message, session: _Session
+        self, channel: Channel, message: Message, session: _Session
     ) -> http.client.HTTPResponse:
         headers = {
             "Accept": "application/json, text/event-stream",
@@ -141,7 +141,7 @@ class Bridge:
         if stateless_version(message) is None:
             headers |= _session_headers(session)
         body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
-        return self._endpoint.send(connection, "POST", headers, body)
+        return channel.send("POST", headers, body)
 
     def _relay(self, message: Message, response: http.client.HTTPResponse) -> bool:
         """Write the messages of an answer; returns whether the one asked for was among them."""
@@ -196,17 +196,17 @@ class Bridge:
         with self._reviving:
             if self._session != lost or self._initialize is None:
                 return self._session != lost
-            connection = self._endpoint.connection()
+            channel = self._endpoint.channel()
             try:
                 opening = {**self._initialize, "id": _REVIVAL}
-                response = self._post(connection, opening, _Session())
+                response = self._post(channel, opening, _Session())
                 fresh = response.getheader("Mcp-Session-Id")
                 if response.status != 200 or fresh is None:
                     return False
                 for _ in messages(response):
                     pass
             finally:
-                connection.close()
+                channel.close()
             self._session = _Session(lost.version, fresh)
             self._deliver({"jsonrpc": "2.0", "method": "notifications/initialized"})
             return True
@@ -219,12 +219,12 @@ class Bridge:
     def _listen(self, session: _Session) -> None:
         last_id: str | None = None
         while self._session == session and not self._closing.wait(LISTEN_AGAIN if last_id else 0):
-            connection = self._endpoint.connection()
+            channel = self._endpoint.channel()
             try:
                 headers = {"Accept": "text/event-stream", **_session_headers(session)}
                 if last_id:
                     headers["Last-Event-ID"] = last_id
-                response = self._endpoint.send(connection, "GET", headers)
+                response = channel.send("GET", headers)
                 if response.status != 200:
                     return
                 for event in events(response):
@@ -234,18 +234,18 @@ class Bridge:
             except (OSError, http.client.HTTPException, ValueError):
                 last_id = last_id or "-"
             finally:
-                connection.close()
+                channel.close()
 
     def _end_session(self) -> None:
         if self._session.id is None:
             return
-        connection = self._endpoint.connection()
+        channel = self._endpoint.channel()
         try:
-            self._endpoint.send(connection, "DELETE", _session_headers(self._session)).read()
+            channel.send("DELETE", _session_headers(self._session)).read()
         except (OSError, http.client.HTTPException):
             return  # it ends by its age
         finally:
-            connection.close()
+            channel.close()
 
     def _write(self, message: Message) -> None:
         line = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
