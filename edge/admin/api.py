@@ -61,19 +61,14 @@ class AdminApi:
             return
         try:
             data = await self._answer(scope, receive)
-            status, answer, extra = 200, {"ok": True, "data": data}, []
         except AdminError as error:
-            status, answer, extra = error.status, failure(error), _error_headers(error)
-        body = json.dumps(answer, ensure_ascii=False).encode()
-        fields = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
-            *extra,
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": fields})
-        await send({"type": "http.response.body", "body": body})
+            await _send(send, error.status, failure(error), _error_headers(error))
+        except Exception:
+            broken = AdminError("UNKNOWN_ERROR", "The edge failed inside; its log says more")
+            await _send(send, broken.status, failure(broken), [])
+            raise  # for the server to log: the client has its answer
+        else:
+            await _send(send, 200, {"ok": True, "data": data}, [])
 
     async def _answer(self, scope: Scope, receive: Receive) -> Any:
         headers: Headers = [(name.lower(), value) for name, value in scope["headers"]]
@@ -117,6 +112,19 @@ class AdminApi:
         return await anyio.to_thread.run_sync(
             lambda: work(**arguments), limiter=self._limiter, abandon_on_cancel=False
         )
+
+
+async def _send(send: Send, status: int, answer: dict[str, Any], extra: Headers) -> None:
+    body = json.dumps(answer, ensure_ascii=False).encode()
+    fields = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *extra,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _refuse_strangers(scope: Scope, headers: Headers) -> None:
@@ -207,7 +215,7 @@ def _arguments(call: _Call, query: bytes, body: Any) -> dict[str, Any]:
             raise Mismatch("the body must be an object")
         values = {**given, **call.path_values}
         _check_keys(values, known)
-        return {known[k][0]: decode(known[k][1], value) for k, value in values.items()}
+        return {known[k][0]: decode(known[k][1], value, k) for k, value in values.items()}
     except Mismatch as error:
         raise AdminError("INPUT_ERROR", f"Bad request: {error}") from None
 

@@ -39,6 +39,10 @@ class LocalTokens:
         self._tokens = tokens
         self._access = access
 
+    def close(self) -> None:
+        """Let go of the store; for whoever opened it."""
+        self._database.close()
+
     def authenticate(self, token: str) -> str | None:
         """The name of an access token that is good, and a note that it was used."""
         with explained():

@@ -7,6 +7,7 @@ else the data directory of this machine: its running edge is asked, or its store
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, cast
@@ -59,6 +60,11 @@ class Session:
         self.given = Given()
         self.environ = os.environ if environ is None else environ
         self.out = Output(self.environ)
+        self._opened = ExitStack()
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        self._opened.close()
 
     def operations(self, store: Store = "open") -> Operations:
         """The edge that the command acts on.
@@ -74,6 +80,7 @@ class Session:
         if found is not None:
             return found
         opened = loading.load(loading.STORE)(self.config(), VERSION, store)
+        self._opened.callback(opened.close)
         return cast(Operations, opened)
 
     def token_operations(self) -> TokenOperations:
@@ -82,6 +89,7 @@ class Session:
         if found is not None:
             return found
         opened = loading.load(loading.TOKENS)(self.config().data_dir, "open")
+        self._opened.callback(opened.close)
         return cast(TokenOperations, opened)
 
     def target(self) -> Target:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
 import click
 
@@ -52,7 +53,11 @@ def cli() -> None:
 
 def run(arguments: Sequence[str], session: Session) -> int:
     """Run one command line; the exit code is 0, 1 if it failed, 2 if it was not understood."""
-    as_json = "--json" in arguments
+    with closing(session):
+        return _run(arguments, session, as_json="--json" in arguments)
+
+
+def _run(arguments: Sequence[str], session: Session, *, as_json: bool) -> int:
     try:
         code = cli.main(list(arguments), "jelou", standalone_mode=False, obj=session)
     except click.exceptions.NoArgsIsHelpError as error:
