@@ -83,22 +83,22 @@ INITIALIZE = rpc(
 )
 
 
-@pytest.fixture
-def session(edge: RunningEdge) -> tuple[str, ...]:
-    """The headers of an initialized session, as curl takes them."""
-    opened = curl(edge.mcp_url, *JSON, *with_token(edge.token), "-d", INITIALIZE)
+def open_session(edge: RunningEdge, token: str) -> tuple[str, ...]:
+    """Initialize a session; return the headers of its later requests, as curl takes them."""
+    opened = curl(edge.mcp_url, *JSON, *with_token(token), "-d", INITIALIZE)
     assert opened.result()["protocolVersion"] == "2025-11-25"
-    headers = (
-        *JSON,
-        *with_token(edge.token),
-        "-H",
-        f"Mcp-Session-Id: {opened.headers['mcp-session-id'][0]}",
-        "-H",
-        "MCP-Protocol-Version: 2025-11-25",
-    )
+    named = ("-H", f"Mcp-Session-Id: {opened.headers['mcp-session-id'][0]}")
+    revision = ("-H", "MCP-Protocol-Version: 2025-11-25")
+    headers = (*JSON, *with_token(token), *named, *revision)
     done = curl(edge.mcp_url, *headers, "-d", rpc("notifications/initialized", number=None))
     assert done.status == 202
     return headers
+
+
+@pytest.fixture
+def session(edge: RunningEdge) -> tuple[str, ...]:
+    """The headers of an initialized session."""
+    return open_session(edge, edge.token)
 
 
 def test_a_session_lists_and_calls_tools(edge: RunningEdge, session: tuple[str, ...]) -> None:
@@ -165,3 +165,22 @@ def test_a_revoked_token_is_refused_on_the_next_request(edge: RunningEdge) -> No
 
     assert before.status == 200
     assert (after.status, after.body) == (401, UNAUTHORIZED)
+
+
+def test_a_revoked_token_is_refused_in_its_open_session(edge: RunningEdge) -> None:
+    created = edge.jelou("tokens", "create", edge.slug, "--name", "session-holder")
+    session = open_session(edge, created["token"])
+    before = curl(edge.mcp_url, *session, "-d", rpc("tools/list"))
+
+    edge.jelou("tokens", "revoke", edge.slug, "session-holder", "-y")
+    after = curl(edge.mcp_url, *session, "-d", rpc("tools/list"))
+
+    assert before.status == 200
+    assert (after.status, after.body) == (401, UNAUTHORIZED)
+
+
+def test_a_foreign_tokens_session_is_unknown(edge: RunningEdge, session: tuple[str, ...]) -> None:
+    other = edge.jelou("tokens", "create", edge.slug, "--name", "other")["token"]
+    stolen = tuple(each.replace(edge.token, other) for each in session)
+
+    assert curl(edge.mcp_url, *stolen, "-d", rpc("tools/list")).status == 404

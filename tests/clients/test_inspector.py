@@ -11,6 +11,7 @@ from tests.support.edge import RunningEdge
 from tests.support.processes import run
 
 AUTH_REQUIRED = 3  # the Inspector's exit status for an HTTP 401
+TOOL_FAILED = 5  # and for a result that is an error
 
 Inspect = Callable[..., CompletedProcess[str]]
 
@@ -50,6 +51,15 @@ def test_a_tool_is_called(inspect: Inspect, era: str) -> None:
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["result"]["structuredContent"]["name"] == "Ana Torres"
+
+
+def test_a_failing_call_is_the_tools_failure_not_the_connections(inspect: Inspect) -> None:
+    call = ("--method", "tools/call", "--tool-name", "getCustomer", "--tool-arg", "id=nobody")
+
+    done = inspect(*call)
+
+    assert done.returncode == TOOL_FAILED
+    assert "no customer has the id nobody" in done.stdout
 
 
 def test_a_call_without_a_good_token_is_told_so(inspect: Inspect) -> None:
