@@ -1,0 +1,67 @@
+"""What Linux tells of other processes: their children, memory and sockets. Reads /proc alone."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+SECONDS = 15.0
+
+
+def eventually(reached: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
+    """Wait until something that another process brings about is so; AssertionError if not."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, f"not so within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process that has not ended (a zombie has)."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that live."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            found += map(int, (task / "children").read_text().split())
+    return sorted(child for child in found if is_alive(child))
+
+
+def forget_peak(pid: int) -> None:
+    """Have the kernel count a process's peak of memory anew (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def memory(pid: int) -> tuple[int, int]:
+    """A process's resident memory, bytes: now, and at its peak."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    now, peak = (int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+    return now, peak
+
+
+def owner_of(client_port: int, server_port: int, pids: list[int]) -> int | None:
+    """Which process holds the server's end of a loopback connection; None if it is in no hands."""
+    inode = _inode(client_port, server_port)
+    for pid in pids if inode != "0" else []:
+        with suppress(OSError):
+            for descriptor in os.listdir(f"/proc/{pid}/fd"):
+                with suppress(OSError):
+                    if os.readlink(f"/proc/{pid}/fd/{descriptor}") == f"socket:[{inode}]":
+                        return pid
+    return None
+
+
+def _inode(client_port: int, server_port: int) -> str:
+    local, remote = f"0100007F:{server_port:04X}", f"0100007F:{client_port:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1] == local and fields[2] == remote:
+            return fields[9]
+    return "0"
