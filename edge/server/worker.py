@@ -80,6 +80,10 @@ class Listeners:
     remote_admin: Sequence[socket.socket] = ()
 
 
+class CannotServe(Exception):
+    """A setting that only turns out at start to be of no use; the text says which and why."""
+
+
 class Acceptor:
     """Takes accepted connections of one service and keeps them until they end."""
 
@@ -122,13 +126,20 @@ class Server:
         return self._public, self._local_admin, self._remote_admin
 
     async def start(self, listeners: Listeners) -> None:
-        """Accept. Raises OSError and ssl.SSLError, for a certificate that cannot be used."""
-        tls = hypercorn_config(self._config).create_ssl_context()
+        """Accept. Raises CannotServe for a certificate that cannot be used."""
+        tls = self._tls()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         groups = (listeners.public, listeners.local_admin, listeners.remote_admin)
         for acceptor, sockets in zip(self._acceptors, groups, strict=True):
             for sock in sockets:
                 await self._listen(acceptor, sock, tls)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        try:
+            return hypercorn_config(self._config).create_ssl_context()
+        except (OSError, ssl.SSLError) as error:
+            files = f"certfile {self._config.certfile} cannot be used with its keyfile"
+            raise CannotServe(f"{files}: {error.strerror or error}.") from error
 
     async def drain(self) -> None:
         """Let requests finish, at most `drain_timeout`, then end everything.

@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import Any
 
 from edge.config import from_plain
-from edge.server.worker import Factory, Listeners, serve
+from edge.server.worker import CannotServe, Factory, Listeners, serve
 from tokens.errors import TokenError
 from tokens.secret import redact
 
@@ -69,7 +69,7 @@ def main(loop_factory: LoopFactory | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(_run(orders))
-    except TokenError as error:  # a store that cannot be used; the text says what to do
+    except (TokenError, CannotServe) as error:  # their texts say what to do
         _report(orders.status, str(error))
         return 1
     except Exception as error:

@@ -108,6 +108,15 @@ def test_a_password_in_public_url_is_refused_without_being_repeated() -> None:
     assert "hunter2" not in str(raised.value)
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0:9000", "[::]:9000", "edge.example:9000"])
+def test_an_admin_address_that_others_can_reach_needs_tls(address: str) -> None:
+    with pytest.raises(ConfigError, match="certfile and keyfile"):
+        load({"admin": address}, {}, None)
+    tls = {"certfile": "c", "keyfile": "k"}
+    assert load({"admin": address} | tls, {}, None).config.admin == address
+    assert load({"admin": "127.0.0.1:9000"}, {}, None).config.admin == "127.0.0.1:9000"
+
+
 def test_toml_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"missing\.toml: cannot be read"):
         load({}, {}, tmp_path / "missing.toml")
