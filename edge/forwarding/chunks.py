@@ -11,7 +11,7 @@ LINE_LIMIT = 256
 TRAILER_LIMIT = 8 * 1024
 """Bytes of the trailer section, its last empty line included."""
 
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*+;[\t -~\x80-\xff]*+)?+")
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t -~\x80-\xff]*+)?+")
 
 _LINE, _DATA, _END_OF_DATA, _TRAILERS = range(4)
 

@@ -27,20 +27,16 @@ _KEEP_ALIVE_TIMEOUT = re.compile(rb"(?:^|[,; \t])timeout=([0-9]{1,6})(?![0-9])",
 _FRAMES = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive"})
 _LENGTH_BY_HABIT = frozenset({b"POST", b"PUT", b"PATCH"})
 
-NOT_IN_TRAILERS = (
-    HOP_BY_HOP
-    | FRAMING_FIELDS
-    | {
-        b"authorization",
-        b"cache-control",
-        b"content-encoding",
-        b"content-range",
-        b"content-type",
-        b"host",
-        b"set-cookie",
-        b"trailer",
-    }
-)
+NOT_IN_TRAILERS = HOP_BY_HOP | {
+    b"authorization",
+    b"cache-control",
+    b"content-encoding",
+    b"content-range",
+    b"content-type",
+    b"host",
+    b"set-cookie",
+    b"trailer",
+}
 """Fields that mean something only before a body (RFC 9110 §6.5.1); in trailers they are dropped."""
 
 
@@ -101,11 +97,14 @@ def parse_trailers(section: bytes) -> Headers:
     """Trailer fields, each preceded by CRLF; those that mean nothing there are left out.
 
     Raises:
-        InvalidAnswer: it breaks the grammar of RFC 9112, or a limit.
+        InvalidAnswer: it breaks the grammar of RFC 9112, or a limit, or speaks of framing.
     """
     if _SECTION.fullmatch(section) is None:
         raise InvalidAnswer("the trailers break the grammar of HTTP/1.1")
-    return tuple(field for field in _split_fields(section) if field[0] not in NOT_IN_TRAILERS)
+    fields = _split_fields(section)
+    if any(name in FRAMING_FIELDS for name, _ in fields):
+        raise InvalidAnswer("there is a framing field among the trailers")
+    return tuple(field for field in fields if field[0] not in NOT_IN_TRAILERS)
 
 
 def _split_fields(fields: bytes) -> Headers:

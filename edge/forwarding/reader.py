@@ -35,6 +35,7 @@ class AnswerReader:
     __slots__ = (
         "_chunks",
         "_held",
+        "_in_step",
         "_interims",
         "_left",
         "_method",
@@ -60,13 +61,21 @@ class AnswerReader:
         self._upgrade = upgrade
         self._held: bytearray | None = None
         self._interims = 0
+        self._in_step = True
         self._left = 0
         self._chunks: ChunkWalker | None = None
 
     @property
     def reusable(self) -> bool:
         """Whether the connection may carry another exchange: the answer ended exactly."""
-        return self.complete and not self.rest and self.frame is not None and self.frame.keep_alive
+        frame = self.frame
+        return (
+            self.complete
+            and self._in_step
+            and not self.rest
+            and frame is not None
+            and frame.keep_alive
+        )
 
     def feed(self, data: bytes) -> bytes:
         """The body bytes that these bytes bring, perhaps none; never more than came in.
@@ -112,6 +121,7 @@ class AnswerReader:
         self._interims += 1
         if self._interims > INTERIM_LIMIT:
             raise InvalidAnswer(f"there are more than {INTERIM_LIMIT} interim answers")
+        self._in_step = self._in_step and frame(head, self._method).keep_alive
         self.interim.append(head)
 
     def _begin(self, head: ResponseHead, data: bytes) -> bytes:

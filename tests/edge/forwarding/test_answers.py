@@ -163,7 +163,7 @@ async def test_interim_answers_are_told_and_passed_over(count: int) -> None:
 
 
 async def test_trailers_are_known_after_the_end() -> None:
-    answer = CHUNKED + b"2\r\nok\r\n0\r\nServer-Timing: db;dur=5\r\nContent-Length: 9\r\n\r\n"
+    answer = CHUNKED + b"2\r\nok\r\n0\r\nServer-Timing: db;dur=5\r\nSet-Cookie: a=b\r\n\r\n"
     async with serving(origin.answering(answer)) as server, pooled() as pool:
         found = await call(pool, server.upstream)
         assert await read(found) == b"ok"

@@ -47,7 +47,7 @@ ANSWERS = st.sampled_from(
         b"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 103 Hints\r\na: b\r\n\r\n"
         b"HTTP/1.1 200\r\ncontent-length: 1\r\n\r\nx",
         CHUNKED + chunked([b"a", b"bc" * 40], b"x: y\r\nhost: z\r\n") + b"rest",
-        CHUNKED + b"5 ; a=b\r\nhello\r\n000\r\n\r\n",
+        CHUNKED + b"5; a=b\r\nhello\r\n000\r\n\r\n",
         CHUNKED + b"5\r\nhellooo\r\n0\r\n\r\n",
         CHUNKED + b"5\nhello\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\na: b\n\n",
@@ -104,6 +104,7 @@ def test_a_chunked_stream_of_anything_raises_its_own_error_or_none(data: bytes) 
         b"0x1\r\n",
         b" 1\r\n",
         b"1 \r\nx\r\n",
+        b"1 ;a=b\r\nx\r\n",
         b"1_0\r\n",
         b"1\nx\r\n",
         b"1;a\nb\r\nx\r\n",
@@ -113,6 +114,8 @@ def test_a_chunked_stream_of_anything_raises_its_own_error_or_none(data: bytes) 
         b"1\r\nx\rx",
         b"f" * 16 + b"\r\n",
         b"0\r\nbad trailer\r\n\r\n",
+        b"0\r\nContent-Length: 5\r\n\r\n",
+        b"0\r\na: b\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"0\r\na: b\r\n folded\r\n\r\n",
         b"0\r\na: \x00\r\n\r\n",
         b"1;" + b"a" * LINE_LIMIT + b"\r\n",
@@ -133,9 +136,9 @@ def test_the_longest_chunk_line_and_trailers_are_taken() -> None:
     assert walker.complete
 
 
-def test_fields_that_frame_or_route_are_not_taken_from_trailers() -> None:
+def test_fields_that_route_or_authorise_are_not_taken_from_trailers() -> None:
     walker = ChunkWalker()
-    walker.feed(b"0\r\nContent-Length: 5\r\nHost: x\r\nSet-Cookie: a\r\nDigest: d\r\n\r\n")
+    walker.feed(b"0\r\nHost: x\r\nSet-Cookie: a\r\nDigest: d\r\n\r\n")
     assert walker.trailers == ((b"digest", b"d"),)
 
 
@@ -157,6 +160,29 @@ def test_sixteen_interim_answers_are_taken(count: int, taken: bool) -> None:
     final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
     result = outcome([b"HTTP/1.1 103 Hints\r\n\r\n" * count + final])
     assert (result != "invalid") is taken
+
+
+@pytest.mark.parametrize(
+    ("fields", "reusable"),
+    [
+        (b"link: </a>", True),
+        (b"content-length: 5", False),
+        (b"transfer-encoding: chunked", False),
+        (b"content-length: 5\r\ntransfer-encoding: chunked", None),
+    ],
+)
+def test_an_interim_answer_that_announces_a_body_is_not_trusted(
+    fields: bytes, reusable: bool | None
+) -> None:
+    data = b"HTTP/1.1 103 Hints\r\n" + fields + b"\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"
+    reader = AnswerReader(b"GET")
+    if reusable is None:
+        with pytest.raises(InvalidAnswer):
+            reader.feed(data)
+        return
+    reader.feed(data)
+    assert reader.complete
+    assert reader.reusable is reusable
 
 
 @pytest.mark.parametrize(
