@@ -34,7 +34,7 @@ _FLAT = frozenset(
 """Keywords with which an object's properties can stand among an operation's parameters."""
 
 _KEPT = ("additionalProperties", "description")
-_BINARY_FORMATS = frozenset({"binary", "byte", "base64"})
+_BINARY_FORMATS = ("binary", "byte", "base64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +62,17 @@ class BodyPlan:
     @property
     def is_flat(self) -> bool:
         """Whether its properties can stand beside parameters without losing a rule."""
-        return (
-            self.is_object
-            and isinstance(self.schema.get("properties", {}), dict)
-            and all(key in _FLAT or key.startswith("x-") for key in self.schema)
-        )
+        return self.is_object and all(key in _FLAT or key.startswith("x-") for key in self.schema)
 
 
-def plan(document: dict[str, Any], operation: str, schema: ToolSchema) -> BodyPlan | None:
-    """The body of the operation at a pointer, or None.
+def plan(document: dict[str, Any], where: str, schema: ToolSchema) -> BodyPlan | None:
+    """The request body at a pointer, or None if it has no content.
 
     Raises:
         OperationError: it has no usable media type, or a reference leads nowhere.
     """
-    _, holder = resolve(document, operation)
-    if "requestBody" not in holder:
-        return None
     try:
-        pointer, body = resolve(document, f"{operation}/requestBody")
+        pointer, body = resolve(document, where)
     except ValueError as problem:
         raise OperationError(str(problem)) from None
     content = body.get("content") if isinstance(body, dict) else None
@@ -87,8 +80,7 @@ def plan(document: dict[str, Any], operation: str, schema: ToolSchema) -> BodyPl
         return None
     media_type = min(content, key=lambda name: (_preference(name), list(content).index(name)))
     media = content[media_type] if isinstance(content[media_type], dict) else {}
-    where = f"{pointer}/content/{escape(media_type)}"
-    made = _plan(media_type, media, where, schema)
+    made = _plan(media_type, media, f"{pointer}/content/{escape(media_type)}", schema)
     text = body.get("description")
     return BodyPlan(
         made.kind,
@@ -98,6 +90,12 @@ def plan(document: dict[str, Any], operation: str, schema: ToolSchema) -> BodyPl
         text if isinstance(text, str) and text.strip() else None,
         made.encodings,
     )
+
+
+def properties_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """The properties that an object schema names; none if it does so wrongly."""
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
 
 
 def _preference(media_type: str) -> int:
@@ -181,7 +179,7 @@ def is_text(media_type: str) -> bool:
 def _encodings(media: dict[str, Any], root: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     stated = media.get("encoding")
     found: dict[str, str] = {}
-    for name, schema in root.get("properties", {}).items():
+    for name, schema in properties_of(root).items():
         if _is_binary(schema):
             found[name] = "application/octet-stream"
         encoding = stated.get(name) if isinstance(stated, dict) else None
@@ -210,7 +208,7 @@ def _with_base64(root: dict[str, Any], encodings: tuple[tuple[str, str], ...]) -
     binary = {name for name, content_type in encodings if not is_text(content_type)}
     properties = {
         name: _base64_schema(schema) if name in binary else schema
-        for name, schema in root.get("properties", {}).items()
+        for name, schema in properties_of(root).items()
     }
     return {**root, "properties": properties} if binary else root
 
@@ -232,10 +230,10 @@ def fill(plan: BodyPlan, taken: list[str]) -> tuple[RequestBody, dict[str, Any]]
     """
     if plan.is_object and not taken:
         return replace(_body(plan, None), required=True), plan.schema
-    properties = plan.schema.get("properties", {}) if plan.is_flat else {}
+    properties = properties_of(plan.schema) if plan.is_flat else {}
     if properties and not set(properties) & set(taken):
         extra = {key: plan.schema[key] for key in _KEPT if key in plan.schema}
-        required = plan.schema.get("required", []) if plan.required else []
+        required = plan.schema.get("required") if plan.required else []
         return _body(plan, None), {"properties": properties, "required": required, **extra}
     argument = free_name("body", "content", taken)
     schema = plan.schema

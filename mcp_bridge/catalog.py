@@ -90,8 +90,15 @@ class Catalog:
         entry = self.entries.get(name)
         return entry if entry and may_call(entry.tool, principal, public) else None
 
-    def page(self, tools: Sequence[Tool], cursor: str | None) -> Page:
-        """One page of a caller's tools: at most 1,000 of them and 4 MiB.
+    def page(
+        self,
+        tools: Sequence[Tool],
+        cursor: str | None,
+        *,
+        limit: int = MAX_PAGE_TOOLS,
+        size: int = MAX_PAGE_SIZE,
+    ) -> Page:
+        """One page of a caller's tools: at most `limit` of them and `size` bytes, at least one.
 
         A cursor names the last tool that was shown, so it is good in every worker and survives a
         deploy between two pages.
@@ -101,10 +108,10 @@ class Catalog:
         """
         names = [tool.name for tool in tools]
         start = bisect_right(names, _cursor_name(cursor)) if cursor is not None else 0
-        end, size = start, 0
-        while end < len(tools) and end - start < MAX_PAGE_TOOLS:
-            size += self.entries[names[end]].size
-            if size > MAX_PAGE_SIZE and end > start:
+        end, taken = start, 0
+        while end < len(tools) and end - start < limit:
+            taken += self.entries[names[end]].size
+            if taken > size and end > start:
                 break
             end += 1
         return Page(tuple(tools[start:end]), _cursor(names[end - 1]) if end < len(tools) else None)

@@ -136,7 +136,9 @@ def _candidate(document: dict[str, Any], schemas: Schemas, found: _Found) -> Can
     operation_id = operation.get("operationId")
     schema = ToolSchema(schemas, "request")
     parameters, shown = _parameters(document, found, schema)
-    body, input_schema = _input(plan(document, found.pointer, schema), parameters, shown)
+    where = f"{found.pointer}/requestBody"
+    planned = plan(document, where, schema) if "requestBody" in operation else None
+    body, input_schema = _input(planned, parameters, shown)
     tool = Tool(
         name=operation_name(operation_id, found.method, found.path),
         description=_description(found),
@@ -229,7 +231,8 @@ def _input(
     closed = {"additionalProperties": False} if made.argument is not None else {}
     kept = {key: value for key, value in schema.items() if key == "additionalProperties"}
     both = {**shown, **schema["properties"]}
-    names = [*required, *(name for name in schema["required"] if isinstance(name, str))]
+    more = schema["required"] if isinstance(schema["required"], list) else []
+    names = [*required, *(name for name in more if isinstance(name, str))]
     return made, _object(both, names, {**closed, **kept})
 
 

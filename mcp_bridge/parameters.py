@@ -14,10 +14,10 @@ from mcp_bridge.tools import Parameter, ParameterPlace
 
 _DEFAULT_STYLE = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
 _STYLES = {
-    "path": {"simple", "label", "matrix"},
-    "query": {"form", "spaceDelimited", "pipeDelimited", "deepObject"},
-    "header": {"simple"},
-    "cookie": {"form"},
+    "path": ("simple", "label", "matrix"),
+    "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
+    "header": ("simple",),
+    "cookie": ("form",),
 }
 _PLACES: tuple[ParameterPlace, ...] = get_args(ParameterPlace)
 _TEMPLATE = re.compile(r"\{([^{}/]+)\}")

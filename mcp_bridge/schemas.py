@@ -117,7 +117,7 @@ class ToolSchema:
         pointer, extra = self._follow(pointer)
         self._reserve(pointer)
         schema = self.convert(pointer)
-        if isinstance(schema, dict) and "$defs" in schema:
+        if isinstance(schema, dict) and isinstance(schema.get("$defs"), dict):
             shared = self._schemas.component_names
             own = schema.pop("$defs")
             self._own = {name: own[name] for name in own if name not in shared}
@@ -262,9 +262,9 @@ class _Converter:
         required, properties = schema.get("required"), schema.get("properties")
         if not isinstance(required, list) or not isinstance(properties, dict):
             return
-        kept = [name for name in required if not self._is_hidden(properties.get(name))]
-        if len(kept) != len(required):
-            result["required"] = kept
+        hidden = [name for name, schema in properties.items() if self._is_hidden(schema)]
+        if hidden:
+            result["required"] = [name for name in required if name not in hidden]
 
     def _is_hidden(self, schema: Any) -> bool:
         return isinstance(schema, dict) and schema.get(self._hidden) is True
