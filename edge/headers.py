@@ -1,7 +1,7 @@
 """Every rule about header fields, once: what is dropped, reserved, replaced and refused. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from edge.message import Headers, split_list, values
@@ -22,6 +22,9 @@ HOP_BY_HOP = frozenset(
     }
 )
 """Fields of one connection (RFC 9110 §7.6.1); `Trailer` too, since request trailers end here."""
+
+FRAMING = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+"""What says where a body is and when it comes: the edge's own, on either side of it."""
 
 REPLACED = frozenset({b"forwarded", b"x-real-ip", b"x-request-id"})
 """Folded names that the edge sets itself, or that only a trusted proxy may say."""
@@ -53,6 +56,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
+_PROTO = re.compile(rb"https?", re.IGNORECASE)
 _HOST = re.compile(rb"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]{0,5})?")
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
@@ -65,7 +69,10 @@ def fold(name: bytes) -> bytes:
 
 def is_reserved(name: bytes) -> bool:
     """Whether a field is the edge's to say, in any spelling."""
-    folded = fold(name)
+    return _is_reserved(fold(name))
+
+
+def _is_reserved(folded: bytes) -> bool:
     return folded in RESERVED or folded in REPLACED or folded.startswith(RESERVED_PREFIXES)
 
 
@@ -80,25 +87,48 @@ def end_to_end(headers: Headers) -> Headers:
     return tuple(pair for pair in headers if pair[0] not in dropped)
 
 
-def without_callers_claims(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """What may go on to a function: no reserved name, no runtime token in any value."""
-    return tuple(
-        (name, value)
-        for name, value in headers
-        if not is_reserved(name) and not contains_token(value)
-    )
+def without_callers_claims(
+    headers: Iterable[tuple[bytes, bytes]], replaced: Collection[bytes] = ()
+) -> Headers:
+    """What may go on to a function: no reserved name, no runtime token in any value.
+
+    Args:
+        replaced: folded names that the edge sets in this request, which go in any spelling too.
+    """
+    kept = []
+    for name, value in headers:
+        folded = fold(name)
+        if not (folded in replaced or _is_reserved(folded) or contains_token(value)):
+            kept.append((name, value))
+    return tuple(kept)
 
 
 def request_id(headers: Headers) -> bytes | None:
-    """The caller's `X-Request-Id`, if it is one and well-formed."""
-    sent = values(headers, b"x-request-id")
-    return sent[0] if len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0]) else None
+    """The caller's `X-Request-Id`, if it is one, well-formed and no token."""
+    return _one(headers, b"x-request-id", _REQUEST_ID)
 
 
 def traceparent(headers: Headers) -> bytes | None:
     """The caller's `traceparent` (W3C Trace Context §3.2), if it is one and valid."""
-    sent = values(headers, b"traceparent")
-    return sent[0] if len(sent) == 1 and _TRACEPARENT.fullmatch(sent[0]) else None
+    return _one(headers, b"traceparent", _TRACEPARENT)
+
+
+def proxied_proto(headers: Headers) -> bytes | None:
+    """A trusted proxy's single valid `X-Forwarded-Proto`, or None."""
+    return _one(headers, b"x-forwarded-proto", _PROTO)
+
+
+def proxied_host(headers: Headers) -> bytes | None:
+    """A trusted proxy's single valid `X-Forwarded-Host`, or None."""
+    return _one(headers, b"x-forwarded-host", _HOST)
+
+
+def _one(headers: Headers, name: bytes, allowed: re.Pattern[bytes]) -> bytes | None:
+    """The value of a field that is sent once and well-formed; a token is neither."""
+    sent = values(headers, name)
+    if len(sent) != 1 or allowed.fullmatch(sent[0]) is None or contains_token(sent[0]):
+        return None
+    return sent[0]
 
 
 def valid_authority(authority: bytes) -> bool:
@@ -138,7 +168,8 @@ def forwarded_for(headers: Headers, peer: str, networks: Networks) -> tuple[str,
     """The addresses for `X-Forwarded-For`, the peer last; an untrusted peer is not believed."""
     if not is_trusted(peer, networks):
         return (peer,) if peer else ()
-    said = [m.decode("latin-1") for m in split_list(headers, b"x-forwarded-for")]
+    members = split_list(headers, b"x-forwarded-for")
+    said = [member.decode("latin-1") for member in members if not contains_token(member)]
     return (*said, peer)
 
 
@@ -148,13 +179,3 @@ def client_of(chain: tuple[str, ...], networks: Networks) -> str:
         if not is_trusted(address, networks):
             return address
     return chain[0] if chain else ""
-
-
-def one_from_proxy(headers: Headers, name: bytes, allowed: re.Pattern[bytes]) -> bytes | None:
-    """A trusted proxy's single valid value of one field, or None."""
-    sent = values(headers, name)
-    return sent[0] if len(sent) == 1 and allowed.fullmatch(sent[0]) else None
-
-
-PROTO = re.compile(rb"https?", re.IGNORECASE)
-HOST = _HOST

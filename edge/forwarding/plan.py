@@ -65,9 +65,8 @@ def caller(
     chain = headers.forwarded_for(head.headers, head.peer.address, networks)
     proto, host = head.peer.scheme.encode(), authority
     if headers.is_trusted(head.peer.address, networks):
-        said = headers.one_from_proxy(head.headers, b"x-forwarded-proto", headers.PROTO)
-        proto = (said or proto).lower()
-        host = headers.one_from_proxy(head.headers, b"x-forwarded-host", headers.HOST) or host
+        proto = (headers.proxied_proto(head.headers) or proto).lower()
+        host = headers.proxied_host(head.headers) or host
     trace = headers.traceparent(head.headers)
     return Caller(
         authority=host,
@@ -118,7 +117,6 @@ def request_headers(
         upgrade: whether it opens a WebSocket; any other upgrade ends here.
     """
     project = function.live.project
-    kept = _joined_cookies(headers.without_callers_claims(headers.end_to_end(sent)))
     ours = (
         _host(project, upstream, who),
         *_forwarded(who),
@@ -130,10 +128,11 @@ def request_headers(
         *(((b"connection", b"upgrade"), (b"upgrade", b"websocket")) if upgrade else ()),
         *((name.lower().encode(), value.encode()) for name, value in project.headers),
     )
-    replaced = {name for name, _ in ours} - {b"via"} | {b"expect", b"content-length"}
+    replaced = {headers.fold(name) for name, _ in ours} - {b"via"} | headers.FRAMING
     if not who.continued:
         replaced.add(b"tracestate")
-    return (*(pair for pair in kept if pair[0] not in replaced), *ours)
+    kept = headers.without_callers_claims(headers.end_to_end(sent), replaced)
+    return (*_joined_cookies(kept), *ours)
 
 
 def _host(project: Project, upstream: Upstream, who: Caller) -> tuple[bytes, bytes]:
@@ -238,10 +237,7 @@ def rewrite_location(value: bytes, who: Caller, upstream: Upstream) -> bytes:
     absolute = _ABSOLUTE.fullmatch(value)
     if absolute is not None:
         scheme, authority, rest = absolute.groups()
-        named = upstream.scheme != "unix" and (scheme or upstream.scheme.encode()).lower() == (
-            upstream.scheme.encode()
-        )
-        if not named or authority.lower() != upstream.authority.encode().lower():
+        if not _names(upstream, scheme, authority):
             return value
         below = _below(rest if rest.startswith(b"/") else b"/" + rest, base)
         return value if below is None else who.base + below
@@ -249,6 +245,20 @@ def rewrite_location(value: bytes, who: Caller, upstream: Upstream) -> bytes:
         below = _below(value, base)
         return value if below is None else who.prefix + below
     return value
+
+
+def _names(upstream: Upstream, scheme: bytes | None, authority: bytes) -> bool:
+    """Whether an address is the upstream's, as a function makes it from the `Host` that it sees.
+
+    A port of its own, or a socket, is the upstream's whatever the scheme: behind TLS many
+    frameworks write `https`, which is what `X-Forwarded-Proto` says.
+    """
+    spoken = b"https" if upstream.scheme == "https" else b"http"
+    said = (scheme or spoken).lower()
+    own = upstream.authority.lower().encode()
+    if authority.lower().removesuffix(b":443" if said == b"https" else b":80") != own:
+        return False
+    return said == spoken or upstream.scheme == "unix" or own.rpartition(b"]")[2].count(b":") > 0
 
 
 def rewrite_cookie(value: bytes, who: Caller, upstream: Upstream) -> bytes:
@@ -266,16 +276,23 @@ def rewrite_cookie(value: bytes, who: Caller, upstream: Upstream) -> bytes:
         if name.lower() == b"domain":
             own = said.lstrip(b".").lower() == upstream.host.encode().lower()
             return lead + name + b"=" + (host if own else said)
-        below = _below(said, base) if said.startswith(b"/") else None
+        below = _cookie_path(said, base) if said.startswith(b"/") else None
         return lead + name + b"=" + (said if below is None else who.prefix + below)
 
     return _COOKIE_ATTRIBUTE.sub(attribute, value)
+
+
+def _cookie_path(path: bytes, base: bytes) -> bytes | None:
+    """As `_below`; a path above the base covers all of the function, and must not cover more."""
+    covers = base.startswith(path.rstrip(b"/") + b"/")
+    return b"/" if covers else _below(path, base)
 
 
 def _below(path: bytes, base: bytes) -> bytes | None:
     """The path behind the upstream's base, or None if it lies outside it."""
     if not base:
         return path
-    if path == base or path.startswith((base + b"/", base + b"?")):
-        return path[len(base) :] or b"/"
-    return None
+    if path != base and not path.startswith((base + b"/", base + b"?", base + b"#")):
+        return None
+    rest = path[len(base) :]
+    return rest if rest.startswith(b"/") else b"/" + rest
