@@ -87,7 +87,7 @@ def _resource(entry: Entry, body: bytes, essence: str, charset: str) -> dict[str
 
 def _json(body: bytes) -> Any:
     try:
-        return parse(body)
+        return parse(body.removeprefix(b"\xef\xbb\xbf"))
     except JSONError:
         return _NO_VALUE
 

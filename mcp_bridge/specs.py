@@ -149,6 +149,9 @@ def _with_schema(tool: Tool, schema: JSONObject) -> Tool:
     if properties.keys() <= tool.input_schema.get("properties", {}).keys():
         return replace(tool, input_schema=shown)
     operation = tool.operation
+    missing = [name for name in path_names(operation.path) if name not in properties]
+    if missing:
+        raise SpecError(f'"inputSchema" has no property {missing[0]!r}, which the path needs')
     return replace(
         tool,
         input_schema=shown,
@@ -163,11 +166,20 @@ def _dressed(tool: Tool, spec: ToolSpec) -> Tool:
         description=cut(spec.description) if spec.description else tool.description,
         title=spec.title[:MAX_TITLE] if spec.title else tool.title,
         annotations={**tool.annotations, **_annotations(spec.annotations or {})},
-        icons=tuple(icon for icon in spec.icons or () if isinstance(icon.get("src"), str)),
+        icons=tuple(_icon(icon) for icon in spec.icons or () if isinstance(icon.get("src"), str)),
         public=spec.public,
         methods=spec.methods,
         timeout=spec.timeout,
     )
+
+
+def _icon(stated: JSONObject) -> JSONObject:
+    """An icon (MCP 2025-11-25, Icon), without members that clients would refuse."""
+    texts = {key: stated[key] for key in ("src", "mimeType") if isinstance(stated.get(key), str)}
+    theme = {"theme": stated["theme"]} if stated.get("theme") in ("light", "dark") else {}
+    sizes = stated.get("sizes")
+    known = isinstance(sizes, list) and all(isinstance(size, str) for size in sizes)
+    return {**texts, **theme, **({"sizes": sizes} if known else {})}
 
 
 def _annotations(stated: JSONObject) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def test_a_spec_dresses_the_operation_it_names() -> None:
             description="d" * 2000,
             title="An order",
             annotations={"openWorldHint": False, "unknown": 1, "readOnlyHint": "yes"},
-            icons=({"src": "https://x.test/i.png"}, {"no": "src"}),
+            icons=({"src": "https://x.test/i.png", "sizes": 7, "x": 1}, {"no": "src"}),
             timeout=5000,
         )
     )
@@ -101,6 +101,7 @@ def test_a_schema_of_the_project_file_replaces_the_generated_one() -> None:
             "fetched",
         ),
         (ToolSpec("t", method="GET", path="/x", input_schema={"pattern": "("}), "regex"),
+        (ToolSpec("t", method="GET", path="/x/{id}", input_schema={"type": "object"}), "'id'"),
     ],
 )
 def test_a_bad_tool_is_left_out_with_a_warning_and_never_the_list(
