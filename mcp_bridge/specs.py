@@ -146,12 +146,13 @@ def _with_schema(tool: Tool, schema: JSONObject) -> Tool:
     properties = shown.get("properties", {})
     if not isinstance(properties, dict):
         raise SpecError('"properties" of "inputSchema" is not an object')
-    if properties.keys() <= tool.input_schema.get("properties", {}).keys():
-        return replace(tool, input_schema=shown)
     operation = tool.operation
-    missing = [name for name in path_names(operation.path) if name not in properties]
+    filled = {p.name for p in operation.parameters if p.argument in properties}
+    missing = [name for name in path_names(operation.path) if name not in filled | set(properties)]
     if missing:
         raise SpecError(f'"inputSchema" has no property {missing[0]!r}, which the path needs')
+    if properties.keys() <= tool.input_schema.get("properties", {}).keys():
+        return replace(tool, input_schema=shown)
     return replace(
         tool,
         input_schema=shown,
