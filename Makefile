@@ -31,8 +31,8 @@ lint: dev
 lock:
 	$(PYTHON) -m venv .run/lock
 	.run/lock/bin/python -m pip --quiet install $(UV)
-	.run/lock/bin/$(COMPILE) --upgrade --group build -o requirements.txt
-	.run/lock/bin/$(COMPILE) --upgrade --group dev -c requirements.txt -o tests/requirements.txt
+	.run/lock/bin/$(COMPILE) --upgrade --group build -o .ci/requirements.txt
+	.run/lock/bin/$(COMPILE) --upgrade --group dev -c .ci/requirements.txt -o .ci/requirements-dev.txt
 
 dev: $(VENV)/.installed-dev
 
@@ -44,13 +44,13 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
+$(VENV)/.installed: .ci/requirements.txt pyproject.toml | $(BIN)/python
 	@echo "▸ Installing into $(VENV), once"
-	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --require-hashes -r .ci/requirements.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: tests/requirements.txt $(VENV)/.installed
+$(VENV)/.installed-dev: .ci/requirements-dev.txt $(VENV)/.installed
 	@echo "▸ Installing what the tests need into $(VENV), once"
-	@$(PIP) install --require-hashes -r tests/requirements.txt
+	@$(PIP) install --require-hashes -r .ci/requirements-dev.txt
 	@touch $@

@@ -33,7 +33,7 @@ def test_a_row_names_and_runs_a_program_that_is_there(name: str, target: str, li
     assert words[1] == f"examples/{target}"
 
 
-LOCKS = ["requirements.txt", "tests/requirements.txt"]
+LOCKS = [".ci/requirements.txt", ".ci/requirements-dev.txt"]
 NPM_LOCKS = ["examples/mcp-clients/package-lock.json", "tests/clients/npm/package-lock.json"]
 
 
