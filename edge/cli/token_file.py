@@ -21,7 +21,7 @@ class TokenFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        self._draft = path.parent / f".{path.name}.{secrets.token_hex(4)}"
         self._descriptor = -1
 
     def __enter__(self) -> Self:
