@@ -35,6 +35,12 @@ class Slot:
         """Every socket of the slot."""
         return self.public + self.local_admin + self.remote_admin
 
+    def close(self) -> None:
+        """Close what is the slot's own, so that clients go to workers that still accept."""
+        for sock in self.all:
+            if sock.family != socket.AF_UNIX:  # shared by all slots
+                sock.close()
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:

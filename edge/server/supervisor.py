@@ -121,6 +121,7 @@ class Supervisor:
                 self._give_up(index, said)
             if failures and not self._stopping.is_set():
                 await self._pause(min(0.1 * 2**failures, LONGEST_BACKOFF))
+        slot.close()
 
     async def _watch(
         self, index: int, process: asyncio.subprocess.Process, status: asyncio.StreamReader

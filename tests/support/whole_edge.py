@@ -8,7 +8,7 @@ import http.client
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,9 @@ from tests.support.whole_processes import children, eventually, owner_of
 
 SECONDS = 20.0
 UNAUTHORIZED = b'{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
+BROKEN = (http.client.HTTPException, OSError)
+"""What a caller meets whose connection breaks."""
+
 MCP_REVISION = "2025-11-25"
 
 
@@ -120,6 +123,7 @@ class Edge:
 
     program: Program
     data_dir: Path
+    callers: list[Caller] = field(default_factory=list)
 
     @property
     def pid(self) -> int:
@@ -146,8 +150,10 @@ class Edge:
         return self.operations.deploy(DeployRequest(project=project(slug, upstream, **config)))
 
     def caller(self) -> Caller:
-        """A new connection."""
-        return Caller(self.port)
+        """A new connection; hung up at the end if the test does not."""
+        caller = Caller(self.port)
+        self.callers.append(caller)
+        return caller
 
     def worker_of(self, caller: Caller) -> int:
         """Which worker a connection has reached."""
@@ -200,4 +206,9 @@ def serving(data_dir: Path, *flags: str, workers: int = 1) -> Iterator[Edge]:
     """Start an edge; stop it, if it still runs, at the end."""
     command = serve_command(data_dir, *flags, workers=workers)
     with started(command, EDGE_READY, env=isolated(data_dir)) as program:
-        yield Edge(program, data_dir)
+        edge = Edge(program, data_dir)
+        try:
+            yield edge
+        finally:
+            for caller in edge.callers:
+                caller.close()

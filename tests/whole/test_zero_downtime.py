@@ -1,6 +1,5 @@
 """What happens to requests in flight while functions are deployed and workers die."""
 
-import http.client
 import os
 import signal
 import threading
@@ -9,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.edge import jelou
-from tests.support.whole_edge import Caller, Edge, project, serving
+from tests.support.whole_edge import BROKEN, Caller, Edge, project, serving
 from tests.support.whole_function import Function, function
 from tests.support.whole_processes import eventually
 
 SLUG = "shop"
 IN_FLIGHT = 200
-BROKEN = (http.client.HTTPException, OSError)
 
 
 @contextmanager
