@@ -1,5 +1,6 @@
 """A refusal as bytes: the contract's JSON, problem details, JSON-RPC, or the one 401. Pure."""
 
+import re
 from dataclasses import dataclass
 
 import orjson
@@ -8,6 +9,8 @@ from edge.errors import Errors, Refusal
 from edge.gate import UNAUTHORIZED_BODY
 from edge.message import Headers, first, split_list
 from mcp_bridge.jsonrpc import jsonrpc_error
+
+_NO_WEIGHT = re.compile(rb"q=0(?:\.0*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,10 @@ def _problem(refused: Refusal, request_id: bytes) -> bytes:
 
 def _wants_problem(sent: Headers) -> bool:
     """Whether problem details are asked for by name; a wildcard gets the plain form."""
-    accepted = (member.partition(b";") for member in split_list(sent, b"accept"))
-    return any(
-        kind.strip().lower() == b"application/problem+json" and b"q=0" not in rest.split(b";")
-        for kind, _, rest in accepted
-    )
+    return any(_is_problem(member) for member in split_list(sent, b"accept"))
+
+
+def _is_problem(member: bytes) -> bool:
+    kind, *parameters = (part.strip().lower() for part in member.split(b";"))
+    refused = any(_NO_WEIGHT.fullmatch(parameter) for parameter in parameters)
+    return kind == b"application/problem+json" and not refused
