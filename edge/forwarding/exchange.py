@@ -5,11 +5,11 @@ whether to try again, is `pool`'s business.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Protocol
 
+from edge.forwarding.backlog import Backlog
 from edge.forwarding.connection import Connection
 from edge.forwarding.parse import (
     Frame,
@@ -22,10 +22,7 @@ from edge.forwarding.parse import (
 from edge.forwarding.reader import AnswerReader
 from edge.forwarding.tunnel import Tunnel
 from edge.forwarding.wire import (
-    HELD_HIGH,
-    HELD_LOW,
     PIECE,
-    PIECES_HIGH,
     BodyMismatch,
     FailureKind,
     Timeouts,
@@ -49,6 +46,7 @@ class Exchange:
     """The state of one exchange. `begin` it, then iterate over it for the answer's body."""
 
     __slots__ = (
+        "_backlog",
         "_connection",
         "_drained",
         "_failure",
@@ -58,7 +56,6 @@ class Exchange:
         "_keeper",
         "_more",
         "_on_interim",
-        "_pieces",
         "_pump",
         "_reader",
         "_request",
@@ -66,7 +63,6 @@ class Exchange:
         "_sent",
         "_timeouts",
         "_written",
-        "held",
         "tunnel",
     )
 
@@ -90,12 +86,11 @@ class Exchange:
         self._more: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._pump: asyncio.Task[None] | None = None
-        self._pieces: deque[bytes] = deque()
+        self._backlog = Backlog()
         self._failure: BaseException | None = None
         self._written = False
         self._sent = False
         self._finished = False
-        self.held = 0
         self.tunnel: Tunnel | None = None
 
     # For the caller.
@@ -120,7 +115,8 @@ class Exchange:
             self._send(head)
             return await self._head
         except BaseException:
-            self._head.cancel()
+            if not self._head.cancel() and not self._head.cancelled():
+                self._head.exception()  # this caller leaves without having looked
             await self.aclose()
             raise
 
@@ -128,6 +124,11 @@ class Exchange:
     def complete(self) -> bool:
         """Whether the whole answer has come, read or not."""
         return self._reader.complete
+
+    @property
+    def held(self) -> int:
+        """Bytes of the answer's body that were not read yet."""
+        return self._backlog.held
 
     @property
     def trailers(self) -> Headers:
@@ -138,7 +139,7 @@ class Exchange:
         return self
 
     async def __anext__(self) -> bytes:
-        while not self._pieces:
+        while not self._backlog:
             if self._failure is not None:
                 raise self._failure
             if self._finished:
@@ -146,9 +147,8 @@ class Exchange:
                 raise StopAsyncIteration
             self._more = self._connection.loop.create_future()
             await self._more
-        piece = self._pieces.popleft()
-        self.held -= len(piece)
-        if not self._connection.reading and not self._finished and self._relaxed:
+        piece = self._backlog.pop()
+        if not self._connection.reading and not self._finished and self._backlog.relaxed:
             self._connection.resume()
             self._touch()
         return piece
@@ -166,8 +166,7 @@ class Exchange:
         if self.tunnel is not None:
             self.tunnel.abort()
         if not self._finished:
-            self._pieces.clear()
-            self.held = 0
+            self._backlog.clear()
             self._end(UpstreamFailure("reset", "the caller left"))
         await self._stop_pump()
 
@@ -267,8 +266,7 @@ class Exchange:
         if reader.interim:
             self._tell_interim()
         if piece:
-            self._pieces.append(piece)
-            self.held += len(piece)
+            self._backlog.push(piece)
         if reader.complete:
             self._complete()
         elif reader.head is not None:
@@ -310,7 +308,7 @@ class Exchange:
                 self._on_interim(head.status, end_to_end(head.headers))
 
     def _go_on(self) -> None:
-        if self.held > HELD_HIGH or len(self._pieces) > PIECES_HIGH:
+        if self._backlog.full:
             self._connection.pause()
             # The silence is ours now, not the upstream's.
             self._connection.deadline = inf
@@ -332,10 +330,6 @@ class Exchange:
             connection.abort()
         if self._pump is not None:
             self._pump.cancel()
-
-    @property
-    def _relaxed(self) -> bool:
-        return self.held <= HELD_LOW and len(self._pieces) <= PIECES_HIGH // 2
 
     def _failed(self, kind: FailureKind, detail: str) -> UpstreamFailure:
         return UpstreamFailure(

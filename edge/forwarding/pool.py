@@ -19,6 +19,9 @@ from edge.functions import Upstream
 
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
+TURNS = 4096
+"""Groups of addresses whose turn is remembered."""
+
 RequestFor = Callable[[Upstream], UpstreamRequest]
 """Makes the request for the address that was chosen: `Host` and base path depend on it."""
 
@@ -196,6 +199,10 @@ class Pool:
 
     def _order(self, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
         """Each begins in its turn; those that failed a moment ago come last."""
+        if len(upstreams) == 1:
+            return upstreams
+        if len(self._turn) > TURNS:
+            self._turn.clear()
         turn = self._turn.get(upstreams, 0)
         self._turn[upstreams] = (turn + 1) % len(upstreams)
         order = upstreams[turn:] + upstreams[:turn]

@@ -74,8 +74,7 @@ class TlsConnection(Connection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.BaseProtocol`."""
-        if not self.shaken.done():
-            self.shaken.set_exception(ConnectionResetError("closed within the TLS handshake"))
+        self._refuse(ConnectionResetError("closed within the TLS handshake"))
         super().connection_lost(exc)
 
     def _take(self, data: memoryview | bytes) -> None:
@@ -93,11 +92,16 @@ class TlsConnection(Connection):
             pass
         except ssl.SSLError as error:
             self._flush()  # the alert that says why
-            self.shaken.set_exception(error)
+            self._refuse(error)
             self.close()
         else:
             self.shaken.set_result(None)
         self._flush()
+
+    def _refuse(self, error: OSError) -> None:
+        if not self.shaken.done():
+            self.shaken.set_exception(error)
+            self.shaken.exception()  # whoever waited may have left without looking
 
     def _read(self) -> None:
         while not self.closed:

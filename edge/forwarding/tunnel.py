@@ -1,45 +1,44 @@
 """A connection after `101 Switching Protocols`: bytes both ways, of no known meaning."""
 
 import asyncio
-from collections import deque
 from math import inf
 
+from edge.forwarding.backlog import Backlog
 from edge.forwarding.connection import Connection
-from edge.forwarding.wire import HELD_HIGH, HELD_LOW, PIECE, PIECES_HIGH, UpstreamFailure
+from edge.forwarding.wire import PIECE, UpstreamFailure
 
 
 class Tunnel:
-    """The upstream's end of a switched connection; one reader and one writer at a time.
-
-    Attributes:
-        held: bytes that have come and were not read yet.
-    """
+    """The upstream's end of a switched connection; one reader and one writer at a time."""
 
     __slots__ = (
+        "_backlog",
         "_connection",
         "_drained",
         "_ended",
         "_failure",
         "_idle",
         "_more",
-        "_pieces",
-        "held",
     )
 
     def __init__(self, connection: Connection, first: bytes, idle: float) -> None:
         """Take over the connection; `first` are bytes of the new protocol that came already."""
         self._connection = connection
         self._idle = idle
-        self._pieces: deque[bytes] = deque()
+        self._backlog = Backlog()
         self._more: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._ended = False
         self._failure: UpstreamFailure | None = None
-        self.held = 0
         connection.handler = self
         self._touch()
         if first:
             self.received(first)
+
+    @property
+    def held(self) -> int:
+        """Bytes that have come and were not read yet."""
+        return self._backlog.held
 
     async def read(self) -> bytes:
         """The next bytes, at most 64 KiB; none at the end.
@@ -47,16 +46,15 @@ class Tunnel:
         Raises:
             UpstreamFailure: `truncated`, cut; `idle`, nothing moved in either direction.
         """
-        while not self._pieces:
+        while not self._backlog:
             if self._failure is not None:
                 raise self._failure
             if self._ended:
                 return b""
             self._more = self._connection.loop.create_future()
             await self._more
-        piece = self._pieces.popleft()
-        self.held -= len(piece)
-        if not self._connection.reading and self._relaxed:
+        piece = self._backlog.pop()
+        if not self._connection.reading and self._backlog.relaxed:
             self._connection.resume()
             self._touch()
         return piece
@@ -90,8 +88,7 @@ class Tunnel:
 
     def abort(self) -> None:
         """End it at once."""
-        self._pieces.clear()
-        self.held = 0
+        self._backlog.clear()
         self._end(None)
         self._connection.abort()
 
@@ -99,9 +96,8 @@ class Tunnel:
 
     def received(self, data: bytes) -> None:
         """See `connection.Handler`."""
-        self._pieces.append(data)
-        self.held += len(data)
-        if self.held > HELD_HIGH or len(self._pieces) > PIECES_HIGH:
+        self._backlog.push(data)
+        if self._backlog.full:
             self._connection.pause()
         self._touch()
         self._wake()
@@ -121,10 +117,6 @@ class Tunnel:
         """See `connection.Handler`."""
         self._end(UpstreamFailure("idle", "nothing moved", written=True, begun=True))
         self._connection.abort()
-
-    @property
-    def _relaxed(self) -> bool:
-        return self.held <= HELD_LOW and len(self._pieces) <= PIECES_HIGH // 2
 
     def _touch(self) -> None:
         connection = self._connection

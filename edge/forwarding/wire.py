@@ -12,15 +12,6 @@ from edge.message import Body, Headers
 PIECE = 64 * 1024
 """Bytes of body that move at once, at most, in either direction."""
 
-HELD_HIGH = 128 * 1024
-"""Received bytes waiting for a slow consumer above which the upstream is made to wait."""
-
-HELD_LOW = 32 * 1024
-"""Waiting bytes at which the upstream may go on."""
-
-PIECES_HIGH = 256
-"""Waiting pieces above which likewise: a drip of single bytes costs more than its bytes."""
-
 HOP_BY_HOP = frozenset(
     {
         b"connection",
