@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from edge.gate import Decision, Refuse
+from edge.gate import Bridge, Decision, Forward, Refuse
 from edge.message import Head
 
 Decide = Callable[[Head], Awaitable[Decision]]
@@ -59,7 +59,20 @@ class OpenStreams:
     async def sweep(self, now: float, decide: Decide) -> None:
         """End the streams whose token has expired or whose head would now be refused."""
         stale, self._stale = self._stale, False
-        for stream in list(self._streams):
-            expired = stream.until is not None and now >= stream.until
-            if expired or (stale and isinstance(await decide(stream.head), Refuse)):
-                stream.end()
+        try:
+            for stream in list(self._streams):
+                refused = stale and await _is_refused(stream, decide)
+                expired = stream.until is not None and now >= stream.until
+                if (refused or expired) and stream in self._streams:
+                    stream.end()
+        except BaseException:
+            self._stale = self._stale or stale
+            raise
+
+
+async def _is_refused(stream: OpenStream, decide: Decide) -> bool:
+    """Judge a stream's head again; its token may have been given another end."""
+    decision = await decide(stream.head)
+    if isinstance(decision, Forward | Bridge):
+        stream.until = decision.until
+    return isinstance(decision, Refuse)

@@ -1,0 +1,133 @@
+"""Open streams end with what let them in, and with nothing else."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from edge.gate import Decision, GateSettings, decide
+from edge.message import Head
+from edge.streams import OpenStream, OpenStreams
+from edge.view import StoreUnavailable
+from tests.support.asking import GOOD, NOW, SHORT_LIVED, TOKENS, Known, function, head
+
+
+@dataclass
+class World:
+    """The gate over functions and tokens that a test may change."""
+
+    known: Known = field(default_factory=lambda: Known((function(),)))
+    now: float = NOW
+    asked: int = 0
+    broken: bool = False
+
+    async def decide(self, asked: Head) -> Decision:
+        self.asked += 1
+        if self.broken:
+            raise StoreUnavailable
+        return decide(self.known, asked, self.now, GateSettings())
+
+
+@dataclass
+class Opened:
+    """A stream that notes how often it was ended."""
+
+    secret: str = GOOD
+    ended: int = 0
+
+    def stream(self) -> OpenStream:
+        return OpenStream(head(token=self.secret), TOKENS[self.secret].expires, self.end)
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+async def test_while_nothing_changes_no_stream_is_judged_again() -> None:
+    world, streams, opened = World(), OpenStreams(), Opened()
+    with streams.holding(opened.stream()):
+        assert len(streams) == 1
+        await streams.sweep(world.now, world.decide)
+        assert (world.asked, opened.ended) == (0, 0)
+    assert len(streams) == 0
+
+
+async def test_a_revoked_token_ends_its_streams_and_no_others() -> None:
+    world, streams, one, other = World(), OpenStreams(), Opened(), Opened(SHORT_LIVED)
+    with streams.holding(one.stream()), streams.holding(other.stream()):
+        world.known.tokens[GOOD] = replace(TOKENS[GOOD], revoked=NOW)
+        streams.world_changed()
+        await streams.sweep(world.now, world.decide)
+        assert (one.ended, other.ended) == (1, 0)
+
+
+async def test_a_change_is_judged_once() -> None:
+    world, streams, opened = World(), OpenStreams(), Opened()
+    with streams.holding(opened.stream()):
+        streams.world_changed()
+        await streams.sweep(world.now, world.decide)
+        await streams.sweep(world.now, world.decide)
+        assert (world.asked, opened.ended) == (1, 0)
+
+
+async def test_a_deleted_function_ends_its_streams() -> None:
+    world, streams, opened = World(), OpenStreams(), Opened()
+    with streams.holding(opened.stream()):
+        world.known.functions = ()
+        streams.world_changed()
+        await streams.sweep(world.now, world.decide)
+        assert opened.ended == 1
+
+
+async def test_an_expired_token_ends_its_streams_without_any_change() -> None:
+    world, streams, opened = World(), OpenStreams(), Opened(SHORT_LIVED)
+    with streams.holding(opened.stream()):
+        await streams.sweep(NOW + 59, world.decide)
+        assert opened.ended == 0
+        await streams.sweep(NOW + 60, world.decide)
+        assert opened.ended == 1
+
+
+async def test_a_token_that_is_rotated_out_ends_its_streams_when_its_overlap_is_over() -> None:
+    world, streams, opened = World(), OpenStreams(), Opened()
+    with streams.holding(opened.stream()):
+        world.known.tokens[GOOD] = TOKENS[GOOD].rotated_out("tok_new", NOW + 30)
+        streams.world_changed()
+        await streams.sweep(NOW, world.decide)
+        assert opened.ended == 0
+        world.now = NOW + 30
+        await streams.sweep(world.now, world.decide)
+        assert opened.ended == 1
+
+
+async def test_a_change_that_could_not_be_judged_is_judged_later() -> None:
+    world, streams, opened = World(), OpenStreams(), Opened()
+    with streams.holding(opened.stream()):
+        world.known.tokens[GOOD] = replace(TOKENS[GOOD], revoked=NOW)
+        world.broken = True
+        streams.world_changed()
+        with pytest.raises(StoreUnavailable):
+            await streams.sweep(NOW, world.decide)
+        world.broken = False
+        await streams.sweep(NOW, world.decide)
+        assert opened.ended == 1
+
+
+async def test_a_stream_that_is_over_is_not_ended_again() -> None:
+    world, streams, opened = World(), OpenStreams(), Opened()
+    holding = streams.holding(opened.stream())
+    holding.__enter__()
+
+    async def leaving(asked: Head) -> Decision:
+        holding.__exit__(None, None, None)
+        return await world.decide(asked)
+
+    world.known.functions = ()
+    streams.world_changed()
+    await streams.sweep(NOW, leaving)
+    assert (world.asked, opened.ended) == (1, 0)
+
+
+async def test_a_shutdown_ends_every_stream() -> None:
+    streams, one, other = OpenStreams(), Opened(), Opened()
+    with streams.holding(one.stream()), streams.holding(other.stream()):
+        streams.end_all()
+    assert (one.ended, other.ended) == (1, 1)
