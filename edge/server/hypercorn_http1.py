@@ -179,7 +179,9 @@ class Http1(H11Protocol):
 
     async def _send_continue(self) -> None:
         if not self.over and self._awaits_continue():
-            await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
+            await self._send_h11_event(
+                h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
+            )
 
     def _abort(self) -> None:
         if self.over:

@@ -35,6 +35,12 @@ class Slot:
         """Every socket of the slot."""
         return self.public + self.local_admin + self.remote_admin
 
+    def close_tcp(self) -> None:
+        """Close what is the slot's alone; Unix sockets are every slot's."""
+        for sock in self.all:
+            if sock.family != socket.AF_UNIX:
+                sock.close()
+
     def close(self) -> None:
         """Close what is the slot's own, so that clients go to workers that still accept."""
         for sock in self.all:

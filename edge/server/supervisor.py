@@ -123,6 +123,9 @@ class Supervisor:
                 await self._pause(min(0.1 * 2**failures, LONGEST_BACKOFF))
         slot.close()
 
+        # Or connections would wait in the queue of a worker that has drained before the others.
+        slot.close_tcp()
+
     async def _watch(
         self, index: int, process: asyncio.subprocess.Process, status: asyncio.StreamReader
     ) -> str:

@@ -69,6 +69,15 @@ def test_sigterm_drains_readiness_flips_the_request_finishes_and_all_end(tmp_pat
         assert not any(runs(pid) for pid in workers)
 
 
+def test_a_worker_that_drains_before_the_others_leaves_nobody_waiting(tmp_path: Path) -> None:
+    with supervised(tmp_path, workers=2) as edge, closing(connection(edge.address, 20)) as client:
+        answer = begin(client, "/slow?4")
+        edge.program.process.send_signal(signal.SIGTERM)
+        until(lambda: len(edge.workers()) == 1)
+        until(lambda: {_ready(edge.address) for _ in range(20)} == {503})
+        assert answer.read() == b"begun done"
+
+
 def test_a_drain_is_bounded(tmp_path: Path) -> None:
     with (
         supervised(tmp_path, drain_timeout=0.3) as edge,
