@@ -24,7 +24,7 @@ MAX_PAGE_TOOLS = 1_000
 MAX_PAGE_SIZE = 4 * 1024 * 1024
 """Bytes of the tools of one page of `tools/list`, as JSON."""
 
-MAX_CATALOG_SIZE = 64 * 1024 * 1024
+MAX_CATALOG_SIZE = 16 * 1024 * 1024
 """Bytes of all tools of a deployment, as JSON."""
 
 
@@ -168,7 +168,7 @@ def _checked(tools: Sequence[Tool], warnings: list[ToolWarning]) -> dict[str, En
     total = 0
     for tool in sorted(tools, key=lambda tool: tool.name):
         if total > MAX_CATALOG_SIZE:
-            warnings.append(ToolWarning(tool.name, "left out: the tools are over 64 MiB together"))
+            warnings.append(ToolWarning(tool.name, "left out: the tools are over 16 MiB together"))
             continue
         try:
             entry = _entry(tool, warnings)

@@ -249,7 +249,7 @@ def _with_definitions(schema: Any, bundle: ToolSchema) -> Any:
 
 
 def _output(document: dict[str, Any], schemas: Schemas, found: _Found) -> JSONObject | None:
-    """The schema of the one successful answer, if it is JSON and says anything."""
+    """The schema of the one successful answer, if it is JSON and neither empty nor too large."""
     responses = found.operation.get("responses")
     statuses = (
         [key for key in responses if key.startswith("2")] if isinstance(responses, dict) else []

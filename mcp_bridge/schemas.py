@@ -14,8 +14,11 @@ from mcp_bridge.jsontext import dump
 
 Direction = Literal["request", "response"]
 
-MAX_SCHEMA = 1024 * 1024
-"""Bytes of one schema of one tool, its definitions included."""
+MAX_SCHEMA = {"request": 256 * 1024, "response": 32 * 1024}
+"""Bytes of one schema of one tool by direction, its definitions included.
+
+No model reads more; and documents whose schemas all reach each other would multiply without it.
+"""
 
 _MAPS = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
@@ -141,8 +144,8 @@ class ToolSchema:
 
     def _use(self, definition: Definition) -> Any:
         self._size += definition.size
-        if self._size > MAX_SCHEMA:
-            raise SchemaError(f"its schema is over {MAX_SCHEMA} bytes")
+        if self._size > MAX_SCHEMA[self._direction]:
+            raise SchemaError(f"its schema is over {MAX_SCHEMA[self._direction]} bytes")
         self._pending.update(definition.references)
         return definition.schema
 

@@ -61,23 +61,23 @@ def test_operations_over_the_limit_are_left_out_with_a_warning() -> None:
 
 
 def test_a_schema_over_the_limit_leaves_out_its_tool_alone() -> None:
-    huge = {"type": "object", "description": "x" * 600_000}
+    huge = {"type": "object", "description": "x" * 150_000}
     twice = {"type": "object", "properties": {"a": {"$ref": "#/components/schemas/B"}}}
-    components = {"schemas": {"A": {**twice, "description": "y" * 600_000}, "B": huge}}
+    components = {"schemas": {"A": {**twice, "description": "y" * 150_000}, "B": huge}}
     body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}}
     paths = {"/big": {"post": {"requestBody": body}}, "/small": {"get": {}}}
     catalog = build(document(paths, components=components))
     assert [tool.name for tool in catalog.tools] == ["get_small"]
-    assert "1048576" in catalog.warnings[0].message
+    assert "262144" in catalog.warnings[0].message
 
 
 def test_many_tools_that_share_a_large_schema_stay_within_the_limit() -> None:
-    components = {"schemas": {"A": {"type": "object", "description": "x" * 900_000}}}
+    components = {"schemas": {"A": {"type": "object", "description": "x" * 200_000}}}
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}
     paths = {f"/p{n}": {"post": {"requestBody": {"content": content}}} for n in range(200)}
     catalog = build(document(paths, components=components))
-    assert sum(entry.size for entry in catalog.entries.values()) <= MAX_CATALOG_SIZE + 1024 * 1024
-    assert any("64 MiB" in warning.message for warning in catalog.warnings)
+    assert sum(entry.size for entry in catalog.entries.values()) <= MAX_CATALOG_SIZE + 256 * 1024
+    assert any("16 MiB" in warning.message for warning in catalog.warnings)
 
 
 def test_a_description_is_cut_at_1024_characters() -> None:
