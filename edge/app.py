@@ -49,7 +49,8 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request or WebSocket handshake."""
         head = head_of(scope)
-        asked = Asked(head, await self.decide(head), self.networks, self.random(40))
+        decision = self._unless_draining(await self.decide(head))
+        asked = Asked(head, decision, self.networks, self.random(40))
         self._note_use(asked.decision)
         if scope["type"] == "websocket":
             await self.websockets.serve(asked, receive, send)
@@ -96,6 +97,13 @@ class Door:
         except StoreUnavailable:
             return False
         return True
+
+    def _unless_draining(self, decision: Decision) -> Decision:
+        """Let no new request keep a shutdown from its end, or be cut off by it."""
+        if self.http.state.draining and isinstance(decision, Forward | Bridge):
+            refused = refusal(Errors.DRAINING, headers=((b"retry-after", b"1"),))
+            return Refuse(refused, decision.place)
+        return decision
 
     def _note_use(self, decision: Decision) -> None:
         if isinstance(decision, Forward | Bridge) and decision.principal is not None:

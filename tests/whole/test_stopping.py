@@ -1,4 +1,4 @@
-"""How an edge ends: gently within its bound, at once when told twice, and leaving nothing behind."""
+"""How an edge ends: within its bound, at once when told twice, leaving nothing behind."""
 
 import http.client
 import signal
@@ -67,6 +67,25 @@ def test_a_drain_finishes_requests_ends_streams_and_closes_what_is_idle(
         assert not any(map(is_alive, workers))
 
 
+def test_a_request_that_comes_during_a_drain_is_told_to_come_again(
+    tmp_path: Path, origin: Function
+) -> None:
+    with serving(tmp_path / "data") as edge:
+        token = edge.deploy(SLUG, origin.url).token
+        edge.caller().send(f"/{SLUG}/hold", token)
+        origin.wait_for_held(1)
+        edge.program.process.terminate()
+        wait_until_draining(edge)
+        for target, method in ((f"/{SLUG}/hello", "GET"), (f"/{SLUG}/mcp", "POST")):
+            assert edge.caller().ask(target, method=method, body=b"{}").status == 401
+            answer = edge.caller().ask(target, token, method=method, body=b"{}")
+            assert answer.status == 503
+            assert b'"draining"' in answer.body
+            assert answer.headers["retry-after"] == "1"
+            assert answer.headers["connection"] == "close"
+        assert origin.requests == ["/openapi.json", "/hold"]
+
+
 def test_a_drain_is_over_at_its_bound_whatever_the_function_does(
     tmp_path: Path, origin: Function
 ) -> None:
@@ -87,7 +106,7 @@ def test_a_second_signal_ends_the_edge_at_once(tmp_path: Path, origin: Function)
     with serving(tmp_path / "data", "--drain-timeout", "600", workers=2) as edge:
         token = edge.deploy(SLUG, origin.url).token
         workers = edge.workers
-        busy = edge.caller().send(f"/{SLUG}/hold", token)
+        edge.caller().send(f"/{SLUG}/hold", token)
         origin.wait_for_held(1)
         edge.program.process.terminate()
         wait_until_draining(edge)
