@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Hashable
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from edge.forwarding.connection import Connection, Owner
@@ -99,11 +100,19 @@ async def _dial(upstream: Upstream, make: Callable[[], _C]) -> _C:
         _, connection = await loop.create_unix_connection(make, upstream.socket)
         return connection
     options: dict[str, Any] = {}
-    if isinstance(loop, asyncio.BaseEventLoop):
-        # Other loops try the addresses one after the other.
+    if isinstance(loop, asyncio.BaseEventLoop) and not _is_address(upstream.host):
+        # Other loops try the addresses of a name one after the other.
         options["happy_eyeballs_delay"] = HAPPY_EYEBALLS_DELAY
     _, connection = await loop.create_connection(make, upstream.host, upstream.port, **options)
     return connection
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _explain(error: OSError | ValueError) -> str:

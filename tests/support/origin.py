@@ -91,7 +91,7 @@ class Visit:
 
     async def _chunked(self) -> bytes:
         pieces = []
-        while size := int(await self.reader.readline(), 16):
+        while size := int(await self.reader.readuntil(b"\r\n"), 16):
             pieces.append((await self.reader.readexactly(size + 2))[:-2])
         assert await self.reader.readexactly(2) == b"\r\n"
         return b"".join(pieces)
@@ -453,7 +453,7 @@ async def mirrors(visit: Visit) -> None:
     await visit.head()
     await visit.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
     while True:
-        line = await visit.reader.readline()
+        line = await visit.reader.readuntil(b"\r\n")
         chunk = await visit.reader.readexactly(int(line, 16) + 2)
         await visit.send(line + chunk)
 

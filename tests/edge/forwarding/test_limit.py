@@ -1,9 +1,12 @@
 """Places in flight: who gets one, who waits, who is turned away."""
 
 import asyncio
+from random import Random
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.forwarding.limit import InFlight, Overloaded
 from tests.support.upstream_calls import until
@@ -89,3 +92,42 @@ async def test_a_place_given_to_a_waiter_that_leaves_at_that_moment_is_the_next_
     assert limit.taken("f") == 1
     limit.release("f")
     assert limit.taken("f") == 0
+
+
+@given(st.lists(st.sampled_from(["ask", "finish", "leave"]), max_size=40), st.randoms())
+def test_whatever_happens_places_are_neither_lost_nor_invented(
+    steps: list[str], random: Random
+) -> None:
+    asyncio.run(_play(steps, random))
+
+
+async def _play(steps: list[str], random: Random) -> None:
+    limit = InFlight(in_flight=3, queue=4)
+    asked: list[asyncio.Task[None]] = []
+    inside: set[asyncio.Task[None]] = set()
+    for step in steps:
+        if step == "ask":
+            asked.append(asyncio.create_task(limit.acquire("f")))
+        elif step == "finish" and inside:
+            inside.remove(random.choice(list(inside)))
+            limit.release("f")
+        elif step == "leave" and asked:
+            random.choice(asked).cancel()
+        if random.random() < 0.5:
+            inside |= await _settled(asked)
+            assert limit.taken("f") == len(inside) <= 3
+    inside |= await _settled(asked)
+    while inside or asked:
+        for _ in tuple(inside):
+            limit.release("f")
+        inside = await _settled(asked)
+    assert limit.taken("f") == limit.waiting("f") == 0
+
+
+async def _settled(asked: list["asyncio.Task[None]"]) -> set["asyncio.Task[None]"]:
+    """Let everything happen that can; those that have got their place."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    done = [task for task in asked if task.done()]
+    asked[:] = [task for task in asked if not task.done()]
+    return {task for task in done if not task.cancelled() and task.exception() is None}

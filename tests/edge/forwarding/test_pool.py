@@ -148,6 +148,13 @@ async def test_an_address_where_nothing_listens_is_unreachable(tmp_path: Path) -
             assert (caught.value.kind, caught.value.written) == ("unreachable", False)
 
 
+async def test_a_name_is_tried_at_each_of_its_addresses() -> None:
+    # `localhost` is ::1 too on most machines, where this origin does not listen.
+    async with serving(origin.answering(OK)) as server, pooled() as pool:
+        named = Upstream("http", "localhost", server.upstream.port)
+        assert await read(await call(pool, named)) == b"ok"
+
+
 async def test_an_address_that_does_not_answer_is_given_up_in_time() -> None:
     async with unresponsive() as upstream, pooled() as pool:
         with pytest.raises(UpstreamFailure) as caught:
