@@ -41,6 +41,8 @@ written to them: both are held to have left after this.
 """
 
 _RESET = struct.pack("ii", 1, 0)
+_TCP_CLOSE = 7
+"""The first byte of Linux's `struct tcp_info` when a connection is over (tcp(7))."""
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -114,7 +116,7 @@ class Connection(TCPServer):
         )
         self.phase = Phase.HEAD
         self._shared = shared
-        self._transport = client.writer.transport
+        self._transport = client.transport
         self._since = self._event_loop.time()
         self._lost = asyncio.Event()
         self._half_closed = False
@@ -203,7 +205,7 @@ class Connection(TCPServer):
         """Look at the clock: called several times a second at most, loop time in seconds."""
         limits = self._shared.config
         self._note_progress(now)
-        if now - self._still_since > limits.slow_reader or self._has_left(now):
+        if now - self._still_since > limits.slow_reader or self._has_left(now) or self._is_dead():
             self.reset()
         elif self._finishing or not hasattr(self, "protocol"):
             return
@@ -313,6 +315,16 @@ class Connection(TCPServer):
     def _has_left(self, now: float) -> bool:
         waited = now - self._last_write
         return self._half_closed and not self._finishing and waited > HALF_CLOSED_SECONDS
+
+    def _is_dead(self) -> bool:
+        """Whether the client reset a connection that is not being read, which nobody tells."""
+        if self._transport.is_reading() or self._transport.is_closing():
+            return False
+        connection = self._transport.get_extra_info("socket")
+        if connection.family == socket.AF_UNIX:
+            return False
+        state: int = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        return state == _TCP_CLOSE
 
     def _spawn(self, call: Any) -> None:
         task = self._event_loop.create_task(call)

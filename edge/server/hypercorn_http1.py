@@ -7,6 +7,7 @@ the edge's error; methods and targets as they were sent; no h2c upgrade (RFC 911
 
 import asyncio
 from http import HTTPStatus
+from time import time
 from typing import Any, cast
 from uuid import uuid4
 
@@ -196,7 +197,7 @@ class Http1(H11Protocol):
     async def _refuse(self, status: int) -> None:
         await self._close_stream()
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            code, headers, body = refuse(status, str(uuid4()))
+            code, headers, body = refuse(status, str(uuid4()), time())
             await self._send_h11_event(
                 h11.Response(status_code=code, headers=headers, reason=_phrase(code))
             )

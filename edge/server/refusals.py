@@ -4,6 +4,7 @@ Errors of requests that reach the app are the app's.
 """
 
 import json
+from email.utils import formatdate
 from http import HTTPStatus
 
 from edge.errors import ErrorKind, Errors
@@ -16,11 +17,14 @@ BY_STATUS = {
 }
 
 
-def refuse(status: int, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def refuse(
+    status: int, request_id: str, now: float
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Status, headers and body of an error that ends the connection.
 
     Args:
         status: as the parser suggests it; what the table does not know is answered 400.
+        now: Unix seconds, for `Date` (RFC 9110 §6.6.1).
     """
     kind: ErrorKind = BY_STATUS.get(status, Errors.BAD_REQUEST.value)
     said = {"error": kind.phrase, "message": kind.text, "code": kind.code, "requestId": request_id}
@@ -31,6 +35,7 @@ def refuse(status: int, request_id: str) -> tuple[int, list[tuple[bytes, bytes]]
         (b"cache-control", b"no-store"),
         (b"x-jelou-error-source", b"edge"),
         (b"x-request-id", request_id.encode()),
+        (b"date", formatdate(now, usegmt=True).encode()),
         (b"connection", b"close"),
     ]
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -38,9 +43,9 @@ def refuse(status: int, request_id: str) -> tuple[int, list[tuple[bytes, bytes]]
     return kind.status, headers, body
 
 
-def refuse_raw(status: int, request_id: str) -> bytes:
+def refuse_raw(status: int, request_id: str, now: float) -> bytes:
     """The same as bytes on the wire."""
-    code, headers, body = refuse(status, request_id)
+    code, headers, body = refuse(status, request_id, now)
     lines = [b"HTTP/1.1 %d %s" % (code, HTTPStatus(code).phrase.encode())]
     lines += [name + b": " + value for name, value in headers]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body

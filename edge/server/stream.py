@@ -26,6 +26,7 @@ class ClientStream(asyncio.BufferedProtocol, asyncio.StreamReaderProtocol):
     ) -> None:
         self.reader = asyncio.StreamReader(limit=PIECE, loop=loop)
         super().__init__(self.reader, loop=loop)
+        self.transport: asyncio.Transport
         self.writer: asyncio.StreamWriter
         self.on_eof: Callable[[], None] = _ignore
         self.on_lost: Callable[[], None] = _ignore
@@ -37,6 +38,7 @@ class ClientStream(asyncio.BufferedProtocol, asyncio.StreamReaderProtocol):
         """Wrap the transport and hand the connection over."""
         super().connection_made(transport)
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 — narrows the type
+        self.transport = transport
         transport.set_write_buffer_limits(high=2 * PIECE)
         self.writer = asyncio.StreamWriter(transport, self, self.reader, self._event_loop)
         self._accepted(self)

@@ -40,7 +40,8 @@ def serve(config: Config, *, factory: str = FACTORY, on_ready: Ready = _no_more)
 
     Args:
         factory: `module:name` of an `edge.server.worker.Factory`, imported by each worker.
-        on_ready: awaited after the ready line, with what was bound; for deploys at start.
+        on_ready: awaited after the ready line, with what was bound; for deploys at start. What
+            it raises ends the edge, its text said on stderr.
 
     Returns:
         The exit status: 0 after a drain, 1 if the edge could not start (said on stderr).
@@ -108,7 +109,10 @@ class Supervisor:
         lines = [f"▸ Edge ready on {first}", *(f"▸ Also on {other}" for other in others)]
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
-        await self.on_ready(self.bound)
+        try:
+            await self.on_ready(self.bound)
+        except Exception as error:
+            self._fail(str(error))
 
     async def _keep(self, index: int, slot: Slot) -> None:
         """Keep a worker in this slot until the edge ends."""
@@ -147,8 +151,12 @@ class Supervisor:
     def _give_up(self, index: int, said: str) -> None:
         """A worker that cannot even start the first time: neither will the others."""
         if not self._stopping.is_set():
-            self._failure = f"The edge cannot start: {said or f'worker {index} died'}"
-            self._stop()
+            self._fail(f"The edge cannot start: {said or f'worker {index} died'}")
+
+    def _fail(self, why: str) -> None:
+        """End the edge; its exit status will be 1."""
+        self._failure = why
+        self._stop()
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

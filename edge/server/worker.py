@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
+from time import time
 from typing import Protocol
 from uuid import uuid4
 
@@ -94,7 +95,7 @@ class Acceptor:
     def accept(self, client: ClientStream) -> None:
         """Serve a connection, or answer 503 if there are too many."""
         if len(self.connections) >= self._shared.config.max_connections:
-            client.writer.write(refuse_raw(503, str(uuid4())))
+            client.writer.write(refuse_raw(503, str(uuid4()), time()))
             client.writer.transport.close()
             return
         connection = Connection(self._shared, client)

@@ -21,14 +21,19 @@ from edge.config import load
 from edge.server.supervisor import serve
 given = json.loads(sys.argv[1])
 factory = given.pop("factory")
-sys.exit(serve(load(given, {}, None).config, factory=factory))
+problem = given.pop("on_ready")
+async def on_ready(bound):
+    if problem:
+        raise RuntimeError(problem)
+sys.exit(serve(load(given, {}, None).config, factory=factory, on_ready=on_ready))
 """
 BUILD = "tests.support.edge_server_app:build"
 
 
 def command(data_dir: Path, factory: str = BUILD, **settings: Any) -> list[str]:
     """The command line of an edge."""
-    given = {"bind": ["127.0.0.1:0"], "data_dir": str(data_dir), "factory": factory} | settings
+    given = {"bind": ["127.0.0.1:0"], "data_dir": str(data_dir), "factory": factory, "on_ready": ""}
+    given |= settings
     return [sys.executable, "-c", SCRIPT, json.dumps(given)]
 
 

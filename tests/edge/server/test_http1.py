@@ -201,6 +201,21 @@ async def test_a_client_that_leaves_amid_its_upload_ends_its_request(tmp_path: P
         await edge.until(lambda: not edge.server.connections)
 
 
+async def test_a_client_that_resets_an_upload_that_nobody_reads_is_noticed(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as edge:
+        client = await edge.connect()
+        client.send(post("/slow?60", f"content-length: {2**24}") + b"x" * 2**24)
+        await client.until(b"begun")
+        (connection,) = edge.server.connections
+        await edge.until(lambda: not connection.writer.transport.is_reading())
+        linger = client.writer.get_extra_info("socket")
+        linger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.reset()
+        await edge.until(lambda: not edge.server.connections)
+
+
 async def test_nothing_is_left_of_many_connections_however_they_end(tmp_path: Path) -> None:
     async with running(tmp_path) as edge:
         before = len(asyncio.all_tasks())

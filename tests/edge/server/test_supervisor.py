@@ -156,6 +156,13 @@ def test_a_worker_that_does_not_start_ends_the_edge_with_its_reason(tmp_path: Pa
     assert not (tmp_path / "admin.sock").exists()
 
 
+def test_a_deploy_at_start_that_fails_ends_the_edge_with_its_reason(tmp_path: Path) -> None:
+    done = run(command(tmp_path, on_ready="the project file is broken"))
+    assert done.returncode == 1
+    assert done.stderr == "the project file is broken\n"
+    assert "▸ Edge ready on " in done.stdout
+
+
 def test_a_data_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run(command(tmp_path / "file" / "data"))
