@@ -13,7 +13,7 @@ from edge.admin.errors import AdminError
 from edge.admin.operations import DeployRequest, DeployResult
 from edge.admin.projects import checked
 from edge.config import Config, base_url, function_url
-from edge.functions import Deployment, Function, Project, Route
+from edge.functions import Deployment, Project, Route
 from edge.project import Parsed, ProjectError, parse_project, project_for_url, render_project
 from edge.registry.store import Deployed, Registry
 from mcp_bridge.catalog import Catalog
@@ -22,8 +22,9 @@ from tokens.database import Database
 from tokens.service import TokenService
 
 FIRST_TOKEN = "default"
-RETRY_MISSING = 15.0
-"""Seconds between two looks for a document that is missing; the refresh interval caps it."""
+RETRY_MISSING = 1.0
+"""Seconds; a missing document is looked for twice that late, then after twice as long each time,
+up to the refresh interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,20 @@ class _Draft:
     warnings: tuple[str, ...]
 
 
+@dataclass(slots=True)
+class _Watch:
+    """When to look at a live deployment's document again.
+
+    Attributes:
+        pause: seconds after the next look.
+        due: by the monotonic clock.
+    """
+
+    deployment: str
+    pause: float
+    due: float
+
+
 class Deployer:
     """Makes deployments in one store."""
 
@@ -80,7 +95,8 @@ class Deployer:
         self._registry = registry
         self._tokens = tokens
         self._place = place
-        self._looked: dict[str, tuple[str, float]] = {}
+        self._watched: dict[str, _Watch] = {}
+        self._seen = -1
 
     def deploy(self, request: DeployRequest) -> DeployResult:
         """See `Operations.deploy`."""
@@ -111,13 +127,9 @@ class Deployer:
         Args:
             clock: a monotonic clock, seconds.
         """
-        found = []
-        for function in self._registry.functions():
-            if self._is_due(function, clock()):
-                deployment = self._refresh(function)
-                if deployment is not None:
-                    found.append(Refreshed(function.slug, deployment.id))
-        return tuple(found)
+        self._watch_live(clock())
+        due = [slug for slug, watch in self._watched.items() if watch.due <= clock()]
+        return tuple(found for slug in due if (found := self._look_again(slug, clock)))
 
     def _draft(self, request: DeployRequest) -> _Draft:
         if request.url is not None:
@@ -219,22 +231,28 @@ class Deployer:
             project=json.loads(render_project(project)),
         )
 
-    def _is_due(self, function: Function, now: float) -> bool:
-        live = function.live
-        if live.project.document.kind not in ("path", "url"):
-            return False
-        every = float(live.project.document.refresh)
-        if live.document is None:
-            every = min(every, RETRY_MISSING)
-        seen, at = self._looked.get(function.slug, ("", 0.0))
-        if seen == live.id and now - at < every:
-            return False
-        self._looked[function.slug] = (live.id, now)
-        # The deploy itself has looked just now, unless the document was missing.
-        return seen == live.id or live.document is None
+    def _watch_live(self, now: float) -> None:
+        """Note what is live, if anything has changed since the last time."""
+        generation = self._database.generation()
+        if generation == self._seen:
+            return
+        known, self._seen = self._watched, generation
+        self._watched = {
+            function.slug: _kept(known.get(function.slug), function.live, now)
+            for function in self._registry.functions()
+            if function.live.project.document.kind in ("path", "url")
+        }
 
-    def _refresh(self, function: Function) -> Deployment | None:
-        live = function.live
+    def _look_again(self, slug: str, clock: Callable[[], float]) -> Refreshed | None:
+        watch, function = self._watched[slug], self._registry.function(slug)
+        if function is None or function.live.id != watch.deployment:
+            return None
+        made = self._refresh(function.live)
+        watch.pause = min(watch.pause * 2, float(function.live.project.document.refresh))
+        watch.due = clock() + watch.pause
+        return None if made is None else Refreshed(slug, made.id)
+
+    def _refresh(self, live: Deployment) -> Deployment | None:
         try:
             document = documents.fetch(live.project)
         except documents.NoDocument:
@@ -243,12 +261,26 @@ class Deployer:
             return None
         routes = catalogs.routes(live.project, catalogs.catalog(live.project, document))
         with self._database.write():
-            current = self._registry.function(function.slug)
+            current = self._registry.function(live.slug)
             if current is None or current.live.id != live.id:
                 return None  # deployed anew while the document was on its way
             now = self._database.clock()
             deployed = self._registry.deploy(live.project, document, routes, "document", now)
         return deployed.deployment if deployed.changed else None
+
+
+def _kept(known: _Watch | None, live: Deployment, now: float) -> _Watch:
+    """What is known of a deployment; a new one was looked at by its deploy, if it has a document.
+
+    A missing document is looked for at once, then less and less often: a function that is gone for
+    good must not cost as much as one that is about to come.
+    """
+    if known is not None and known.deployment == live.id:
+        return known
+    every = float(live.project.document.refresh)
+    if live.document is None:
+        return _Watch(live.id, min(RETRY_MISSING, every), now)
+    return _Watch(live.id, every, now + every)
 
 
 def tool_warnings(project: Project, document: bytes | None, catalog: Catalog) -> tuple[str, ...]:

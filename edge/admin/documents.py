@@ -19,8 +19,10 @@ from edge.functions import Project, Tls, Upstream
 from mcp_bridge.document import MAX_DOCUMENT, DocumentError, load
 
 TIMEOUT = 10.0
-"""Seconds for everything: connecting, redirects, the whole document."""
+"""Seconds for everything at one upstream: connecting, redirects, the whole document."""
 REDIRECTS = 3
+UPSTREAMS_TRIED = 3
+"""Of a function with several upstreams, so many are asked until one answers."""
 USUAL_PLACES = ("/openapi.json", "/swagger.json", "/v3/api-docs")
 """Where frameworks put their document, the order being that of popularity."""
 
@@ -58,7 +60,14 @@ def fetch(project: Project) -> bytes | None:
         return None
     if source.kind == "url":
         return fetch_url(source.location)
-    return fetch_path(project.upstreams[0], source.location, project.headers)
+    *others, last = project.upstreams[:UPSTREAMS_TRIED]
+    for upstream in others:
+        try:
+            return fetch_path(upstream, source.location, project.headers)
+        except NoDocument as error:
+            if error.outcome != "unreachable":
+                raise
+    return fetch_path(last, source.location, project.headers)
 
 
 def fetch_url(url: str) -> bytes:

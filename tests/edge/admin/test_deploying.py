@@ -5,7 +5,6 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -220,19 +219,30 @@ def test_a_late_document_becomes_a_deployment_of_its_own(
     assert len(edge.function("books").tools) == 3
 
 
+def test_a_function_that_stays_away_is_asked_less_and_less(
+    edge: LocalOperations, function: Origin
+) -> None:
+    function.serve("/openapi.json", {}, 503)
+    edge.deploy(request(function.url))
+    asked = []
+    for second in range(1000):
+        before = len(function.requests)
+        edge.refresh_documents(lambda now=float(second): now)
+        asked += [second] if len(function.requests) > before else []
+    assert asked == [0, 2, 6, 14, 30, 62, 126, 254, 510, 810]
+
+
 def test_a_changed_document_is_found_at_its_interval(
     edge: LocalOperations, function: Origin
 ) -> None:
     edge.deploy(request(function.url, openapiRefresh=60))
-    moments = count(1000.0, 30.0)
-    clock = lambda: next(moments)  # noqa: E731
-    assert edge.refresh_documents(clock) == ()
+    assert edge.refresh_documents(lambda: 1000.0) == ()
     looked = len(function.requests)
     changed = {**BOOKS, "paths": {"/books": {"get": BOOKS["paths"]["/books"]["get"]}}}
     function.serve("/openapi.json", changed)
-    assert edge.refresh_documents(clock) == ()
+    assert edge.refresh_documents(lambda: 1059.0) == ()
     assert len(function.requests) == looked, "not due yet"
-    assert len(edge.refresh_documents(clock)) == 1
+    assert len(edge.refresh_documents(lambda: 1060.0)) == 1
     assert [tool.name for tool in edge.function("books").tools] == ["listBooks"]
 
 

@@ -50,6 +50,12 @@ def test_a_project_without_a_document_fetches_nothing() -> None:
     assert fetch(project("http://127.0.0.1:9", openapi=False)) is None
 
 
+def test_another_upstream_is_asked_where_the_first_is_down() -> None:
+    with origin() as served:
+        served.serve("/openapi.json", BOOKS)
+        assert fetch(project([f"http://127.0.0.1:{free_port()}", served.url]))
+
+
 def test_a_redirect_within_the_upstream_is_followed_and_no_other() -> None:
     with origin() as served, origin() as elsewhere:
         elsewhere.serve("/openapi.json", BOOKS)

@@ -42,6 +42,21 @@ def test_the_first_deploy_prints_the_token_and_no_later_one_does(cli: Cli, proje
     assert re.fullmatch(LATER % "Deployed", cli("deploy").out)
 
 
+@pytest.mark.parametrize(("answer", "deployed"), [("\n", True), ("y\n", True), ("n\n", False)])
+def test_at_a_terminal_it_asks_as_the_platform_does(
+    cli: Cli, project: Path, answer: str, deployed: bool
+) -> None:
+    shown = cli.terminal("deploy", answer=answer)
+    assert "? Deploy my-function? (Y/n) " in shown
+    assert ("✓ Deployed\n" in shown) is deployed
+    assert ("Nothing was deployed" in shown) is not deployed
+
+
+def test_at_a_terminal_it_does_not_ask_who_said_not_to(cli: Cli, project: Path) -> None:
+    assert "?" not in cli.terminal("deploy", "--no-confirm", answer="n\n")
+    assert "?" not in cli.terminal("deploy", "-y", answer="n\n")
+
+
 @pytest.mark.parametrize("spelling", [["deploy"], ["functions", "deploy"]])
 def test_a_directory_may_be_named(cli: Cli, project: Path, spelling: list[str]) -> None:
     assert cli(*spelling, str(project), "--no-confirm").code == 0
