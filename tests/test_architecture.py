@@ -1,0 +1,536 @@
+"""The map of the house, and the rules that keep it one: read the map first.
+
+Sections lie on each other by their number; a module imports only from sections with a smaller one,
+or from its own section with a smaller number in front. So siblings, which share a number, do not
+import one another, and there are no cycles. `pure` modules name no clock, socket, loop, logger,
+environment or source of randomness: what they need of those comes in as an argument.
+"""
+
+import ast
+import re
+import sys
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ("tokens", "mcp_bridge", "edge")
+
+EXCEPTIONS = {
+    # A worker is a fresh process: its parent tells it by name what to serve.
+    ("edge.server.supervisor", "edge.compose"),
+    # How a project file and a document become a catalog is said once, where deploying needs it.
+    ("edge.catalogs", "edge.admin.catalogs"),
+}
+"""Imports that go up, each with its reason."""
+
+LATE = {
+    "edge.cli.loading",  # commands that do not touch the store start without it
+    "edge.server.worker_main",  # see EXCEPTIONS
+    "tokens.migrations",  # sqlite_utils is needed only where a schema is behind
+}
+"""Modules that import something later than at their top."""
+
+OWNERS = {
+    "anyio": (
+        "edge.admin.api",
+        "edge.app",
+        "edge.compose",
+        "edge.housekeeping",
+        "edge.http_door",
+        "edge.websocket_door",
+        "mcp_bridge.exchange",
+        "mcp_bridge.server",
+    ),
+    "click": ("edge.cli.*",),
+    "h11": ("edge.server.hypercorn_http1",),
+    "h2": ("edge.server.hypercorn_http2",),
+    "hypercorn": ("edge.server.hypercorn_*",),
+    "hyperframe": ("edge.server.hypercorn_http2",),
+    "jsonschema_rs": ("mcp_bridge.validation",),
+    "mcp": ("mcp_bridge.server",),
+    "mcp_types": ("mcp_bridge.listing", "mcp_bridge.server"),
+    "orjson": ("*",),
+    "priority": ("edge.server.hypercorn_http2",),
+    "pydantic": ("mcp_bridge.listing", "mcp_bridge.server"),
+    "sqlite3": (
+        "edge.registry.sqlite",
+        "edge.source",
+        "tokens.database",
+        "tokens.faults",
+        "tokens.migrations",
+    ),
+    "sqlite_utils": ("tokens.migrations",),
+    "wsproto": ("edge.forwarding.websocket",),
+}
+"""Packages beyond the standard library, and sqlite3: which modules may name them."""
+
+EFFECTS = {
+    "anyio", "asyncio", "fcntl", "logging", "mmap", "multiprocessing", "os", "random", "secrets",
+    "selectors", "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time",
+}  # fmt: skip
+"""What a pure module does not name."""
+
+LONGEST_FILE = 420
+LONGEST_FUNCTION = 60
+
+LONG_FILES = {
+    "edge.gate",  # one decision in the contract's order, with the values that it is made of
+}
+
+LONG_FUNCTIONS = {
+    "edge.compose",  # one list of constructor calls, in the order in which they need each other
+}
+
+ADDRESS = re.compile(r"(?:tokens|mcp_bridge|edge)(?:\.\w+)+:\w+")
+
+MAP = """
+== 1 tokens: who is calling
+0 -    tokens.generation                the mapped file and the writers' lock that processes share
+0 -    tokens.migrations                how the schema came to be, step by step
+0 pure tokens.paths                     raw request paths: which are plain, which a template matches
+0 pure tokens.secret                    mint, checksum, digest, find and redact secrets
+1 pure tokens.errors                    what can go wrong, with the text that a user reads
+2 pure tokens.faults                    SQLite's and the system's errors, explained
+2 pure tokens.model                     Token, Principal, Scopes, and the verdict on a token
+3 -    tokens.database                  the SQLite file, and the generation protocol over it
+3 -    tokens.memory                    token stores in memory
+3 pure tokens.names                     what tokens are called: names and ids
+3 pure tokens.store                     what a token store does: the Protocols
+4 -    tokens.access                    access tokens, which manage the edge
+4 -    tokens.service                   runtime tokens: every rule about them
+4 -    tokens.sqlite                    token stores in the shared file
+
+== 2 mcp_bridge: functions as MCP tools
+0 -    mcp_bridge.exchange              an ASGI request read whole, an answer made
+0 pure mcp_bridge.fields                header fields that no tool may set
+0 pure mcp_bridge.jsontext              JSON in and out, within bounds
+0 pure mcp_bridge.names                 tool names: legal, unique, stable
+0 pure mcp_bridge.revisions             the revisions of MCP, and what tells them apart
+0 pure mcp_bridge.tools                 Tool, ToolRequest, Invoker: the vocabulary
+0 pure mcp_bridge.traces                trace context of a call as header fields
+1 pure mcp_bridge.document              an OpenAPI document, checked, and its pointers
+1 pure mcp_bridge.failures              a function's failure as text for a model
+1 pure mcp_bridge.jsonrpc               JSON-RPC messages and errors
+1 pure mcp_bridge.session               session ids that carry their session, signed
+1 pure mcp_bridge.styles                parameter values as text: style and explode
+1 pure mcp_bridge.validation            values against JSON Schemas
+2 pure mcp_bridge.admission             what a request to /mcp must look like
+2 pure mcp_bridge.parameters            parameters of an operation as arguments
+2 pure mcp_bridge.schemas               schemas that stand alone, all references local
+3 pure mcp_bridge.bodies                request bodies of an operation as arguments
+3 pure mcp_bridge.urls                  paths of servers and templates, checked
+4 pure mcp_bridge.openapi               operations of a document as tools
+4 pure mcp_bridge.requests              a tool and its arguments as an HTTP request
+5 pure mcp_bridge.specs                 what a project file says, over the document
+6 pure mcp_bridge.catalog               the tools of a deployment, filtered by caller
+7 -    mcp_bridge.listing               which tools a revision of MCP can show
+7 pure mcp_bridge.results               a function's answer as a tool's result
+8 -    mcp_bridge.server                the MCP endpoint as an ASGI app on the SDK
+
+== 3 edge, vocabularies: what everything else speaks of
+0 pure edge.functions                   Function, Deployment, Project, Route: as values
+0 pure edge.message                     Head, Headers, Peer, Body: HTTP as values
+0 pure edge.settings                    the kinds of value that a setting can hold
+0 -    edge.version                     the version, as installed
+1 -    edge.config                      every setting: flag, variable, key, default
+1 pure edge.errors                      every error: code, status, fault, public text
+1 pure edge.headers                     every rule about header fields
+
+== 4 edge, decisions: the gate, and what it and its answers are made of
+0 pure edge.cors                        what browsers are told (Fetch, CORS protocol)
+0 pure edge.openapi_document            a deployment's document as the edge publishes it
+0 pure edge.target                      request targets, hosts, the slug in path form
+1 pure edge.gate                        decide(): the one decision in front of everything
+2 pure edge.rendering                   a refusal as bytes
+
+== 4 edge, project file: jelou.json as values
+0 pure edge.project_file.positions      where in the text each key stands
+0 pure edge.project_file.routes         addresses with settings of their own
+1 pure edge.project_file.reader         reads an object, noting all that is wrong
+2 pure edge.project_file.texts          what single strings may be
+3 pure edge.project_file.cron           cron in a project file
+3 pure edge.project_file.fields         header fields that an author may set
+4 pure edge.project_file.config         config in a project file
+4 pure edge.project_file.upstream       upstream in a project file
+5 pure edge.project_file.tools          tools in a project file
+6 pure edge.project_file.root           the top level, its parts put together
+7 pure edge.project                     a project file as a Project, and back
+
+== 5 edge, registry: functions and their deployments
+0 -    edge.registry.migrations         the registry's tables
+0 pure edge.registry.store              what a registry does: the Protocol
+1 -    edge.registry.memory             a registry in memory
+1 pure edge.registry.rows               deployments as rows
+2 -    edge.registry.sqlite             a registry in the shared file
+
+== 5 edge, forwarding: the upstream side
+0 pure edge.forwarding.backlog          bytes that wait for a slow consumer
+0 -    edge.forwarding.limit            requests in flight per function
+0 pure edge.forwarding.plan             the header work, both ways
+0 -    edge.forwarding.sweep            one timer for many deadlines
+0 pure edge.forwarding.wire             requests, timeouts, failures: as values
+1 -    edge.forwarding.connection       one connection, flow control both ways
+1 pure edge.forwarding.parse            HTTP/1.1 heads, strict, with limits
+2 pure edge.forwarding.chunks           the chunked coding, strict
+2 -    edge.forwarding.tls              TLS to an upstream
+2 -    edge.forwarding.tunnel           bytes both ways after a 101
+3 -    edge.forwarding.connect          opening connections
+3 pure edge.forwarding.reader           an answer read from bytes as they come
+3 -    edge.forwarding.websocket        the upstream end of a WebSocket
+4 -    edge.forwarding.exchange         one request and its answer
+5 -    edge.forwarding.answer           an answer: its head at once, its body as it comes
+6 -    edge.forwarding.pool             reuse, ageing, choice, the retry rule
+7 -    edge.forwarding.forwarder        carries an authorised call to its function
+
+== 6 edge, a worker's knowledge: what it knows and keeps between requests
+0 -    edge.catalogs                    the tools of each live deployment, built once
+0 -    edge.ended_sessions              MCP sessions that were ended early
+0 -    edge.health                      whether an upstream accepts connections
+0 -    edge.kept                        the edge's name and keys, made once
+0 -    edge.observe.log                 the edge's own errors on stderr
+0 -    edge.streams                     open streams, judged again when the world changes
+0 -    edge.view                        what a worker knows, never out of date
+1 -    edge.source                      the store as a worker reads it
+
+== 7 edge, doors: requests carried out as the gate decided
+0 -    edge.asgi                        a request over ASGI: head, body, answer
+0 pure edge.asked                       a decided request, with its ids and addresses
+0 -    edge.invoker                     how the bridge reaches a function
+0 -    edge.open_documents              /__health and /openapi.json
+1 -    edge.http_door                   carries out a decision about plain HTTP
+1 -    edge.mcp_door                    hands a request to the bridge
+1 -    edge.websocket_door              carries out a decision about a WebSocket
+2 -    edge.app                         the ASGI door: head, gate, hand over
+3 -    edge.housekeeping                what a worker does between requests
+
+== 7 edge, admin: managing it: operations, API, client
+0 -    edge.admin.documents             fetches OpenAPI documents, within bounds
+0 pure edge.admin.errors                every error of managing the edge
+0 pure edge.admin.example               a first call to try, as a curl line
+0 pure edge.admin.operations            what can be done: the Protocol and its values
+0 -    edge.admin.socket                the Unix socket, from the client's side
+1 pure edge.admin.catalogs              project file and document to tools and routes
+1 pure edge.admin.codec                 the values as JSON and back
+1 pure edge.admin.projects              a project file's problems as one error
+1 -    edge.admin.translation           what stores raise, in the operations' words
+2 -    edge.admin.deploying             deploying, and looking for documents again
+2 -    edge.admin.local_tokens          token operations on a store
+2 pure edge.admin.routes                method, path, arguments of each operation
+3 -    edge.admin.api                   the operations over HTTP, an ASGI app
+3 -    edge.admin.client                the operations of an edge elsewhere
+3 -    edge.admin.local                 all operations on a store
+3 -    edge.admin.stores                opens a store and its token operations
+4 -    edge.admin.opening               opens a store with all operations
+
+== 7 edge, server: sockets, Hypercorn, workers
+0 -    edge.server.exchange             one request between connection and app
+0 pure edge.server.refusals             errors that are answered below the app
+0 -    edge.server.sockets              binding
+0 -    edge.server.stream               the connection as reader and writer
+1 -    edge.server.hypercorn_streams    Hypercorn's request streams, with our exchange
+2 -    edge.server.hypercorn_http1      Hypercorn's HTTP/1.1, with our endings
+2 -    edge.server.hypercorn_http2      Hypercorn's HTTP/2, with our endings
+3 -    edge.server.hypercorn_connection Hypercorn's server for one connection
+4 -    edge.server.worker               serves the app on given sockets
+5 -    edge.server.worker_main          the process of one worker
+6 -    edge.server.supervisor           binds, starts workers, replaces them
+
+== 8 edge, composition: constructor calls, nothing else
+0 -    edge.compose                     builds everything from a Config
+
+== 9 edge, command line: one file per noun
+0 pure edge.cli.durations               90d, 24h, 30m
+0 -    edge.cli.loading                 what is imported only when needed
+0 pure edge.cli.mcp_headers             header fields that mirror an MCP message
+0 -    edge.cli.mcp_http                Streamable HTTP, the client's side
+0 -    edge.cli.output                  lines and tables for people, JSON for programs
+0 -    edge.cli.profiles                saved logins
+0 -    edge.cli.project_files           finds a project on disk
+0 pure edge.cli.snippets                what each MCP client wants to be told
+0 -    edge.cli.token_file              --token-file, made ready before the token
+1 -    edge.cli.context                 which edge a command acts on, and how
+1 -    edge.cli.deploying               what deploy and serve --project share
+1 -    edge.cli.stdio_bridge            MCP on stdio, bridged to HTTP
+2 -    edge.cli.group                   how commands are declared and loaded
+3 -    edge.cli.access                  jelou access
+3 -    edge.cli.auth                    jelou login, logout, whoami, auth
+3 -    edge.cli.deploy                  jelou deploy
+3 -    edge.cli.deployments             jelou deployments, rollback
+3 -    edge.cli.functions               jelou functions
+3 -    edge.cli.main                    the program: commands by name, failures told
+3 -    edge.cli.mcp                     jelou mcp
+3 -    edge.cli.serve                   jelou serve
+3 -    edge.cli.stdio                   jelou mcp stdio
+3 -    edge.cli.tokens                  jelou tokens
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One module of the map.
+
+    Attributes:
+        height: of its section.
+        section: the title of its section.
+        order: within the section.
+    """
+
+    height: int
+    section: str
+    order: int
+    pure: bool
+    module: str
+
+    def may_import(self, other: "Row") -> bool:
+        """Whether the other module lies further down."""
+        if self.section == other.section:
+            return other.order < self.order
+        return other.height < self.height
+
+
+def read_map() -> dict[str, Row]:
+    """The rows of the map by module."""
+    rows: dict[str, Row] = {}
+    height, section = 0, ""
+    for line in filter(None, MAP.splitlines()):
+        if line.startswith("== "):
+            number, _, rest = line.removeprefix("== ").partition(" ")
+            height, section = int(number), rest.partition(":")[0]
+            continue
+        order, kind, module, role = line.split(None, 3)
+        assert kind in ("pure", "-"), line
+        assert role, line
+        assert module not in rows, line
+        rows[module] = Row(height, section, int(order), kind == "pure", module)
+    return rows
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import of a module, wherever in it, by the name of what is imported."""
+
+    module: str
+    line: int
+
+
+def files() -> dict[str, Path]:
+    """Every module of the three floors, and every package under its own name."""
+    found = {}
+    for floor in FLOORS:
+        for file in sorted((ROOT / floor).rglob("*.py")):
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+FILES = files()
+PACKAGES = {name for name, file in FILES.items() if file.name == "__init__.py"}
+MODULES = sorted(set(FILES) - PACKAGES)
+ROWS = read_map()
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(FILES[module].read_text())
+
+
+@cache
+def imports(module: str) -> tuple[Import, ...]:
+    """What a module imports: at its top, within functions, and for type checking alone."""
+    found = []
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            found += [Import(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            source = node.module or ""
+            for alias in node.names:
+                full = f"{source}.{alias.name}"
+                found.append(Import(full if full in FILES else source, node.lineno))
+    return tuple(found)
+
+
+def own(module: str) -> list[Import]:
+    """What a module imports of the project."""
+    return [found for found in imports(module) if found.module.partition(".")[0] in FLOORS]
+
+
+def addresses(module: str) -> list[str]:
+    """The strings of a module that name something to be imported later: `module:attribute`."""
+    return [
+        node.value
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and ADDRESS.fullmatch(node.value)
+    ]
+
+
+def test_every_module_has_a_row_and_every_row_a_module() -> None:
+    assert sorted(ROWS) == MODULES
+
+
+def test_the_map_reads_from_the_bottom_up() -> None:
+    heights = [row.height for row in ROWS.values()]
+    assert heights == sorted(heights)
+    by_section: dict[str, list[Row]] = {}
+    for row in ROWS.values():
+        by_section.setdefault(row.section, []).append(row)
+    for rows in by_section.values():
+        keys = [(row.order, row.module) for row in rows]
+        assert keys == sorted(keys)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down_only(module: str) -> None:
+    upward = [
+        f"{FILES[module].relative_to(ROOT)}:{found.line} imports {found.module}"
+        for found in own(module)
+        if found.module not in PACKAGES
+        and not ROWS[module].may_import(ROWS[found.module])
+        and (module, found.module) not in EXCEPTIONS
+    ]
+    assert not upward
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_package_is_never_imported_for_what_its_init_holds(module: str) -> None:
+    assert not [found for found in own(module) if found.module in PACKAGES]
+
+
+def test_the_exceptions_are_needed() -> None:
+    for module, imported in EXCEPTIONS:
+        assert imported in [found.module for found in own(module)] + later(module)
+        assert not ROWS[module].may_import(ROWS[imported])
+
+
+def later(module: str) -> list[str]:
+    """The modules that a module names as addresses."""
+    return [address.partition(":")[0] for address in addresses(module)]
+
+
+def test_floors_lie_on_each_other_in_their_order() -> None:
+    for module in MODULES:
+        floor = FLOORS.index(module.partition(".")[0])
+        for found in own(module):
+            assert FLOORS.index(found.module.partition(".")[0]) <= floor
+
+
+def test_what_is_imported_late_exists_and_lies_further_down() -> None:
+    commands = set()
+    for module in MODULES:
+        for address in addresses(module):
+            target, _, attribute = address.partition(":")
+            assert target in ROWS, f"{module} names {address}"
+            assert attribute in _defined(target), f"{module} names {address}"
+            is_command = module.startswith("edge.cli.") and target.startswith("edge.cli.")
+            commands |= {target} if is_command else set()
+            allowed = ROWS[module].may_import(ROWS[target]) or (module, target) in EXCEPTIONS
+            assert is_command or allowed, f"{module} names {address}"
+    assert commands, "the table of commands has moved: teach this test to read it"
+
+
+def _defined(module: str) -> set[str]:
+    """The names that a module binds at its top."""
+    names = set()
+    for node in tree(module).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names
+
+
+def test_imports_are_made_late_in_few_places() -> None:
+    late = {
+        module
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if (isinstance(node, ast.Attribute) and node.attr == "import_module")
+        or (isinstance(node, ast.Name) and node.id in ("import_module", "__import__"))
+        or (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and any(isinstance(inner, ast.Import | ast.ImportFrom) for inner in ast.walk(node))
+        )
+    }
+    assert late == LATE
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_third_party_packages_are_named_only_by_their_owners(module: str) -> None:
+    strangers = []
+    for found in imports(module):
+        package = found.module.partition(".")[0]
+        is_ours = package in FLOORS
+        is_standard = package in sys.stdlib_module_names and package not in OWNERS
+        if is_ours or is_standard:
+            continue
+        owners = OWNERS.get(package, ())
+        if not any(fnmatch(module, owner) for owner in owners):
+            strangers.append(f"{FILES[module].relative_to(ROOT)}:{found.line} names {package}")
+    assert not strangers
+
+
+def test_every_owner_owns() -> None:
+    for package, owners in OWNERS.items():
+        for owner in owners:
+            users = [m for m in MODULES if fnmatch(m, owner)]
+            named = {found.module.partition(".")[0] for user in users for found in imports(user)}
+            assert package in named, f"{owner} does not name {package} any more"
+
+
+PURE = [row.module for row in ROWS.values() if row.pure]
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_name_no_clock_socket_loop_logger_or_environment(module: str) -> None:
+    named = {found.module.partition(".")[0] for found in imports(module)}
+    assert not named & EFFECTS
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_import_pure_modules(module: str) -> None:
+    assert not [found for found in own(module) if not ROWS[found.module].pure]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_says_what_it_is_and_whether_it_is_pure(module: str) -> None:
+    said = ast.get_docstring(tree(module))
+    assert said
+    assert len(said.splitlines()[0]) > len("Does it.")
+    if re.search(r"\bPure\b", said):
+        assert ROWS[module].pure
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_an_init_file_is_a_docstring(package: str) -> None:
+    body = tree(package).body
+    assert len(body) == 1
+    assert ast.get_docstring(tree(package))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_are_absolute(module: str) -> None:
+    relative = [
+        node.lineno
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not relative
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_file_can_be_read_in_one_sitting(module: str) -> None:
+    lines = FILES[module].read_text().count("\n")
+    assert lines <= LONGEST_FILE or module in LONG_FILES
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
+    ]
+    assert not long or module in LONG_FUNCTIONS
