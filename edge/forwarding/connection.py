@@ -48,9 +48,6 @@ class Owner(Protocol):
     sweep: Sweep
     inbox: memoryview
 
-    def opened(self, connection: "Connection") -> None:
-        """The connection stands, TLS included."""
-
     def gone(self, connection: "Connection") -> None:
         """The connection is closed; it is not to be used again."""
 
@@ -171,8 +168,6 @@ class Connection(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(UNSENT_HIGH, UNSENT_LOW)
         if self.closed:
             transport.abort()
-            return
-        self._owner.opened(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         """See `asyncio.BufferedProtocol`; the bytes are copied out before anyone else runs."""

@@ -6,6 +6,7 @@ a lane that has handlers of its own.
 
 import asyncio
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 
@@ -18,6 +19,9 @@ from edge.forwarding.wire import PIECE, RetryRule, Timeouts, UpstreamFailure, Up
 from edge.functions import Upstream
 
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+
+CLOSING = 1.0
+"""Seconds for which the loop may take to drop connections that were aborted."""
 
 TURNS = 4096
 """Groups of addresses whose turn is remembered."""
@@ -119,6 +123,10 @@ class Pool:
         connection = await open_connection(upstream, self, _key(upstream), self._contexts, timeout)
         if connection.closing:
             raise UpstreamFailure("unreachable", "the connection was closed at once")
+        if self._closing:
+            connection.abort()
+            raise UpstreamFailure("unreachable", "the edge is shutting down")
+        self.sweep.members.add(connection)
         return connection
 
     def release(self, connection: Connection, keep_for: float | None) -> None:
@@ -149,7 +157,9 @@ class Pool:
             self._emptied = asyncio.Event()
             for connection in members:
                 connection.cut()
-            await self._emptied.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSING):
+                    await self._emptied.wait()
         self.sweep.stop()
 
     @property
@@ -163,10 +173,6 @@ class Pool:
         return sum(connection.unsent for connection in self._members())
 
     # For connections.
-
-    def opened(self, connection: Connection) -> None:
-        """See `connection.Owner`."""
-        self.sweep.members.add(connection)
 
     def gone(self, connection: Connection) -> None:
         """See `connection.Owner`."""
