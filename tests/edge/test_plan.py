@@ -12,7 +12,7 @@ from edge.forwarding import plan
 from edge.functions import Cors, Function, Upstream
 from edge.headers import Networks
 from edge.message import Headers, Peer, first, values
-from tests.support.asking import GOOD, TOKENS, UPSTREAM, function, head
+from tests.support.asking import GOOD, TOKENS, UNKNOWN, UPSTREAM, function, head
 from tokens.model import Principal
 from tokens.secret import contains_token
 
@@ -27,12 +27,12 @@ EDGE_ID = "e1"
 
 def called(
     *fields: tuple[bytes, bytes],
-    peer: Peer | None = None,
+    peer: Peer = UNKNOWN,
     networks: Networks = (),
     prefix: bytes = b"",
     authority: bytes = b"shop.fn.localhost",
 ) -> plan.Caller:
-    asked = head("GET", b"/a", *fields, host=authority, **({"peer": peer} if peer else {}))
+    asked = head("GET", b"/a", *fields, host=authority, peer=peer)
     return plan.caller(asked, authority, prefix, networks, FRESH)
 
 
