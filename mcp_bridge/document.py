@@ -46,6 +46,8 @@ def load(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DocumentError("The document is not a JSON object.")
     _check_version(value)
+    if not isinstance(value.get("paths", {}), dict):
+        raise DocumentError('"paths" is not an object; write "paths": {"/path": {…}}.')
     return value
 
 

@@ -51,6 +51,7 @@ MAX_BODY = 4 * 1024 * 1024
 MAX_RESULT = 4 * 1024 * 1024
 """Bytes of a function's answer to a tool call."""
 
+_OF_ERRORS = ((b"x-jelou-error-source", b"edge"), (b"cache-control", b"no-store"))
 _LIST_TTL_MS = 5_000
 
 _log = logging.getLogger(__name__)
@@ -196,7 +197,7 @@ class Bridge:
             await self._serve(endpoint, scope, receive, send)
         except Rejection as rejection:
             body = rejection.body(endpoint.request_id)
-            await answer(send, rejection.status, body, rejection.headers)
+            await answer(send, rejection.status, body, (*rejection.headers, *_OF_ERRORS))
         except ClientGone:
             return
 

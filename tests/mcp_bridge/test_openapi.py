@@ -27,6 +27,7 @@ from tests.mcp_bridge.test_documents import DOCUMENTS
         (b'{"info": {}}', 1, 1, '"openapi"'),
         (b'{"openapi": "4.0.0"}', 1, 1, "not supported"),
         (b'{"openapi": 3.1}', 1, 1, "not supported"),
+        (b'{"openapi": "3.1.0", "paths": []}', 1, 1, '"paths" is not an object'),
         (b'{"openapi": "3.1.0", "x": ' + b"[" * 200 + b"]" * 200 + b"}", 1, 1, "deeper than 128"),
         (b"<html></html>", 1, 1, "not valid JSON"),
         (b"", 1, 1, "not valid JSON"),

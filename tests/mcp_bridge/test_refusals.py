@@ -55,6 +55,8 @@ async def test_a_body_that_is_no_message_is_refused(name: str, headers: dict[str
         assert error["code"] == code
         assert error["data"] == {"code": "bad_request", "requestId": "req-7"}
         assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["x-jelou-error-source"] == "edge"
+        assert answer.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("rpc_id", [0, 1, -5, 2**53, "", "a", "ünïcode"])
