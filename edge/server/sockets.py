@@ -114,6 +114,11 @@ def _data_directory(path: Path) -> Path:
             f"The data directory {path} cannot be made: {error.strerror}. "
             "Name another one with --data-dir."
         ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise BindError(
+            f"The data directory {path} cannot be written: permission denied. "
+            "See that it belongs to the user who runs this, or name another one with --data-dir."
+        )
     return path
 
 
