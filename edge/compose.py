@@ -169,6 +169,9 @@ def _gate_settings(config: Config, name: str) -> GateSettings:
         accept_tokens_in=config.accept_tokens_in,
         edge_id=name,
         max_timeout=config.max_timeout,
+        request_line=config.request_line,
+        header_block=config.header_block,
+        header_fields=config.header_fields,
     )
 
 

@@ -60,9 +60,7 @@ class Errors(Enum):
     BODY_TOO_LARGE = ErrorKind(
         "body_too_large", 413, "client", "The body is over the limit of this function."
     )
-    URI_TOO_LONG = ErrorKind(
-        "uri_too_long", 414, "client", "The request target is too long; the limit is 8 KiB."
-    )
+    URI_TOO_LONG = ErrorKind("uri_too_long", 414, "client", "The request line is too long.")
     RATE_LIMITED = ErrorKind(
         "rate_limited", 429, "client", "Too many requests; wait for Retry-After seconds."
     )
@@ -70,7 +68,7 @@ class Errors(Enum):
         "headers_too_large",
         431,
         "client",
-        "The header block is too large; the limits are 32 KiB and 128 fields.",
+        "The header block is too large or has too many fields.",
         closes=True,
     )
     UPSTREAM_UNREACHABLE = ErrorKind(

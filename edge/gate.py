@@ -18,9 +18,6 @@ from tokens import secret
 from tokens.model import Principal, Refused, Scopes, Token, judge
 from tokens.paths import is_plain
 
-MAX_TARGET = 8 * 1024
-MAX_HEADERS = 32 * 1024
-MAX_FIELDS = 128
 UNAUTHORIZED_BODY = b'{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
 EVERY_METHOD = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
@@ -61,6 +58,7 @@ class GateSettings:
     Attributes:
         edge_id: names this edge in `Via`.
         max_timeout: milliseconds that no function's own timeout exceeds.
+        request_line, header_block: bytes.
     """
 
     domain: str = "fn.localhost"
@@ -68,6 +66,9 @@ class GateSettings:
     accept_tokens_in: tuple[TokenPlace, ...] = ("x-jelou-token",)
     edge_id: str = "edge"
     max_timeout: int = 120_000
+    request_line: int = 8 * 1024
+    header_block: int = 32 * 1024
+    header_fields: int = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def decide(view: View, head: Head, now: float, settings: GateSettings) -> Decisi
         head: the request head as it came.
         now: Unix time in seconds, by the clock that never runs back.
     """
-    fault = malformed(head)
+    fault = malformed(head, settings)
     if fault is not None:
         return Refuse(fault)
     if head.method == "TRACE":
@@ -178,13 +179,18 @@ def decide(view: View, head: Head, now: float, settings: GateSettings) -> Decisi
     return _for_function(view, head, place, now, settings)
 
 
-def malformed(head: Head) -> Refusal | None:
+def malformed(head: Head, settings: GateSettings) -> Refusal | None:
     """What makes a head unfit to be acted on, whatever it asks for (RFC 9112 §3.2, §6.3)."""
-    if len(head.target) > MAX_TARGET:
-        return refusal(Errors.URI_TOO_LONG)
-    size = sum(len(name) + len(value) + 4 for name, value in head.headers)
-    if len(head.headers) > MAX_FIELDS or size > MAX_HEADERS:
-        return refusal(Errors.HEADERS_TOO_LARGE)
+    if len(head.method) + len(head.target) + len("  HTTP/1.1") > settings.request_line:
+        message = f"The request line is over the limit of {settings.request_line} bytes."
+        return refusal(Errors.URI_TOO_LONG, message)
+    size = sum(len(name) + len(value) + len(": \r\n") for name, value in head.headers)
+    if size > settings.header_block:
+        message = f"The header block is over the limit of {settings.header_block} bytes."
+        return refusal(Errors.HEADERS_TOO_LARGE, message)
+    if len(head.headers) > settings.header_fields:
+        message = f"There are more than {settings.header_fields} header fields, which is the limit."
+        return refusal(Errors.HEADERS_TOO_LARGE, message)
     message = target.fault(head) or _ambiguous(head)
     return refusal(Errors.BAD_REQUEST, message) if message else None
 

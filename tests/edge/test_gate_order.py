@@ -6,8 +6,9 @@ import pytest
 
 from edge.errors import ErrorKind, Errors
 from edge.functions import Cors, Function, McpSettings
-from edge.gate import Answer, Bridge, Decision, Forward, Open, Refuse
+from edge.gate import Answer, Bridge, Decision, Forward, Open, Refuse, refuse_call
 from edge.message import Headers
+from mcp_bridge.tools import Operation, Tool, ToolRequest
 from tests.support.asking import GOOD, MCP_ONLY, NARROW, ask, function, head, route
 from tokens.paths import PathTemplate
 
@@ -68,11 +69,14 @@ def test_chunked_needs_http_1_1() -> None:
     assert isinstance(ask(head("POST", b"/a", *fields, token=GOOD)), Forward)
 
 
+LINE = len("GET  HTTP/1.1")
+
+
 @pytest.mark.parametrize(
     ("target", "fields", "error"),
     [
-        (b"/" + b"a" * 8191, (), None),
-        (b"/" + b"a" * 8192, (), Errors.URI_TOO_LONG),
+        (b"/" + b"a" * (8191 - LINE), (), None),
+        (b"/" + b"a" * (8192 - LINE), (), Errors.URI_TOO_LONG),
         (b"/?" + b"a" * 8192, (), Errors.URI_TOO_LONG),
         (b"/", ((b"x", b""),) * 126, None),
         (b"/", ((b"x", b""),) * 127, Errors.HEADERS_TOO_LARGE),
@@ -80,7 +84,7 @@ def test_chunked_needs_http_1_1() -> None:
         (b"/", ((b"x" * 32 * 1024, b""),), Errors.HEADERS_TOO_LARGE),
         (b"/", ((b"x", b"a" * 31 * 1024),), None),
     ],
-    ids=["target fits", "target", "query", "fields fit", "fields", "value", "name", "value fits"],
+    ids=["line fits", "line", "query", "fields fit", "fields", "value", "name", "value fits"],
 )
 def test_a_head_has_limits(target: bytes, fields: Headers, error: Errors | None) -> None:
     decision = ask(head("GET", target, *fields, token=GOOD))
@@ -88,6 +92,23 @@ def test_a_head_has_limits(target: bytes, fields: Headers, error: Errors | None)
         assert isinstance(decision, Forward)
     else:
         assert refused(decision) is error.value
+
+
+def test_the_limits_of_a_head_are_settings() -> None:
+    long = head("GET", b"/" + b"a" * 9000, token=GOOD)
+    assert isinstance(ask(long, request_line=10_000), Forward)
+    wide = head("GET", b"/", (b"x", b"a" * 40_000), token=GOOD)
+    assert isinstance(ask(wide, header_block=50_000), Forward)
+    many = head("GET", b"/", *((b"x", b""),) * 200, token=GOOD)
+    assert isinstance(ask(many, header_fields=300), Forward)
+    for asked, setting, limit in (
+        (head("GET", b"/" + b"a" * 99), "request_line", 99),
+        (head("GET", b"/", (b"x", b"a" * 99)), "header_block", 99),
+        (head("GET", b"/", *((b"x", b""),) * 9), "header_fields", 9),
+    ):
+        decision = ask(asked, **{setting: limit})
+        assert isinstance(decision, Refuse)
+        assert str(limit) in decision.refusal.message
 
 
 # Preflight
@@ -314,6 +335,30 @@ def test_the_limit_is_ten_mebibytes_unless_said_otherwise() -> None:
     for length, served in ((size, True), (size + 1, False)):
         asked = head("POST", b"/a", (b"content-length", b"%d" % length), token=GOOD)
         assert isinstance(ask(asked), Forward) is served
+
+
+# Requests that the bridge builds
+
+
+def tool_call(method: str, target: bytes, body: bytes | None = None, **more: Any) -> ToolRequest:
+    tool = Tool("t", "", {}, Operation(method, "/orders/{id}"), **more)
+    return ToolRequest(tool, method, target, (), body)
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (tool_call("POST", b"/orders/7?x=/", b"1"), None),
+        (tool_call("GET", b"/orders/7"), "method_not_allowed"),
+        (tool_call("GET", b"/orders/7", methods=("GET",)), None),
+        (tool_call("POST", b"/orders/7", methods=("GET",)), "method_not_allowed"),
+        (tool_call("POST", b"/elsewhere"), "not_found"),
+        (tool_call("POST", b"/orders/7", b"12"), "body_too_large"),
+    ],
+)
+def test_a_tool_call_keeps_to_methods_path_and_limit(call: ToolRequest, code: str | None) -> None:
+    refusal = refuse_call(strict(), call)
+    assert (refusal.kind.code if refusal else None) == code
 
 
 # The order
