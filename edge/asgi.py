@@ -4,7 +4,7 @@ Not here: what is answered. Both halves exist so that the door reads like the co
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from email.utils import formatdate
 from functools import lru_cache
 from time import time
@@ -36,7 +36,7 @@ class Connection(Protocol):
         """The request target as it was on the wire."""
         ...
 
-    async def abort(self) -> None:
+    def abort(self) -> None:
         """End the answer so that it cannot look whole."""
         ...
 
@@ -60,6 +60,14 @@ def connection_of(scope: Scope) -> Connection:
     """The server's hold on the connection of a request."""
     connection: Connection = scope["extensions"][CONNECTION]
     return connection
+
+
+def dated(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """An answer's fields with `Date` (RFC 9110 §6.6.1), which the function may have set."""
+    fields = list(headers)
+    if first(fields, b"date") is None:
+        fields.append((b"date", _date(int(time()))))
+    return fields
 
 
 @lru_cache(maxsize=2)
@@ -170,9 +178,7 @@ class Reply:
         self, status: int, headers: Headers, *, close: bool = False, trailers: bool = False
     ) -> None:
         """Send the head; `close` announces that HTTP/1.x ends the connection after this answer."""
-        fields = list(headers)
-        if first(headers, b"date") is None:
-            fields.append((b"date", _date(int(time()))))
+        fields = dated(headers)
         if close and self._http1:
             fields.append((b"connection", b"close"))
         self.started = True
@@ -198,6 +204,6 @@ class Reply:
         await self.start(status, headers, close=close)
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def abort(self) -> None:
+    def abort(self) -> None:
         """Break the answer off, so that it cannot be taken for whole."""
-        await self._connection.abort()
+        self._connection.abort()

@@ -50,6 +50,9 @@ class HttpDoor:
         with anyio.CancelScope() as leaving:
             limit = _body_limit(asked.decision)
             inbox = Inbox(receive, leaving.cancel, self.body_idle, limit)
+            if not isinstance(asked.decision, Forward) and _awaits_continue(asked.head):
+                await _Exchange(self, asked, inbox, reply).run()
+                return
             reader = asyncio.create_task(inbox.run())
             try:
                 await _Exchange(self, asked, inbox, reply).run()
@@ -72,7 +75,7 @@ class _Exchange:
         except EdgeError as error:
             await self._give_up(error.refusal)
         except (UpstreamFailure, BodyMismatch):
-            await self.reply.abort()
+            self.reply.abort()
         except Exception as error:
             self.door.log(error, self.asked.request_id)
             await self._give_up(refusal(Errors.INTERNAL))
@@ -114,7 +117,7 @@ class _Exchange:
     async def _give_up(self, refused: Refusal) -> None:
         """Answer with an error, or break off an answer that has begun."""
         if self.reply.started:
-            await self.reply.abort()
+            self.reply.abort()
             return
         asked = self.asked
         mcp = asked.place is not None and asked.place.path == b"/mcp"
@@ -161,7 +164,7 @@ class _Exchange:
             else:
                 await self._pieces(relayed)
         if ending.cancel_called:
-            await self.reply.abort()
+            self.reply.abort()
         else:
             await self.reply.end(relayed.answer.trailers if has_trailers else None)
 
@@ -187,7 +190,12 @@ async def _request_body(head: Head, inbox: Inbox) -> tuple[Body | None, int | No
 def _is_short(head: Head) -> bool:
     """Whether the rest of the body may be read and dropped rather than cut off."""
     length = first(head.headers, b"content-length")
-    return length is None or int(length) <= UNREAD_BYTES
+    return not _awaits_continue(head) and (length is None or int(length) <= UNREAD_BYTES)
+
+
+def _awaits_continue(head: Head) -> bool:
+    """Whether the client sends its body only if it is asked to, which reading would do."""
+    return (first(head.headers, b"expect") or b"").lower() == b"100-continue"
 
 
 def _body_limit(decision: Decision) -> int | None:

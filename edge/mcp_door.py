@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edge.asgi import Message, Receive, Scope, Send
+from edge.asgi import Message, Receive, Scope, Send, dated
 from edge.asked import Asked
 from edge.catalogs import Catalogs
 from edge.forwarding.forwarder import Forwarder
@@ -65,7 +65,7 @@ def _with_fields(send: Send, common: Headers) -> Send:
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *common]}
+            message = {**message, "headers": [*dated(message["headers"]), *common]}
         await send(message)
 
     return sending
