@@ -202,6 +202,8 @@ class Exchange:
 
     async def _write_body(self, body: Body, length: int | None) -> None:
         sent = 0
+        if length == 0:
+            self._body_sent()
         async for piece in body:
             for at in range(0, len(piece), PIECE):
                 part = piece[at : at + PIECE]
@@ -212,12 +214,15 @@ class Exchange:
                     raise BodyMismatch("the request body is longer than its declared length")
                 self._connection.write(part)
                 await self._drain()
+            if sent == length and not self._sent:
+                # The upstream has all of it; what is still asked for is whether there is more.
+                self._body_sent()
         if length is None:
             self._connection.write(b"0\r\n\r\n")
+            await self._drain()
+            self._body_sent()
         elif sent < length:
             raise BodyMismatch("the request body is shorter than its declared length")
-        await self._drain()
-        self._body_sent()
 
     async def _drain(self) -> None:
         self._touch()

@@ -59,6 +59,26 @@ async def test_a_body_of_another_length_than_declared_aborts_the_request(
         assert not any(seen.whole for seen in server.seen if length)
 
 
+@pytest.mark.parametrize("content", [b"hello", b""])
+async def test_a_body_that_has_its_length_is_whole_though_its_iterator_has_not_ended(
+    content: bytes,
+) -> None:
+    async def unended() -> Body:
+        if content:
+            yield content
+        await asyncio.Event().wait()
+
+    async with serving(origin.echoes) as server, pooled() as pool:
+        for _ in range(2):
+            found = await call(pool, server.upstream, b"POST", unended(), len(content))
+            assert await read(found) == content
+        assert server.visits == 1
+    async with serving(origin.silent_after(b"")) as server, pooled() as pool:
+        with pytest.raises(UpstreamFailure) as caught:
+            await call(pool, server.upstream, b"POST", unended(), len(content), HURRIED)
+        assert caught.value.kind == "timeout"
+
+
 async def records_what_came(visit: origin.Visit) -> None:
     """Notes all bytes after the head until the peer leaves."""
     seen = await visit.head()
