@@ -87,7 +87,7 @@ class Bridge:
         params = message.get("params")
         pending = self._pending.get(_key((params or {}).get("requestId")))
         if pending is None or not pending.stateless:
-            return False
+            return self._initialize is None  # it is over; without a session nobody is to be told
         pending.cancelled = True
         pending.channel.abort()
         return True
