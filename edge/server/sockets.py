@@ -201,13 +201,22 @@ def _bind_unix(
     try:
         sock.bind(str(path))
     except OSError as error:
-        reason = error.strerror or "the path is too long for a Unix socket (107 bytes at most)"
-        raise BindError(f"{path} cannot be bound: {reason}.") from error
+        raise _unix_error(path, error, private=private) from error
     finally:
         if mask is not None:
             os.umask(mask)
     paths.append(path)
     return sock
+
+
+def _unix_error(path: Path, error: OSError, *, private: bool) -> BindError:
+    reason = error.strerror or "the path is too long for a Unix socket (107 bytes at most)"
+    if private:
+        return BindError(
+            f"The data directory {path.parent} cannot hold {path.name}: {reason}. "
+            "Name another one with --data-dir."
+        )
+    return BindError(f"{path} cannot be bound: {reason}.")
 
 
 def _clear_stale(path: Path, *, private: bool) -> None:
@@ -218,7 +227,7 @@ def _clear_stale(path: Path, *, private: bool) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise BindError(f"{path} cannot be bound: {error.strerror}.") from error
+        raise _unix_error(path, error, private=private) from error
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:

@@ -222,6 +222,13 @@ def test_sigint_from_a_terminal_drains(tmp_path: Path) -> None:
         assert not any(runs(pid) for pid in everyone)
 
 
+def test_a_data_directory_whose_path_is_too_long_is_a_clear_error(tmp_path: Path) -> None:
+    done = run(command(tmp_path / ("x" * 120)))
+    assert done.returncode == 1
+    assert "too long for a Unix socket" in done.stderr
+    assert "--data-dir" in done.stderr
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_ready_line_is_exact(tmp_path: Path, workers: int) -> None:
     with supervised(tmp_path, workers=workers) as edge:
