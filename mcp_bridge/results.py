@@ -12,6 +12,7 @@ from mcp_bridge.failures import failure_text, phrase
 from mcp_bridge.jsontext import JSONError, parse
 from mcp_bridge.revisions import has_audio, has_structured_content, is_stateless
 from mcp_bridge.tools import ToolResponse
+from tokens.secret import redact
 
 _NO_VALUE = object()
 
@@ -42,8 +43,8 @@ def interpret(entry: Entry, response: ToolResponse, revision: str) -> Result:
 
 
 def error_result(text: str) -> Result:
-    """A failure that the model may read and act on."""
-    return {"content": [{"type": "text", "text": text}], "isError": True}
+    """A failure that the model may read and act on; tokens in it are blacked out."""
+    return {"content": [{"type": "text", "text": redact(text)}], "isError": True}
 
 
 def _json_result(value: Any, body: bytes, revision: str) -> Result:

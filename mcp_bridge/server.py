@@ -44,6 +44,7 @@ from mcp_bridge.session import EndedSessions, Session, SessionKey, open_session,
 from mcp_bridge.tools import InvocationError, Invoker, ToolRequest
 from mcp_bridge.traces import trace_fields
 from tokens.model import Principal
+from tokens.secret import redact
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a message."""
@@ -295,7 +296,7 @@ class Bridge:
         endpoint = call.endpoint
         entry = endpoint.catalog.find(params.name, endpoint.principal, endpoint.public)
         if entry is None:
-            raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name[:100]}")
+            raise MCPError(INVALID_PARAMS, f"Unknown tool: {redact(params.name)[:100]}")
         arguments = params.arguments or {}
         violations = entry.arguments.violations(arguments)
         if violations:

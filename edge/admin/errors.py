@@ -5,6 +5,8 @@ The codes are the platform's; the command line, the management API and its clien
 
 from typing import Any, Literal
 
+from tokens.secret import redact
+
 Code = Literal[
     "MISSING_AUTH",
     "AUTH_ERROR",
@@ -43,14 +45,14 @@ class AdminError(Exception):
 
     Attributes:
         code: one of the table.
-        message: what went wrong and what to do, for a person; never holds a secret.
+        message: what went wrong and what to do, for a person; tokens in it are blacked out.
         status: HTTP status, the code's unless the case has a better one.
     """
 
     def __init__(self, code: Code, message: str, *, status: int | None = None) -> None:
-        super().__init__(message)
         self.code: Code = code
-        self.message = message
+        self.message = redact(message)
+        super().__init__(self.message)
         self.status = status or STATUSES[code]
 
 

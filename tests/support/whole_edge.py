@@ -47,8 +47,8 @@ class Answer:
 class Caller:
     """One keep-alive connection, which is never opened anew behind a test's back."""
 
-    def __init__(self, port: int, *, seconds: float = SECONDS) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    def __init__(self, port: int, *, host: str = "127.0.0.1") -> None:
+        self.connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
         self.connection.connect()
         self.connection.auto_open = 0
         self.server_port = port
