@@ -4,6 +4,7 @@ The running edge serves these over its socket; without one the command line uses
 """
 
 import getpass
+import os
 from collections.abc import Callable
 
 from edge.admin import catalogs
@@ -55,7 +56,7 @@ class LocalOperations(LocalTokens):
 
     def whoami(self) -> Identity:
         """See Operations."""
-        return Identity("local", getpass.getuser(), self._place.base)
+        return Identity("local", _user(), self._place.base)
 
     def deploy(self, request: DeployRequest) -> DeployResult:
         """See Operations."""
@@ -156,6 +157,14 @@ class LocalOperations(LocalTokens):
             tools=catalogs.listed(project, catalog),
             warnings=tool_warnings(project, live.document, catalog),
         )
+
+
+def _user() -> str:
+    """The name of the user, or the number of one without an entry, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _deployment_info(deployment: Deployment, live: str) -> DeploymentInfo:

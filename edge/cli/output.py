@@ -5,6 +5,7 @@ any command says.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ DONE = "✓"
 ITEM = "▸"
 WARNING = "⚠"
 FAILED = "✗"
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _COLORS = {DONE: "green", ITEM: "cyan", WARNING: "yellow", FAILED: "red"}
 
 
@@ -87,5 +89,10 @@ def moment(seconds: float | None) -> str:
 
 
 def _colored(line: str) -> str:
+    """A line with its mark in colour, and without what a terminal would take for a command.
+
+    Descriptions come from functions' documents, which the one who reads this may not have written.
+    """
+    line = _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", line)
     mark = line[:1]
     return click.style(mark, fg=_COLORS[mark]) + line[1:] if mark in _COLORS else line

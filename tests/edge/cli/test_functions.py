@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.edge.cli.conftest import Cli
-from tests.support.documents_origin import BOOKS
+from tests.support.documents_origin import BOOKS, Origin
 
 
 @pytest.fixture
@@ -28,6 +28,15 @@ def test_functions_are_listed_and_shown(cli: Cli, deployed: list[str]) -> None:
         assert part in shown
     data = cli("functions", "info", "my-function", "--json").data
     assert (data["deployment"], data["tokens"], data["public"]) == (deployed[1], 1, False)
+
+
+def test_a_document_cannot_speak_to_the_terminal(cli: Cli, project: Path, function: Origin) -> None:
+    get = {"operationId": "evil", "summary": "\x1b]0;owned\x07\x9b31m", "responses": {}}
+    function.serve("/openapi.json", {**BOOKS, "paths": {"/x": {"get": get}}})
+    cli("deploy")
+    shown = cli("functions", "info", "my-function").out
+    assert "evil" in shown
+    assert not set("\x1b\x07\x9b") & set(shown)
 
 
 def test_deleting_asks_and_ends_the_tokens(cli: Cli, deployed: list[str]) -> None:

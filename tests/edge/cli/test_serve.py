@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -125,6 +125,68 @@ def test_an_access_token_manages_it_from_elsewhere(cli: Cli, project: Path) -> N
         assert cli("access", "list", "--edge", admin, "--json").error["code"] == "FORBIDDEN"
         (row,) = cli("access", "list", "--json").data
         assert row["lastUsed"] is not None
+
+
+def as_nobody(work: Callable[[], None]) -> int:
+    """Start a child that is user 65534 and does this; it exits 0, or 13 if it may not."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.setgid(65534)
+        os.setuid(65534)
+        work()
+        os._exit(0)
+    except PermissionError:
+        os._exit(13)
+    finally:
+        os._exit(1)
+
+
+def let_through(directory: Path) -> None:
+    """Open the way to a directory, so that it is the socket's own mode that is tried."""
+    for parent in [directory, *directory.parents][:4]:
+        parent.chmod(0o755)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be two users")
+def test_another_user_cannot_manage_it(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "admin.sock"
+
+    def connect() -> None:
+        socket.socket(socket.AF_UNIX).connect(str(path))
+
+    with serving(cli):
+        let_through(path.parent)
+        _, ended = os.waitpid(as_nobody(connect), 0)
+        assert os.waitstatus_to_exitcode(ended) == 13
+        assert cli("whoami").code == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be two users")
+def test_a_socket_of_another_user_is_not_talked_to(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "admin.sock"
+    path.parent.mkdir()
+    let_through(path.parent)
+    path.parent.chmod(0o777)
+    ready, tell = os.pipe()
+
+    def listen() -> None:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+        os.write(tell, b"x")
+        listener.accept()[0].recv(1)
+
+    child = as_nobody(listen)
+    try:
+        assert os.read(ready, 1) == b"x"
+        assert cli("functions", "list", "--json").error["code"] == "FORBIDDEN"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(ready)
+        os.close(tell)
 
 
 def test_a_port_in_use_is_told(cli: Cli) -> None:
