@@ -5,6 +5,7 @@ import textwrap
 import pytest
 
 from edge.cli.snippets import CLIENTS, TOKENLESS, Wanted
+from mcp_bridge.admission import Rejection, admit
 from mcp_bridge.revisions import HANDSHAKE, STATELESS, has_structured_content
 from tests.docs.pages import ROOT, Block, blocks, links, only_code, page, rows
 
@@ -59,3 +60,10 @@ def test_the_revisions_are_those_that_are_served() -> None:
     assert [name for name, cells in said.items() if cells[0] == "stateless"] == list(STATELESS)
     for name, (_, structured) in said.items():
         assert structured.startswith("none") != has_structured_content(str(name))
+
+
+def test_get_is_refused_as_long_as_the_page_says_so() -> None:
+    assert "| 405 | `GET`: there is no stream" in PAGE
+    with pytest.raises(Rejection) as refused:
+        admit("GET", (), lambda _: None)
+    assert refused.value.status == 405
