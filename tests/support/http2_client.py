@@ -11,9 +11,17 @@ import h2.settings
 
 from tests.support.http1_client import PATIENCE, Answer, Fields
 
+GOAWAY = 7
+"""The type of the frame (RFC 9113 §6.8)."""
+
 
 class Http2Client:
-    """One connection; requests may overlap."""
+    """One connection; requests may overlap.
+
+    Attributes:
+        answers: by stream, as far as they have come; `over` are those that have ended.
+        gone: whether the connection has ended; `going_away`, whether the server said it would.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -25,6 +33,7 @@ class Http2Client:
         self.answers: dict[int, Answer] = {}
         self.over: set[int] = set()
         self.gone = False
+        self.going_away = False
         self.news = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
 
@@ -130,14 +139,26 @@ class Http2Client:
             await self.writer.wait_closed()
 
     async def _read(self) -> None:
-        with contextlib.suppress(OSError):
-            while data := await self.reader.read(65536):
-                for event in self.protocol.receive_data(data):
-                    self._take(event)
-                await self.flush()
-                async with self.news:
-                    self.news.notify_all()
-        self.gone = True
+        try:
+            while True:
+                await self._take_frame()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self.gone = True
+            async with self.news:
+                self.news.notify_all()
+
+    async def _take_frame(self) -> None:
+        head = await self.reader.readexactly(9)
+        frame = head + await self.reader.readexactly(int.from_bytes(head[:3]))
+        if head[3] == GOAWAY:
+            # h2 takes nothing more once it has read one, though streams may still be answered.
+            self.going_away = True
+            return
+        for event in self.protocol.receive_data(frame):
+            self._take(event)
+        await self.flush()
         async with self.news:
             self.news.notify_all()
 
