@@ -15,7 +15,7 @@ from edge.admin.projects import checked
 from edge.config import Config, base_url, function_url
 from edge.functions import Deployment, Project, Route
 from edge.project import Parsed, ProjectError, parse_project, project_for_url, render_project
-from edge.registry.store import Deployed, Registry
+from edge.registry.store import Deployed, HostTaken, Registry, digest
 from mcp_bridge.catalog import Catalog
 from mcp_bridge.tools import ToolWarning
 from tokens.database import Database
@@ -213,17 +213,21 @@ class Deployer:
         return deployed, secret
 
     def _preview(self, draft: _Draft, catalog: Catalog, *, dry_run: bool) -> DeployResult:
-        """The result of writing nothing."""
+        """The result of writing nothing: `changed` and `first` say what a deploy would do."""
         project = draft.project
         function = self._registry.function(project.slug)
+        for host in project.hosts:
+            owner = self._registry.by_host(host)
+            if owner is not None and owner.slug != project.slug:
+                raise HostTaken(host, owner.slug)
         return DeployResult(
             id=function.live.id if function else None,
             function=project.slug,
             url=self._place.url(project.slug),
             mcp_url=self._place.mcp_url(project),
             tools=catalogs.listed(project, catalog),
-            changed=False,
-            first=False,
+            changed=function is None or function.live.digest != digest(project, draft.document),
+            first=function is None,
             created=function.live.created if function else None,
             dry_run=dry_run,
             running=self._place.running,

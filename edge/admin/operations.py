@@ -85,7 +85,7 @@ class DeployResult:
     Attributes:
         id: of the live deployment; None after a dry run of something new.
         changed: False if what is live already equals what was sent.
-        first: whether it made the function.
+        first: whether it made the function; after a dry run, whether a deploy would.
         mcp_url: None where `config.mcp` is false.
         token: the secret of the token `default`, only where it was created just now.
         example: a call to try: method, URL and headers as one `curl` command, or None.

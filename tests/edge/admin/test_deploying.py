@@ -81,9 +81,13 @@ def test_a_dry_run_writes_nothing(edge: LocalOperations, function: Origin) -> No
     asked = request(function.url)
     result = edge.deploy(DeployRequest(project=asked.project, dry_run=True))
     assert (result.id, result.token, result.dry_run) == (None, None, True)
+    assert (result.first, result.changed) == (True, True)
     assert len(result.tools) == 3
     assert edge.functions() == ()
     assert edge.tokens() == ()
+    edge.deploy(asked)
+    again = edge.deploy(DeployRequest(project=asked.project, dry_run=True))
+    assert (again.first, again.changed) == (False, False)
 
 
 def test_every_problem_of_a_project_file_is_told_at_once(edge: LocalOperations) -> None:
@@ -145,9 +149,11 @@ def test_a_host_of_another_function_is_refused_and_nothing_is_written(
     edge: LocalOperations, function: Origin
 ) -> None:
     edge.deploy(request(function.url, hosts=["api.shop.example"]))
-    error = refusal(edge, request(function.url, "other", hosts=["api.shop.example"]))
-    assert (error.code, error.status) == ("VALIDATION_ERROR", 409)
-    assert "books" in error.message
+    asked = request(function.url, "other", hosts=["api.shop.example"])
+    for attempt in (asked, DeployRequest(project=asked.project, dry_run=True)):
+        error = refusal(edge, attempt)
+        assert (error.code, error.status) == ("VALIDATION_ERROR", 409)
+        assert "books" in error.message
     assert edge.tokens("*") == ()
     assert [f.slug for f in edge.functions()] == ["books"]
 

@@ -14,7 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
 import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.edge.cli.conftest import ROOT, Cli
 from tests.support.documents_origin import Origin
@@ -97,6 +100,26 @@ def test_commands_talk_to_the_running_edge(cli: Cli, project: Path, function: Or
     assert edge.process.returncode == 0
     assert not (Path(cli.environ["JELOU_DATA_DIR"]) / "admin.sock").exists()
     assert cli("whoami", "--json").data["type"] == "local"
+
+
+async def test_the_official_client_reaches_it_through_the_stdio_bridge(
+    cli: Cli, project: Path, function: Origin
+) -> None:
+    function.serve("/books", {"books": []})
+    with serving(cli):
+        deployed = cli("deploy", "--json").data
+        bridge = StdioServerParameters(
+            command=sys.executable,
+            args=["-m", "edge.cli.main", "mcp", "stdio", deployed["mcpUrl"]],
+            env={"JELOU_FUNCTION_TOKEN": deployed["token"], "PYTHONPATH": str(ROOT)},
+        )
+        for mode in ("auto", "legacy", "2026-07-28"):
+            with anyio.fail_after(20):
+                async with Client(stdio_client(bridge), mode=mode) as client:
+                    names = [tool.name for tool in (await client.list_tools()).tools]
+                    assert names == ["addBook", "getBook", "listBooks"]
+                    called = await client.call_tool("listBooks", {})
+                    assert called.structured_content == {"books": []}
 
 
 def test_projects_are_deployed_at_start(cli: Cli, project: Path) -> None:
