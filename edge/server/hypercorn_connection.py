@@ -155,6 +155,13 @@ class Connection(TCPServer):
         finally:
             await self._close()
 
+    def write(self, data: bytes) -> None:
+        """Send bytes now, without waiting for room; for a few of them."""
+        if not (self._finishing or self._transport.is_closing()):
+            self._written += len(data)
+            self._last_write = self._event_loop.time()
+            self.writer.write(data)
+
     def finish(self, *, unread: bool) -> None:
         """End the connection once what was written is out.
 
@@ -192,9 +199,9 @@ class Connection(TCPServer):
     def begin_drain(self) -> None:
         """Close if idle, else announce the end."""
         if self.phase is Phase.IDLE:
-            self.finish(unread=False)
+            self._close_idle()
         elif self.phase is Phase.BUSY:
-            self._spawn(self._protocol().drain())
+            self._protocol().drain()
 
     def close_unless_busy(self) -> None:
         """Close what waits for a request."""
@@ -210,7 +217,7 @@ class Connection(TCPServer):
         elif self._finishing or not hasattr(self, "protocol"):
             return
         elif self.phase is Phase.IDLE and now - self._since > limits.keep_alive:
-            self.finish(unread=False)
+            self._close_idle()
         elif self.phase is Phase.HEAD and now - self._since > limits.head_timeout:
             self._spawn(self._protocol().expire_head())
         elif self.phase is Phase.BUSY and isinstance(self.protocol, Http2):
@@ -224,6 +231,10 @@ class Connection(TCPServer):
             self.finish(unread=False)
         elif isinstance(event, Updated):
             self._enter(Phase.IDLE if event.idle else Phase.BUSY)
+
+    def _close_idle(self) -> None:
+        self._protocol().drain()
+        self.finish(unread=False)
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
@@ -273,8 +284,8 @@ class Connection(TCPServer):
             return b""
 
     async def _take(self, data: bytes) -> None:
-        if self.phase is Phase.IDLE:
-            self._enter(Phase.HEAD)
+        if self.phase is Phase.IDLE and isinstance(self.protocol, Http1):
+            self._enter(Phase.HEAD)  # over HTTP/2 it may be a PING, or a window
         try:
             await self.protocol.handle(RawData(data))
         except H2ProtocolAssumedError as error:
@@ -287,9 +298,7 @@ class Connection(TCPServer):
             if self._finishing or self._transport.is_closing():
                 await asyncio.sleep(0)  # lets the loop say that the connection is lost
                 return
-            self._written += len(data)
-            self._last_write = self._event_loop.time()
-            self.writer.write(data)
+            self.write(data)
             with suppress(ConnectionError, RuntimeError):  # _on_lost tells the protocol
                 await self.writer.drain()
 

@@ -74,7 +74,7 @@ class Http1(H11Protocol):
     async def sweep(self, now: float, slow_reader: float) -> None:
         """Nothing to look after: the one answer waits in the transport."""
 
-    async def drain(self) -> None:
+    def drain(self) -> None:
         """Nothing to announce: the answer under way will say `close`."""
 
     async def stream_send(self, event: Event) -> None:

@@ -17,7 +17,7 @@ import h2.exceptions
 import h2.settings
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
-from hypercorn.events import Closed, RawData, Updated
+from hypercorn.events import Closed, Updated
 from hypercorn.protocol.events import (
     Body,
     EndBody,
@@ -99,6 +99,7 @@ class Http2(H2Protocol):
 
     async def expire_head(self) -> None:
         """No request came in time."""
+        self.drain()
         self._door.finish(unread=False)
 
     async def sweep(self, now: float, slow_reader: float) -> None:
@@ -113,12 +114,12 @@ class Http2(H2Protocol):
                 await buffer.close()
                 await self._break_off(stream_id)
 
-    async def drain(self) -> None:
+    def drain(self) -> None:
         """Announce the end: streams begun so far are answered, later ones refused."""
         self._going_away = True
         frame = GoAwayFrame(0, last_stream_id=self._last_stream, error_code=ErrorCodes.NO_ERROR)
         # h2 itself can send nothing after its own GOAWAY.
-        await self.send(RawData(data=frame.serialize()))
+        self._door.write(frame.serialize())
 
     async def stream_send(self, event: Event) -> None:
         """Send what a stream has to say."""

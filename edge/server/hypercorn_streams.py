@@ -31,6 +31,9 @@ class Door(Protocol):
     def stays(self) -> bool:
         """Whether another request may follow on this connection."""
 
+    def write(self, data: bytes) -> None:
+        """Send bytes now, without waiting for room; for a few of them."""
+
     def finish(self, *, unread: bool) -> None:
         """End the connection once what was written is out; `unread`: more is coming in."""
 

@@ -162,6 +162,15 @@ async def test_targets_without_a_path_reach_the_app(tmp_path: Path, method: str)
         client.close()
 
 
+async def test_an_idle_connection_is_told_goodbye(tmp_path: Path) -> None:
+    async with running(tmp_path, keep_alive=0.2) as edge:
+        client = await Http2Client.connect(edge.port)
+        await client.body(client.ask("/target"))
+        goodbye = await client.until(h2.events.ConnectionTerminated)
+        assert goodbye.error_code == ErrorCodes.NO_ERROR
+        client.close()
+
+
 async def test_draining_announces_the_end_and_finishes_streams(tmp_path: Path) -> None:
     async with running(tmp_path, drain_timeout=5.0) as edge:
         client = await Http2Client.connect(edge.port)
