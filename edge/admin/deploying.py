@@ -313,9 +313,8 @@ def _with_document_at(project: Project, place: str) -> Project:
 
 
 def _why(error: documents.NoDocument) -> str:
-    if error.outcome == "broken":
-        return f"The OpenAPI document is broken: {error}."
-    return f"The OpenAPI document could not be fetched: {error}."
+    happened = "is broken" if error.outcome == "broken" else "could not be fetched"
+    return f"The OpenAPI document {happened}: {str(error).removesuffix('.')}."
 
 
 _EMPTY = 'There is no OpenAPI document and no "tools": the list of tools is empty.'

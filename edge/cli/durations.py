@@ -20,3 +20,12 @@ class Duration(click.ParamType[float]):
             return float(seconds(0).parse(value))
         except ValueError:
             self.fail(f"{value!r} is not a duration; write such as 90d, 24h, 30m.", param, ctx)
+
+
+def shown(duration: float) -> str:
+    """A duration in seconds as one would type it: the largest unit that fits exactly."""
+    whole = round(duration)
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if whole and whole % size == 0:
+            return f"{whole // size}{unit}"
+    return f"{whole}s"

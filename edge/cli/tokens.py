@@ -11,7 +11,7 @@ from edge.admin.errors import AdminError
 from edge.admin.operations import NewToken, Revoked, TokenInfo, TokenVerdict
 from edge.cli import output
 from edge.cli.context import Session
-from edge.cli.durations import Duration
+from edge.cli.durations import Duration, shown
 from edge.cli.group import command, group, session
 from edge.cli.project_files import slug_here, slug_of
 
@@ -143,7 +143,7 @@ def _rotated(made: NewToken, overlap: float) -> Iterator[str]:
     yield output.secret(made.token)
     yield output.warning("Save this token now — it will not be shown again.")
     if overlap:
-        yield f"  The old one, {made.name}~old, is good for another {overlap:.0f} s."
+        yield f"  The old one, {made.name}~old, is good for another {shown(overlap)}."
 
 
 def _revoked(_: Revoked) -> Iterator[str]:
