@@ -74,8 +74,8 @@ def _values(text: str, field: _Field) -> set[int] | str:
         if span is None or step == 0:
             names = f" or {field.names[0]}-{field.names[-1]}" if field.names else ""
             return (
-                f"{quote(text)} cannot be the {field.name}; write *, numbers from {field.lowest} to "
-                f"{field.highest}{names}, ranges a-b, lists a,b and steps */n or a-b/n"
+                f"{quote(text)} cannot be the {field.name}; write *, numbers from {field.lowest} "
+                f"to {field.highest}{names}, ranges a-b, lists a,b and steps */n or a-b/n"
             )
         values.update(range(span[0], span[1] + 1, step))
     return values
