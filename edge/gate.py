@@ -5,6 +5,7 @@ I/O and no clock here: `now` is an argument, and a token that is not in memory i
 `Lookup` and decided again.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -21,6 +22,7 @@ from tokens.paths import is_plain
 UNAUTHORIZED_BODY = b'{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
 EVERY_METHOD = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
+_CONTROL = re.compile(rb"[\0\r\n]")
 _DISCOVERY = tuple(
     b"/.well-known/" + name
     for name in (
@@ -209,7 +211,7 @@ def _ambiguous(head: Head) -> str:
     named = headers.connection_options(head.headers) & headers.UNTOUCHABLE
     if named:
         return f"Connection may not name {min(named).decode()}."
-    if any(b"\0" in value or b"\r" in value or b"\n" in value for _, value in head.headers):
+    if _CONTROL.search(b" ".join([value for _, value in head.headers])):
         return "A field value holds a control character."
     return ""
 
