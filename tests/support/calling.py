@@ -1,9 +1,11 @@
 """Requests to an edge in one line, over any version of HTTP, with the token unless told not to."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.support.edge_in_process import EdgeInProcess
-from tests.support.http1_client import Answer, Fields
+from tests.support.http1_client import PATIENCE, Answer, Fields
 
 TOKEN = "x-jelou-token"
 
@@ -33,3 +35,10 @@ class Caller:
                 return await http2.ask(target, method, sent, body, host=host)
         async with self.edge.http1() as http1:
             return await http1.ask(target, method, sent, body, host=host, version=self.version)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds that nobody announces."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - conditions are of several kinds
+            await asyncio.sleep(0.005)

@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.support.calling import TOKEN, Caller
+from tests.support.calling import TOKEN, Caller, until
 from tests.support.edge_in_process import EdgeInProcess, running
 from tests.support.http1_client import request
 from tests.support.http2_client import Http2Client
@@ -289,7 +289,7 @@ async def test_a_client_that_leaves_aborts_the_functions_request(
                 if sent:
                     await raw.head()
                 else:
-                    await _until_seen(origin)
+                    await until(lambda: origin.seen)
                 if how == "reset":
                     raw.reset()
         if how != "stream":
@@ -317,12 +317,7 @@ async def _come(client: Http2Client, stream: int, origin: Origin, sent: bytes) -
     if sent:
         await client.until(stream, 4)
     else:
-        await _until_seen(origin)
-
-
-async def _until_seen(origin: Origin) -> None:
-    while not origin.seen:  # noqa: ASYNC110 - the origin tells nobody
-        await anyio.sleep(0.005)
+        await until(lambda: origin.seen)
 
 
 # Connections that go on.

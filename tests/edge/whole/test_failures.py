@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.support.calling import TOKEN, Caller
+from tests.support.calling import TOKEN, Caller, until
 from tests.support.edge_in_process import EdgeInProcess, running
 from tests.support.http1_client import Answer, request
 from tests.support.origin import (
@@ -182,9 +182,7 @@ async def test_a_place_is_free_again_when_its_client_leaves(tmp_path: Path) -> N
         edge.deploy(origin.upstream)
         async with edge.http2() as client:
             held = await client.begin(fields=[(TOKEN, edge.token)])
-            with anyio.fail_after(5):
-                while not origin.visits:
-                    await anyio.sleep(0.005)
+            await until(lambda: origin.visits)
             is_error(await Caller(edge, "1.1").ask(), 503, "overloaded")
             await client.leave(held)
             with anyio.fail_after(5):

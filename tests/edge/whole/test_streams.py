@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.support.calling import TOKEN, Caller
+from tests.support.calling import TOKEN, Caller, until
 from tests.support.edge_in_process import EdgeInProcess, running
 from tests.support.http1_client import Answer, Http1Client, request
 from tests.support.http2_client import Http2Client
@@ -171,9 +171,7 @@ async def test_ordinary_requests_already_begun_finish(
 
         tasks.start_soon(ask, "/head")
         tasks.start_soon(ask, "/")
-        with anyio.fail_after(5):
-            while len(origin.seen) < 2:
-                await anyio.sleep(0.005)
+        await until(lambda: len(origin.seen) == 2)
         edge.delete()
         await anyio.sleep(0.5)
         assert (await Caller(edge, version).ask()).status == 404
