@@ -5,6 +5,7 @@ Not here: what is answered. Both halves exist so that the door reads like the co
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from time import time
@@ -75,6 +76,19 @@ def _date(second: int) -> bytes:
     return formatdate(second, usegmt=True).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How slowly a request body may come.
+
+    Attributes:
+        idle: seconds without a piece.
+        rate: bytes a second, over every `idle` seconds of waiting for the client.
+    """
+
+    idle: float = 30.0
+    rate: int = 1024
+
+
 class Inbox:
     """The request body as it comes, and the news that the client has left.
 
@@ -84,20 +98,21 @@ class Inbox:
     Args:
         receive: ASGI's.
         on_gone: called once if the client leaves.
-        idle: seconds to wait for the next piece.
         limit: bytes of body, or None.
     """
 
     def __init__(
-        self, receive: Receive, on_gone: Callable[[], None], idle: float, limit: int | None
+        self, receive: Receive, on_gone: Callable[[], None], pace: Pace, limit: int | None
     ) -> None:
         self._receive = receive
         self._on_gone = on_gone
-        self._idle = idle
+        self._pace = pace
         self._limit = limit
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self._dropped: int | None = None
         self._size = 0
+        self._waited = 0.0
+        self._came = 0
         self._moved = asyncio.Event()
         self.complete = False
 
@@ -137,11 +152,25 @@ class Inbox:
             piece = await self._next()
 
     async def _next(self) -> bytes:
+        clock = asyncio.get_running_loop().time
+        since = clock()
         try:
-            async with asyncio.timeout(self._idle):
-                return await self._pieces.get()
+            async with asyncio.timeout(self._pace.idle):
+                piece = await self._pieces.get()
         except TimeoutError:
             raise EdgeError(refusal(Errors.REQUEST_TIMEOUT)) from None
+        self._keep_pace(piece, clock() - since)
+        return piece
+
+    def _keep_pace(self, piece: bytes, waited: float) -> None:
+        """Count only time spent waiting for the client, not for a function that reads slowly."""
+        self._waited += waited
+        self._came += len(piece)
+        if self._waited < self._pace.idle:
+            return
+        if piece and self._came < self._pace.rate * self._waited:
+            raise EdgeError(refusal(Errors.REQUEST_TIMEOUT, reason="the body came too slowly"))
+        self._waited, self._came = 0.0, 0
 
     async def drop_rest(self) -> bool:
         """Read and drop what is left of the body, within bounds; whether that was all of it."""

@@ -17,6 +17,7 @@ from edge.admin.api import AdminApi
 from edge.admin.deploying import Place
 from edge.admin.opening import assembled
 from edge.app import Door
+from edge.asgi import Pace
 from edge.catalogs import Catalogs
 from edge.config import Config, function_url
 from edge.ended_sessions import KIND, StoredEndedSessions
@@ -119,13 +120,15 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
         random=os.urandom,
         max_body=config.mcp_body,
         max_result=config.tool_result,
+        max_depth=config.json_depth,
     )
     last_use = LastUse(service)
+    pace = Pace(config.body_idle, config.body_rate)
     door = Door(
         view=view,
         settings=_gate_settings(config, name),
         networks=_networks(config),
-        http=HttpDoor(forwarder, documents, streams, state, log_error, config.body_idle),
+        http=HttpDoor(forwarder, documents, streams, state, log_error, pace),
         mcp=McpDoor(bridge, catalogs, forwarder, config.tool_result, config.max_timeout),
         websockets=WebSocketDoor(forwarder, streams, os.urandom),
         clock=database.clock,

@@ -87,7 +87,6 @@ class Config:
     mcp_body: int = 4 * 1024 * 1024
     json_depth: int = 128
     tool_result: int = 4 * 1024 * 1024
-    session_age: float = 7 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +170,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("queue", whole(0), "Requests waiting per function beyond that; more are answered 503."),
     Setting("queue_timeout", seconds(0), "How long a request waits in that queue (503)."),
     Setting("mcp_body", bytes_(1024), "Largest body of an MCP request (413)."),
-    Setting("json_depth", whole(1, 1000), "Deepest nesting of JSON that is read."),
+    Setting("json_depth", whole(1, 1000), "Deepest nesting of an MCP request."),
     Setting("tool_result", bytes_(1024), "Largest answer that becomes a tool result."),
-    Setting("session_age", seconds(1), "How long an MCP session id is good."),
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from edge.asgi import UNREAD_BYTES, Inbox, Receive, Reply
+from edge.asgi import UNREAD_BYTES, Inbox, Pace, Receive, Reply
 from edge.asked import Asked
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
@@ -35,7 +35,7 @@ class HttpDoor:
 
     Attributes:
         log: told of errors that are the edge's own, with the request id.
-        body_idle: seconds to wait for the next piece of a request body.
+        pace: how slowly a request body may come.
     """
 
     forwarder: Forwarder
@@ -43,13 +43,13 @@ class HttpDoor:
     streams: OpenStreams
     state: WorkerState
     log: Callable[[BaseException, bytes], None]
-    body_idle: float
+    pace: Pace
 
     async def serve(self, asked: Asked, receive: Receive, reply: Reply) -> None:
         """Answer one request, and stop at once if the client leaves."""
         with anyio.CancelScope() as leaving:
             limit = _body_limit(asked.decision)
-            inbox = Inbox(receive, leaving.cancel, self.body_idle, limit)
+            inbox = Inbox(receive, leaving.cancel, self.pace, limit)
             if not isinstance(asked.decision, Forward) and _awaits_continue(asked.head):
                 await _Exchange(self, asked, inbox, reply).run()
                 return

@@ -6,7 +6,7 @@ Also the body of every error that `/mcp` answers with, for the edge's own refusa
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mcp_bridge.jsontext import JSONError, dump, parse
+from mcp_bridge.jsontext import MAX_DEPTH, JSONError, dump, parse
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -54,14 +54,14 @@ class MessageError(ValueError):
         self.id = id
 
 
-def read_message(body: bytes) -> Message:
+def read_message(body: bytes, max_depth: int = MAX_DEPTH) -> Message:
     """The one message of a body.
 
     Raises:
         MessageError: it is not JSON, too deep, a batch, or not a JSON-RPC 2.0 message.
     """
     try:
-        value = parse(body)
+        value = parse(body, max_depth)
     except JSONError as problem:
         code = INVALID_REQUEST if problem.too_deep else PARSE_ERROR
         said = f"The body is {problem.message}." if problem.too_deep else "The body is not JSON."

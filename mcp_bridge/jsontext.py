@@ -30,19 +30,19 @@ class JSONError(ValueError):
         self.too_deep = too_deep
 
 
-def parse(data: bytes) -> Any:
+def parse(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     """The value of a JSON text: UTF-8, no `NaN` or `Infinity`, no lone surrogate.
 
     Raises:
-        JSONError: it is not JSON, or deeper than `MAX_DEPTH`.
+        JSONError: it is not JSON, or nested more than `max_depth` levels deep.
     """
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as problem:
         deep = "depth limit" in problem.msg
         raise JSONError(problem.msg, problem.lineno, problem.colno, too_deep=deep) from None
-    if is_deeper_than(value, MAX_DEPTH):
-        raise JSONError(f"nested deeper than {MAX_DEPTH} levels", too_deep=True)
+    if is_deeper_than(value, max_depth):
+        raise JSONError(f"nested deeper than {max_depth} levels", too_deep=True)
     return value
 
 

@@ -35,7 +35,7 @@ from mcp_bridge.exchange import (
 )
 from mcp_bridge.fields import is_forwardable
 from mcp_bridge.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, Message, MessageError, read_message
-from mcp_bridge.jsontext import JSONError, parse
+from mcp_bridge.jsontext import MAX_DEPTH, JSONError, parse
 from mcp_bridge.listing import Listings, complete, listed
 from mcp_bridge.requests import ArgumentError, build
 from mcp_bridge.results import Result, error_result, interpret
@@ -155,6 +155,7 @@ class Bridge:
         *,
         max_body: int = MAX_BODY,
         max_result: int = MAX_RESULT,
+        max_depth: int = MAX_DEPTH,
     ) -> None:
         """Compose; nothing runs before `run`.
 
@@ -169,6 +170,7 @@ class Bridge:
         self._random = random
         self._max_body = max_body
         self._max_result = max_result
+        self._max_depth = max_depth
         self._listings = Listings()
         self._manager = StreamableHTTPSessionManager(
             self._server(), json_response=True, stateless=True, max_request_body_size=max_body
@@ -210,7 +212,7 @@ class Bridge:
             await answer(send, 204)
             return
         body = await self._read(headers, receive)
-        message = _message(body)
+        message = _message(body, self._max_depth)
         if message.kind != "request" and not admitted.stateless:
             await answer(send, 202)
             return
@@ -353,9 +355,9 @@ def _input_schema(name: str) -> Mapping[str, Any] | None:
     return entry.tool.input_schema if entry else None
 
 
-def _message(body: bytes) -> Message:
+def _message(body: bytes, max_depth: int) -> Message:
     try:
-        return read_message(body)
+        return read_message(body, max_depth)
     except MessageError as problem:
         raise Rejection(
             400, "bad_request", problem.message, rpc_code=problem.rpc_code, id=problem.id

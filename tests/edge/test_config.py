@@ -64,7 +64,7 @@ def test_every_problem_is_reported_at_once_with_where_and_what_to_write(tmp_path
     [
         ("bind", "127.0.0.1:0,[::1]:8080,unix:/run/e.sock", None),
         ("drain_timeout", "1.5", 1.5),
-        ("session_age", "7d", 604800.0),
+        ("keep_alive", "5m", 300.0),
         ("mcp_body", "4MiB", 4194304),
         ("path_addressing", "off", False),
         ("trusted_proxies", "10.0.0.1/8, ::1", ("10.0.0.0/8", "::1/128")),
