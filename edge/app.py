@@ -53,7 +53,7 @@ class Door:
         asked = Asked(head, decision, self.networks, self.random(40))
         self._note_use(asked.decision)
         if scope["type"] == "websocket":
-            await self.websockets.serve(asked, receive, send)
+            await self.websockets.serve(asked, connection_of(scope), receive, send)
         elif isinstance(asked.decision, Bridge):
             await self.mcp.serve(asked, asked.decision, scope, receive, send)
         else:

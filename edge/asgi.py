@@ -41,6 +41,10 @@ class Connection(Protocol):
         """End the answer so that it cannot look whole."""
         ...
 
+    async def wait_gone(self) -> None:
+        """Wait until the client has left or the answer is over."""
+        ...
+
 
 def head_of(scope: Scope) -> Head:
     """The request head in an ASGI scope of type `http` or `websocket`."""

@@ -1,11 +1,12 @@
 """Carries out what the gate decided about a WebSocket handshake over ASGI, message by message."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
 
-from edge.asgi import Receive, Send
+from edge.asgi import Connection, Receive, Send
 from edge.asked import Asked
 from edge.errors import EdgeError, Errors, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
@@ -46,20 +47,31 @@ class WebSocketDoor:
     streams: OpenStreams
     random: Callable[[int], bytes]
 
-    async def serve(self, asked: Asked, receive: Receive, send: Send) -> None:
+    async def serve(
+        self, asked: Asked, connection: Connection, receive: Receive, send: Send
+    ) -> None:
         """Answer one handshake, and relay if the function accepts it."""
         await receive()  # websocket.connect, always first
-        try:
-            if isinstance(asked.decision, Forward):
-                await self._forward(asked, asked.decision, receive, send)
-            elif isinstance(asked.decision, Refuse):
-                raise EdgeError(asked.decision.refusal)
-            else:
-                raise EdgeError(refusal(Errors.NOT_FOUND))
-        except EdgeError as error:
-            await _refuse(asked, error, send)
+        with anyio.CancelScope() as leaving:
+            watch = asyncio.create_task(_leave_with(connection, leaving.cancel))
+            try:
+                await self._answer(asked, _Client(receive, send, watch))
+            except EdgeError as error:
+                await _refuse(asked, error, send)
+            except UpstreamFailure:
+                connection.abort()
+            finally:
+                watch.cancel()
 
-    async def _forward(self, asked: Asked, decision: Forward, receive: Receive, send: Send) -> None:
+    async def _answer(self, asked: Asked, client: "_Client") -> None:
+        if isinstance(asked.decision, Forward):
+            await self._forward(asked, asked.decision, client)
+        elif isinstance(asked.decision, Refuse):
+            raise EdgeError(asked.decision.refusal)
+        else:
+            raise EdgeError(refusal(Errors.NOT_FOUND))
+
+    async def _forward(self, asked: Asked, decision: Forward, client: "_Client") -> None:
         key = new_key(self.random(16))
         call = Call(
             function=decision.place.function,
@@ -75,9 +87,9 @@ class WebSocketDoor:
         )
         async with self.forwarder.send(call) as relayed:
             if relayed.status == 101:
-                await self._relay(asked, decision, relayed, key, receive, send)
+                await self._relay(asked, decision, relayed, key, client)
             else:
-                await _relay_refusal(relayed, send)
+                await _relay_refusal(relayed, client.send)
 
     async def _relay(
         self,
@@ -85,8 +97,7 @@ class WebSocketDoor:
         decision: Forward,
         relayed: Relayed,
         key: bytes,
-        receive: Receive,
-        send: Send,
+        client: "_Client",
     ) -> None:
         tunnel = relayed.answer.tunnel
         try:
@@ -97,14 +108,35 @@ class WebSocketDoor:
             raise EdgeError(refusal(Errors.UPSTREAM_INVALID, reason="no tunnel behind the 101"))
         relayed.answer.set_idle(decision.place.function.config.stream_idle / 1000)
         fields = [pair for pair in relayed.headers if pair[0] not in _HANDSHAKE_FIELDS]
-        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": fields})
+        client.watch.cancel()  # from here on, its leaving is a message like any other
+        await client.send(
+            {"type": "websocket.accept", "subprotocol": subprotocol, "headers": fields}
+        )
         upstream = UpstreamSocket(tunnel)
         with anyio.CancelScope() as ending:
             stream = OpenStream(asked.head, decision.until, ending.cancel)
             with self.streams.holding(stream):
-                await _both_ways(upstream, receive, send)
+                await _both_ways(upstream, client.receive, client.send)
         if ending.cancel_called:
-            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            await client.send({"type": "websocket.close", "code": POLICY_VIOLATION})
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """The client's end.
+
+    Attributes:
+        watch: ends the handshake if the client leaves meanwhile.
+    """
+
+    receive: Receive
+    send: Send
+    watch: "asyncio.Task[None]"
+
+
+async def _leave_with(connection: Connection, leave: Callable[[], None]) -> None:
+    await connection.wait_gone()
+    leave()
 
 
 async def _both_ways(upstream: UpstreamSocket, receive: Receive, send: Send) -> None:
@@ -112,9 +144,9 @@ async def _both_ways(upstream: UpstreamSocket, receive: Receive, send: Send) -> 
     async with anyio.create_task_group() as relay:
 
         async def outward() -> None:
-            code = await _to_upstream(upstream, receive)
+            closed = await _to_upstream(upstream, receive)
             with anyio.CancelScope(shield=True), anyio.move_on_after(1):
-                await _close_quietly(upstream, code)
+                await _close_quietly(upstream, closed)
             relay.cancel_scope.cancel()
 
         relay.start_soon(outward)
@@ -125,17 +157,17 @@ async def _both_ways(upstream: UpstreamSocket, receive: Receive, send: Send) -> 
             await send({"type": "websocket.close", "code": code, "reason": closed.reason})
 
 
-async def _to_upstream(upstream: UpstreamSocket, receive: Receive) -> int:
-    """Send what the client sends, until it leaves; its close code."""
+async def _to_upstream(upstream: UpstreamSocket, receive: Receive) -> Closed:
+    """Send what the client sends, until it leaves."""
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
-            return int(message.get("code") or 1005)
+            return Closed(int(message.get("code") or 1005), message.get("reason") or "")
         text = message.get("text")
         try:
             await upstream.send(message["bytes"] if text is None else text)
         except UpstreamFailure:
-            return 1006
+            return Closed(1006, "")
 
 
 async def _to_client(upstream: UpstreamSocket, send: Send) -> Closed:
@@ -151,9 +183,9 @@ async def _to_client(upstream: UpstreamSocket, send: Send) -> Closed:
     return Closed(1006, "")
 
 
-async def _close_quietly(upstream: UpstreamSocket, code: int) -> None:
+async def _close_quietly(upstream: UpstreamSocket, closed: Closed) -> None:
     try:
-        await upstream.close(code)
+        await upstream.close(closed.code, closed.reason)
     except UpstreamFailure:
         return
 

@@ -14,6 +14,8 @@ from urllib.parse import unquote
 from hypercorn.protocol.events import Body, EndBody, Event, Request, StreamClosed
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
+from wsproto.connection import ConnectionState
+from wsproto.events import CloseConnection
 
 from edge.server.exchange import Exchange, Message
 
@@ -101,9 +103,14 @@ class Stream(HTTPStream):
 
 
 class WebSocketTasks:
-    """What a stock WebSocket stream takes for a task group: it starts the app on an exchange."""
+    """What a WebSocket stream takes for a task group: it starts the app on an exchange.
+
+    Attributes:
+        closed: the client's close frame, once it has come.
+    """
 
     def __init__(self, group: Any, exchange: Exchange) -> None:
+        self.closed: CloseConnection | None = None
         self._group = group
         self._exchange = exchange
 
@@ -121,17 +128,30 @@ class WebSocketTasks:
 
     async def _put(self, message: Message) -> None:
         if message["type"] == "websocket.disconnect":
-            await self._exchange.end(message)
+            closed = self.closed
+            said = {"code": int(closed.code), "reason": closed.reason or ""} if closed else {}
+            await self._exchange.end(message | said)
         else:
             data = message.get("bytes") or message.get("text") or b""
             await self._exchange.put(message, len(data))
 
 
+class WebSocketStream(WSStream):
+    """A stock WebSocket stream that tells the app the code and reason of its client's close."""
+
+    async def _send_wsproto_event(self, event: Any) -> None:
+        closed_by_client = self.connection.state is ConnectionState.REMOTE_CLOSING
+        if isinstance(event, CloseConnection) and closed_by_client:
+            assert isinstance(self.task_group, WebSocketTasks)  # noqa: S101 — narrows the type
+            self.task_group.closed = event  # the answer to a close repeats it
+        await super()._send_wsproto_event(event)
+
+
 def websocket(stream_arguments: list[Any], group: Any, exchange: Exchange) -> WSStream:
-    """A stock WebSocket stream on an exchange; its fourth argument is the task group."""
+    """A WebSocket stream on an exchange; its fourth argument is the task group."""
     arguments = [*stream_arguments]
     arguments[3] = WebSocketTasks(group, exchange)
-    return WSStream(*arguments)
+    return WebSocketStream(*arguments)
 
 
 def spawn_app(

@@ -1,0 +1,378 @@
+"""WebSockets through the edge: the handshake at the gate, messages and endings both ways."""
+
+import anyio
+import pytest
+from wsproto.events import (
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Message,
+    Ping,
+    Pong,
+    TextMessage,
+)
+
+from tests.support.calling import TOKEN, until
+from tests.support.edge_in_process import EdgeInProcess
+from tests.support.origin import OK, Origin, answering, closing_after, hangs, refusing
+from tests.support.websockets import Socket, connected, handshake, opening, speaks
+
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+
+
+async def echo(socket: Socket) -> None:
+    """Sends every message back, fragments as they are; answers pings and a close."""
+    while (event := await socket.next()) is not None:
+        match event:
+            case Message():
+                await socket.send(event)
+            case Ping():
+                await socket.send(event.response())
+            case CloseConnection():
+                await socket.send(event.response())
+                return
+
+
+def sent(edge: EdgeInProcess) -> list[tuple[str, str]]:
+    """The token as fields."""
+    return [(TOKEN, edge.token)]
+
+
+@pytest.fixture
+def echoing(edge: EdgeInProcess, origin: Origin) -> EdgeInProcess:
+    """An edge before a function that echoes."""
+    origin.behaviour = speaks(echo)
+    edge.deploy(origin.upstream)
+    return edge
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["", "text", "ä€𝄞", b"", b"\0\xff" * 10, "x" * 100_000, b"y" * 1_000_000],
+    ids=lambda message: f"{type(message).__name__} of {len(message)}",
+)
+async def test_messages_go_both_ways(echoing: EdgeInProcess, message: str | bytes) -> None:
+    async with connected(echoing, sent(echoing)) as socket:
+        for _ in range(3):
+            if isinstance(message, str):
+                await socket.send(TextMessage(message))
+            else:
+                await socket.send(BytesMessage(message))
+            assert await socket.message() == message
+
+
+async def test_fragments_are_one_message(echoing: EdgeInProcess) -> None:
+    async with connected(echoing, sent(echoing)) as socket:
+        for part in ("one ", "two ", "thr"):
+            await socket.send(TextMessage(part, message_finished=False))
+        await socket.send(Ping(b"between"))
+        await socket.send(TextMessage("ee", message_finished=True))
+        first = await socket.next()
+        assert isinstance(first, Pong)
+        assert first.payload == b"between"
+        assert await socket.message() == "one two three"
+
+
+async def test_a_fragmented_message_of_the_function_arrives(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    async def talk(socket: Socket) -> None:
+        await socket.send(BytesMessage(b"ab", message_finished=False))
+        await socket.send(Ping(b"between"))
+        await socket.send(BytesMessage(b"c", message_finished=True))
+        assert isinstance(await socket.next(), Pong)
+
+    origin.behaviour = speaks(talk)
+    edge.deploy(origin.upstream)
+    async with connected(edge, sent(edge)) as socket:
+        assert await socket.message() == b"abc"
+
+
+async def test_the_first_message_may_come_with_the_101(edge: EdgeInProcess, origin: Origin) -> None:
+    async def talk(socket: Socket) -> None:
+        await socket.send(TextMessage("at once"))
+
+    origin.behaviour = speaks(talk)
+    edge.deploy(origin.upstream)
+    async with connected(edge, sent(edge)) as socket:
+        assert await socket.message() == "at once"
+
+
+# The handshake.
+
+
+async def test_the_handshake_needs_the_token(echoing: EdgeInProcess, origin: Origin) -> None:
+    for fields in ([], [(TOKEN, "jfn_rt_x")], sent(echoing) * 2):
+        async with echoing.http1() as client:
+            answer = await handshake(client, fields=fields)
+            assert answer.status == 401
+            assert answer.body == (
+                b'{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
+            )
+            assert answer.one("www-authenticate") == 'JelouToken realm="shop"'
+            assert answer.whole
+    assert not origin.visits
+
+
+async def test_the_function_sees_a_handshake_of_the_edges_own(
+    echoing: EdgeInProcess, origin: Origin
+) -> None:
+    extra = [
+        *sent(echoing),
+        ("sec-websocket-extensions", "permessage-deflate"),
+        ("origin", "https://page.example"),
+        ("cookie", "a=1"),
+        ("x-jelou-function", "forged"),
+    ]
+    async with connected(echoing, extra, "/chat%2Froom?a=%20") as socket:
+        assert socket.answer is not None
+        assert socket.answer.one("x-request-id")
+    seen = origin.seen[0]
+    assert seen.target == b"/chat%2Froom?a=%20"
+    assert seen.values(b"upgrade") == [b"websocket"]
+    assert seen.values(b"connection") == [b"upgrade"]
+    assert seen.values(b"x-jelou-function") == [b"shop"]
+    assert seen.values(b"origin") == [b"https://page.example"]
+    assert seen.values(b"cookie") == [b"a=1"]
+    assert not seen.values(b"x-jelou-token")
+    assert not seen.values(b"sec-websocket-extensions")
+
+
+async def test_the_subprotocol_that_the_function_chose_is_told(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    origin.behaviour = speaks(echo, b"sec-websocket-protocol: v2\r\nx-own: 1\r\n")
+    edge.deploy(origin.upstream)
+    offered = [*sent(edge), ("sec-websocket-protocol", "v1, v2")]
+    async with connected(edge, offered) as socket:
+        assert socket.answer is not None
+        assert socket.answer.one("sec-websocket-protocol") == "v2"
+        assert socket.answer.one("x-own") == "1"
+    assert origin.seen[0].values(b"sec-websocket-protocol") == [b"v1, v2"]
+
+
+async def test_a_public_functions_websocket_needs_no_token(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    origin.behaviour = speaks(echo)
+    edge.deploy(origin.upstream, public=True)
+    async with connected(edge) as socket:
+        await socket.send(TextMessage("hi"))
+        assert await socket.message() == "hi"
+
+
+async def test_any_other_status_is_relayed_as_plain_http(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    origin.behaviour = answering(
+        b"HTTP/1.1 426 Upgrade Required\r\nx-own: 1\r\ncontent-length: 4\r\n\r\nnope"
+    )
+    edge.deploy(origin.upstream)
+    async with edge.http1() as client:
+        answer = await handshake(client, fields=sent(edge))
+    assert (answer.status, answer.body, answer.whole) == (426, b"nope", True)
+    assert answer.one("x-own") == "1"
+    assert not answer.all("x-jelou-error-source")
+
+
+async def test_a_refusal_that_is_cut_does_not_look_whole(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    origin.behaviour = closing_after(
+        b"HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"
+    )
+    edge.deploy(origin.upstream)
+    async with edge.http1() as client:
+        answer = await handshake(client, fields=sent(edge))
+    assert (answer.status, answer.body, answer.whole) == (403, b"half", False)
+
+
+NOT_SWITCHED = {
+    "no accept": SWITCHING + b"\r\n",
+    "wrong accept": SWITCHING + b"sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    "not HTTP": b"hello\r\n\r\n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("answered", NOT_SWITCHED.values(), ids=NOT_SWITCHED.keys())
+async def test_a_101_without_proof_is_502(
+    edge: EdgeInProcess, origin: Origin, answered: bytes
+) -> None:
+    origin.behaviour = closing_after(answered)
+    edge.deploy(origin.upstream)
+    async with edge.http1() as client:
+        answer = await handshake(client, fields=sent(edge))
+    assert (answer.status, answer.whole) == (502, True)
+    assert answer.json["code"] in ("upstream_invalid", "upstream_unreachable")
+
+
+async def test_a_function_that_is_down_or_silent_is_an_error_of_the_edge(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    edge.deploy(refusing())
+    async with edge.http1() as client:
+        answer = await handshake(client, fields=sent(edge))
+    assert (answer.status, answer.json["code"]) == (502, "upstream_unreachable")
+    origin.behaviour = hangs
+    edge.deploy(origin.upstream, timeout=100)
+    async with edge.http1() as client:
+        answer = await handshake(client, fields=sent(edge))
+    assert (answer.status, answer.json["code"]) == (504, "upstream_timeout")
+
+
+async def test_an_upgrade_to_anything_else_is_a_plain_request(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    origin.behaviour = answering(OK)
+    edge.deploy(origin.upstream)
+    async with edge.http1() as client:
+        fields = [*sent(edge), ("connection", "upgrade"), ("upgrade", "h2c")]
+        answer = await client.ask(fields=fields)
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert not origin.seen[0].values(b"upgrade")
+
+
+async def test_a_client_that_leaves_amid_its_handshake_frees_the_function(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    origin.behaviour = hangs
+    edge.deploy(origin.upstream)
+    async with edge.http1() as client:
+        await client.send(opening(fields=sent(edge)))
+        await until(lambda: origin.visits)
+    with anyio.fail_after(5):
+        await origin.departures.acquire()
+
+
+# Endings.
+
+
+async def closing(socket: Socket) -> Event | None:
+    """The frame with which the other end closes."""
+    while (event := await socket.next()) is not None:
+        if isinstance(event, CloseConnection):
+            return event
+    return None
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "bye"), (4321, "own")])
+async def test_a_close_of_the_function_reaches_the_client(
+    edge: EdgeInProcess, origin: Origin, code: int, reason: str
+) -> None:
+    async def talk(socket: Socket) -> None:
+        await socket.send(TextMessage("last"))
+        await socket.send(CloseConnection(code, reason))
+
+    origin.behaviour = speaks(talk)
+    edge.deploy(origin.upstream)
+    async with connected(edge, sent(edge)) as socket:
+        assert await socket.message() == "last"
+        event = await closing(socket)
+        assert isinstance(event, CloseConnection)
+        assert (event.code, event.reason or "") == (code, reason)
+        await socket.send(event.response())
+        assert await socket.next() is None
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, ""), (4321, "own")])
+async def test_a_close_of_the_client_reaches_the_function(
+    edge: EdgeInProcess, origin: Origin, code: int, reason: str
+) -> None:
+    closed: list[Event | None] = []
+
+    async def talk(socket: Socket) -> None:
+        closed.append(await closing(socket))
+
+    origin.behaviour = speaks(talk)
+    edge.deploy(origin.upstream)
+    async with connected(edge, sent(edge)) as socket:
+        await socket.send(CloseConnection(code, reason))
+        assert isinstance(await closing(socket), CloseConnection)
+    with anyio.fail_after(5):
+        await origin.departures.acquire()
+    assert isinstance(closed[0], CloseConnection)
+    assert (closed[0].code, closed[0].reason or "") == (code, reason)
+
+
+async def test_a_client_that_vanishes_ends_the_functions_socket(
+    echoing: EdgeInProcess, origin: Origin
+) -> None:
+    async with echoing.http1() as client:
+        assert (await handshake(client, fields=sent(echoing))).status == 101
+        client.reset()
+    with anyio.fail_after(5):
+        await origin.departures.acquire()
+
+
+@pytest.mark.parametrize("how", ["closes", "resets", "talks nonsense"])
+async def test_a_function_that_vanishes_closes_the_client_and_not_as_if_all_were_well(
+    edge: EdgeInProcess, origin: Origin, how: str
+) -> None:
+    async def talk(socket: Socket) -> None:
+        if how == "closes":
+            socket.writer.close()
+        elif how == "resets":
+            socket.writer.transport.abort()
+        else:
+            await socket.send_raw(b"\xff\xff\xff\xff")
+
+    origin.behaviour = speaks(talk)
+    edge.deploy(origin.upstream)
+    async with connected(edge, sent(edge)) as socket:
+        event = await closing(socket)
+        assert event is None or event.code not in (1000, 1001)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("end", ["revoked", "deleted", "expired", "drained"])
+async def test_an_open_websocket_ends_with_its_token_or_its_function(
+    echoing: EdgeInProcess, origin: Origin, end: str
+) -> None:
+    edge = echoing
+    if end == "expired":
+        edge.mint("short", expires=edge.store.clock() + 0.5)
+    async with connected(edge, sent(edge)) as socket, anyio.create_task_group() as tasks:
+        await socket.send(TextMessage("hi"))
+        assert await socket.message() == "hi"
+        if end == "revoked":
+            edge.revoke()
+        elif end == "deleted":
+            edge.delete()
+        elif end == "drained":
+            tasks.start_soon(edge.server.drain)
+        event = await closing(socket)
+        assert event is None or event.code != 1000  # type: ignore[attr-defined]
+        if event is not None:
+            await socket.send(event.response())  # type: ignore[attr-defined]
+        assert await socket.next() is None
+        with anyio.fail_after(5):
+            await origin.departures.acquire()
+
+
+async def test_a_websocket_in_which_nothing_moves_is_ended(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    origin.behaviour = speaks(echo)
+    edge.deploy(origin.upstream, streamIdle=200)
+    async with connected(edge, sent(edge)) as socket:
+        await closing(socket)
+    with anyio.fail_after(5):
+        await origin.departures.acquire()
+
+
+async def test_frames_that_are_none_end_the_socket_on_both_sides(
+    echoing: EdgeInProcess, origin: Origin
+) -> None:
+    async with connected(echoing, sent(echoing)) as socket:
+        await socket.send_raw(b"\xff\xff\xff\xff")
+        event = await closing(socket)
+        assert event is None or event.code == 1002  # type: ignore[attr-defined]
+    with anyio.fail_after(5):
+        await origin.departures.acquire()
+
+
+async def test_websockets_to_mcp_and_open_routes_are_refused(echoing: EdgeInProcess) -> None:
+    for target in ("/mcp", "/__health", "/openapi.json"):
+        async with echoing.http1() as client:
+            answer = await handshake(client, target, sent(echoing))
+            assert answer.status in (404, 405)
