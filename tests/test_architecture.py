@@ -64,7 +64,7 @@ OWNERS = {
         "tokens.migrations",
     ),
     "sqlite_utils": ("tokens.migrations",),
-    "wsproto": ("edge.forwarding.websocket",),
+    "wsproto": ("edge.forwarding.websocket", "edge.server.hypercorn_streams"),
 }
 """Packages beyond the standard library, and sqlite3: which modules may name them."""
 
