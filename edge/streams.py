@@ -33,6 +33,7 @@ class OpenStreams:
 
     def __init__(self) -> None:
         self._streams: set[OpenStream] = set()
+        self._unseen: set[OpenStream] = set()
         self._stale = False
 
     def __len__(self) -> int:
@@ -40,12 +41,17 @@ class OpenStreams:
 
     @contextmanager
     def holding(self, stream: OpenStream) -> Iterator[None]:
-        """Keep a stream in the registry for as long as the block lasts."""
+        """Keep a stream in the registry for as long as the block lasts.
+
+        It was decided before its function answered, perhaps long ago, so the next sweep asks again.
+        """
         self._streams.add(stream)
+        self._unseen.add(stream)
         try:
             yield
         finally:
             self._streams.discard(stream)
+            self._unseen.discard(stream)
 
     def world_changed(self) -> None:
         """Tokens or functions have altered since the last sweep."""
@@ -58,15 +64,17 @@ class OpenStreams:
 
     async def sweep(self, now: float, decide: Decide) -> None:
         """End the streams whose token has expired or whose head would now be refused."""
-        stale, self._stale = self._stale, False
+        doubted = set(self._streams if self._stale else self._unseen)
+        self._stale = False
+        self._unseen -= doubted
         try:
             for stream in list(self._streams):
-                refused = stale and await _is_refused(stream, decide)
+                refused = stream in doubted and await _is_refused(stream, decide)
                 expired = stream.until is not None and now >= stream.until
                 if (refused or expired) and stream in self._streams:
                     stream.end()
         except BaseException:
-            self._stale = self._stale or stale
+            self._unseen |= doubted & self._streams
             raise
 
 

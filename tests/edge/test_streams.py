@@ -45,9 +45,21 @@ async def test_while_nothing_changes_no_stream_is_judged_again() -> None:
     world, streams, opened = World(), OpenStreams(), Opened()
     with streams.holding(opened.stream()):
         assert len(streams) == 1
+        await streams.sweep(world.now, world.decide)  # it began some time after it was let in
+        assert (world.asked, opened.ended) == (1, 0)
         await streams.sweep(world.now, world.decide)
-        assert (world.asked, opened.ended) == (0, 0)
+        assert (world.asked, opened.ended) == (1, 0)
     assert len(streams) == 0
+
+
+async def test_a_stream_that_began_after_its_token_was_revoked_ends() -> None:
+    world, streams, opened = World(), OpenStreams(), Opened()
+    world.known.tokens[GOOD] = replace(TOKENS[GOOD], revoked=NOW)
+    streams.world_changed()
+    await streams.sweep(world.now, world.decide)
+    with streams.holding(opened.stream()):
+        await streams.sweep(world.now, world.decide)
+        assert opened.ended == 1
 
 
 async def test_a_revoked_token_ends_its_streams_and_no_others() -> None:

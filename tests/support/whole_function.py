@@ -76,7 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
         function = self.server.function
         function.requests.append(self.path)
         name, _, argument = self.path.partition("?")
-        answer = getattr(self, "get_" + name.strip("/").replace(".", "_"), self.get_hello)
+        answer = getattr(
+            self, "get_" + name.strip("/").replace(".", "_").replace("-", "_"), self.get_hello
+        )
         with suppress(ConnectionError):
             answer(argument)
 
@@ -121,6 +123,12 @@ class _Handler(BaseHTTPRequestHandler):
             piece = PIECE[:left]
             self.wfile.write(piece)
             left -= len(piece)
+
+    def get_late_events(self, argument: str) -> None:
+        """An event stream that begins once let go."""
+        self.server.function.held.release()
+        self.server.function.let_go.wait(SECONDS)
+        self.get_events(argument)
 
     def get_events(self, argument: str) -> None:
         """An event stream: each event when the test says so, until the caller leaves."""

@@ -1,6 +1,7 @@
 """What ends a right bites on the next request of every worker, before the command returns."""
 
 import http.client
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -211,3 +212,75 @@ def test_open_event_streams_of_a_revoked_token_are_broken_off_and_others_are_not
     whole.origin.next_event.release()
     assert going_on.readline() == b"data: 0\n"
     bystander.close()
+
+
+def test_a_stream_that_begins_after_its_token_was_revoked_is_broken_off(whole: Whole) -> None:
+    token, other = whole.token(), whole.token()
+    early, late, bystander = callers_of_one_worker(whole.edge, 3)
+    ended = early.send(f"/{SLUG}/events", token.token).connection.getresponse()
+    late.send(f"/{SLUG}/late-events", token.token)
+    whole.origin.wait_for_held(1)
+    going_on = bystander.send(f"/{SLUG}/events", other.token).connection.getresponse()
+    whole.edge.operations.revoke_token(SLUG, token.id)
+    with pytest.raises(http.client.IncompleteRead):
+        ended.read()
+    whole.origin.wait_until_left()
+    whole.origin.let_go.set()
+    begun = late.connection.getresponse()
+    assert begun.status == 200  # it was asked for before the token's end
+    with pytest.raises(http.client.IncompleteRead):
+        begun.read()
+    whole.origin.wait_until_left()
+    whole.origin.next_event.release()
+    assert going_on.readline() == b"data: 0\n"
+    bystander.close()
+
+
+def callers_of_one_worker(edge: Edge, count: int) -> list[Caller]:
+    """So many connections to one and the same worker."""
+    chosen = edge.workers[0]
+    found: list[Caller] = []
+    while len(found) < count:
+        caller = edge.caller()
+        if edge.worker_of(caller) == chosen:
+            found.append(caller)
+        else:
+            caller.close()
+    return found
+
+
+def test_no_request_begun_after_a_revocation_is_let_in_however_busy_the_workers_are(
+    whole: Whole,
+) -> None:
+    current = [whole.token()]
+    seen: dict[str, list[tuple[float, int]]] = {}
+    over = threading.Event()
+
+    def hammer(caller: Caller) -> None:
+        while not over.is_set():
+            token = current[-1].token
+            begun = time.monotonic()
+            seen.setdefault(token, []).append((begun, caller.ask(HTTP, token).status))
+
+    callers = [*whole.callers, *(whole.edge.caller() for _ in range(8))]
+    threads = [threading.Thread(target=hammer, args=[caller]) for caller in callers]
+    for thread in threads:
+        thread.start()
+    ends: dict[str, float] = {}
+    for _ in range(20):
+        token = current[-1]
+        eventually(lambda: 200 in statuses(seen, token), "it was let in")  # noqa: B023
+        whole.edge.operations.revoke_token(SLUG, token.id)
+        ends[token.token] = time.monotonic()
+        eventually(lambda: 401 in statuses(seen, token), "it is refused")  # noqa: B023
+        current.append(whole.token())
+    over.set()
+    for thread in threads:
+        thread.join(20)
+    for secret, end in ends.items():
+        assert {status for begun, status in seen[secret] if begun >= end} == {401}
+
+
+def statuses(seen: dict[str, list[tuple[float, int]]], token: NewToken) -> set[int]:
+    """What a token's requests were answered so far."""
+    return {status for _, status in list(seen.get(token.token, []))}
