@@ -4,7 +4,6 @@ It decides nothing itself. A fast lane is another door to the same gate and the 
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -60,7 +59,11 @@ class Door:
             await self.http.serve(asked, receive, Reply(send, head, connection_of(scope)))
 
     async def decide(self, head: Head) -> Decision:
-        """The gate's decision, on what the store says now."""
+        """The gate's decision, on what the store says now; the edge's own state needs no store."""
+        if not self._caught_up():
+            decision = decide(self.view, head, self.clock(), self.settings)
+            if isinstance(decision, Status):
+                return decision
         try:
             await self._catch_up()
             for _ in range(MAX_LOOKUPS):
@@ -70,15 +73,16 @@ class Door:
                 await self.view.look_up(decision.digest)
                 await self._catch_up()
         except StoreUnavailable:
-            decision = decide(self.view, head, self.clock(), self.settings)
-            if isinstance(decision, Status):
-                return decision
+            pass
         return Refuse(refusal(Errors.STORE_UNAVAILABLE, headers=((b"retry-after", b"1"),)))
 
-    async def refresh(self) -> None:
-        """Catch up with the store between requests, as far as it can be read."""
-        with suppress(StoreUnavailable):
+    async def refresh(self) -> bool:
+        """Catch up with the store between requests; whether it could be read."""
+        try:
             await self._catch_up()
+        except StoreUnavailable:
+            return False
+        return True
 
     async def _catch_up(self) -> None:
         """Apply the store's changes; waits up to a second for a store that cannot be read."""

@@ -101,7 +101,8 @@ class Housekeeping:
 
     async def _sweep(self) -> None:
         if len(self._streams):
-            await self._door.refresh()
+            if not await self._door.refresh():
+                self._streams.end_all()  # whom the change concerns cannot be known
             await self._streams.sweep(self._door.clock(), self._door.decide)
 
     async def _forget(self) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from tokens import migrations
-from tokens.errors import StoreError, StoreMissing, StoreTooNew
+from tokens.errors import StoreCorrupt, StoreError, StoreMissing, StoreTooNew
 from tokens.faults import explained, locked, not_writable, usable
 from tokens.generation import Mirror, WriterLock, create_private
 
@@ -272,8 +272,14 @@ class Database:
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT, with what may be wrong with the store explained."""
-        with explained(self.path):
-            return self.read().execute(query, values).fetchall()
+        try:
+            with explained(self.path):
+                return self.read().execute(query, values).fetchall()
+        except StoreCorrupt:
+            # It would go on believing what it has cached, also once the file is whole again.
+            with suppress(sqlite3.Error):
+                self.read().execute("PRAGMA shrink_memory")
+            raise
 
     def generation(self) -> int:
         """The generation committed last, which is the authority."""
