@@ -36,7 +36,7 @@ from edge.mcp_door import McpDoor
 from edge.observe.log import log_error
 from edge.open_documents import OpenDocuments
 from edge.registry.sqlite import SqliteRegistry
-from edge.source import StoreSource
+from edge.source import StoreSource, readable
 from edge.streams import OpenStreams
 from edge.version import VERSION
 from edge.view import WorkerView
@@ -90,7 +90,7 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
     pool = Pool()
     forwarder = Forwarder(
         pool,
-        InFlight(config.in_flight, config.queue, config.queue_timeout),
+        _in_flight(config),
         name,
         config.connect_timeout,
         config.answer_idle,
@@ -102,7 +102,8 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
     def changed(keys: tuple[tuple[str, str], ...] | None) -> None:
         streams.world_changed()
         if keys is None:
-            ended.reload()
+            with readable():
+                ended.reload()
         for kind, key in keys or ():
             if kind == KIND:
                 ended.heard(key)
@@ -176,6 +177,13 @@ def _gate_settings(config: Config, name: str) -> GateSettings:
         header_block=config.header_block,
         header_fields=config.header_fields,
     )
+
+
+def _in_flight(config: Config) -> InFlight:
+    """A worker's share of what all of them may have in flight: an equal one, rounded up."""
+    workers = config.workers
+    requests, waiting = -(-config.in_flight // workers), -(-config.queue // workers)
+    return InFlight(requests, waiting, config.queue_timeout)
 
 
 def _networks(config: Config) -> Networks:

@@ -14,7 +14,8 @@ from tokens.store import TokenStore
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def readable() -> Iterator[None]:
+    """Turn whatever keeps the store from being read into StoreUnavailable."""
     try:
         yield
     except (StoreError, RegistryError, sqlite3.Error, OSError) as error:
@@ -32,20 +33,20 @@ class StoreSource:
 
     def changes_since(self, generation: int) -> Changes:
         """See view.Source."""
-        with _readable():
+        with readable():
             return self._database.changes_since(generation)
 
     def function(self, slug: str) -> Function | None:
         """See view.Source."""
-        with _readable():
+        with readable():
             return self._registry.function(slug)
 
     def functions(self) -> list[Function]:
         """See view.Source."""
-        with _readable():
+        with readable():
             return self._registry.functions()
 
     def token(self, digest: bytes) -> Token | None:
         """See view.Source."""
-        with _readable():
+        with readable():
             return self._tokens.find(digest)

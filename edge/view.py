@@ -65,7 +65,8 @@ class WorkerView:
         source: the store.
         clock: a monotonic clock, seconds, for the time a change may take to load.
         run: how a blocking look-up is run.
-        on_change: called after changed keys were applied, with them (None: everything).
+        on_change: called after changed keys were applied, with them (None: everything); it may
+            raise StoreUnavailable, and is called again then.
     """
 
     def __init__(
@@ -147,8 +148,8 @@ class WorkerView:
                     self._put(key, self._source.function(key))
                 elif kind == "token":
                     self._forget(bytes.fromhex(key))
-        self._generation = changes.generation
         self._on_change(changes.keys)
+        self._generation = changes.generation
 
     def _load_all(self) -> None:
         functions = self._source.functions()

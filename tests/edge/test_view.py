@@ -2,9 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import count
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from edge import view
@@ -429,6 +431,24 @@ def test_a_store_that_breaks_amid_a_change_leaves_the_worker_behind() -> None:
     made.catch_up()
     assert made.by_host("b.example") == source.rows["shop"]
     assert made.by_host("a.example") is None
+
+
+def test_what_follows_a_change_and_fails_is_done_again_before_anything_is_decided() -> None:
+    source, told, clock = MemorySource(), list[Keys | None](), count()
+
+    def follow(keys: Keys | None) -> None:
+        told.append(keys)
+        if len(told) == 1:
+            raise StoreUnavailable
+
+    worker = WorkerView(source, lambda: float(next(clock)), anyio.to_thread.run_sync, follow)
+    source.put(function())
+    with pytest.raises(StoreUnavailable):
+        worker.catch_up()
+    assert not worker.is_current()
+    worker.catch_up()
+    assert worker.is_current()
+    assert told[0] == told[1]
 
 
 async def test_a_look_up_in_a_broken_store_fails_for_every_asker_and_may_be_tried_again() -> None:

@@ -168,6 +168,20 @@ class Edge:
         eventually(reached, "a worker has accepted the connection")
         return found[0]
 
+    def callers_of(self, worker: int, count: int) -> list[Caller]:
+        """So many new connections to one worker."""
+        found: list[Caller] = []
+        for _ in range(200):
+            caller = self.caller()
+            if self.worker_of(caller) == worker:
+                found.append(caller)
+            else:
+                caller.close()
+            if len(found) == count:
+                break
+        assert len(found) == count
+        return found
+
     @contextmanager
     def caller_of_each_worker(self) -> Iterator[dict[int, Caller]]:
         """One connection to each worker, by its process id."""

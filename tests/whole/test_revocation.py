@@ -216,7 +216,7 @@ def test_open_event_streams_of_a_revoked_token_are_broken_off_and_others_are_not
 
 def test_a_stream_that_begins_after_its_token_was_revoked_is_broken_off(whole: Whole) -> None:
     token, other = whole.token(), whole.token()
-    early, late, bystander = callers_of_one_worker(whole.edge, 3)
+    early, late, bystander = whole.edge.callers_of(whole.edge.workers[0], 3)
     ended = early.send(f"/{SLUG}/events", token.token).connection.getresponse()
     late.send(f"/{SLUG}/late-events", token.token)
     whole.origin.wait_for_held(1)
@@ -234,19 +234,6 @@ def test_a_stream_that_begins_after_its_token_was_revoked_is_broken_off(whole: W
     whole.origin.next_event.release()
     assert going_on.readline() == b"data: 0\n"
     bystander.close()
-
-
-def callers_of_one_worker(edge: Edge, count: int) -> list[Caller]:
-    """So many connections to one and the same worker."""
-    chosen = edge.workers[0]
-    found: list[Caller] = []
-    while len(found) < count:
-        caller = edge.caller()
-        if edge.worker_of(caller) == chosen:
-            found.append(caller)
-        else:
-            caller.close()
-    return found
 
 
 def test_no_request_begun_after_a_revocation_is_let_in_however_busy_the_workers_are(
