@@ -1,6 +1,7 @@
 """An edge before an origin, both in the test's event loop."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,3 +30,15 @@ async def edge(tmp_path: Path) -> AsyncIterator[EdgeInProcess]:
 def caller(request: Any, edge: EdgeInProcess) -> Caller:
     """Calls over each version of HTTP."""
     return Caller(edge, request.param)
+
+
+@pytest.fixture(autouse=True)
+def no_failures_of_its_own(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> Iterator[None]:
+    """Whatever clients and functions do, nothing in the edge itself fails."""
+    yield
+    failures = [r.getMessage() for r in caplog.get_records("call") if r.levelno >= logging.ERROR]
+    assert not failures, caplog.text
+    said = capfd.readouterr().err
+    assert "internal_error" not in said, said
