@@ -4,6 +4,7 @@ Also what follows a deploy later: documents that were missing or have changed. B
 is written before everything has been read and checked.
 """
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -261,7 +262,7 @@ class Deployer:
             document = documents.fetch(live.project)
         except documents.NoDocument:
             return None
-        if document == live.document:
+        if document == live.document or document in self._rolled_back(live):
             return None
         routes = catalogs.routes(live.project, catalogs.catalog(live.project, document))
         with self._database.write():
@@ -271,6 +272,12 @@ class Deployer:
             now = self._database.clock()
             deployed = self._registry.deploy(live.project, document, routes, "document", now)
         return deployed.deployment if deployed.changed else None
+
+    def _rolled_back(self, live: Deployment) -> list[bytes | None]:
+        """The documents that a rollback to `live` has left: finding one again is no change."""
+        made = self._registry.deployments(live.slug)
+        newer = itertools.takewhile(lambda deployment: deployment.id != live.id, made)
+        return [deployment.document for deployment in newer]
 
 
 def _kept(known: _Watch | None, live: Deployment, now: float) -> _Watch:

@@ -318,6 +318,34 @@ def test_rollback_restores_the_deployment_before(edge: LocalOperations, function
     assert raised.value.code == "NOT_FOUND"
 
 
+def test_a_rollback_is_not_undone_by_the_document_that_it_left(
+    edge: LocalOperations, function: Origin
+) -> None:
+    first = edge.deploy(request(function.url, openapiRefresh=60))
+    function.serve("/openapi.json", {**BOOKS, "paths": {}})
+    edge.deploy(request(function.url, openapiRefresh=60))
+    edge.rollback("books")
+    assert edge.refresh_documents(lambda: 1000.0) == ()
+    assert edge.refresh_documents(lambda: 1060.0) == ()
+    assert edge.function("books").deployment == first.id
+    function.serve("/openapi.json", {**BOOKS, "paths": {"/new": {"get": {"operationId": "new"}}}})
+    assert len(edge.refresh_documents(lambda: 1120.0)) == 1
+    assert [tool.name for tool in edge.function("books").tools] == ["new"]
+
+
+def test_a_rollback_to_a_time_without_document_stays_there(
+    edge: LocalOperations, function: Origin
+) -> None:
+    function.serve("/openapi.json", {}, 503)
+    edge.deploy(request(function.url))
+    function.serve("/openapi.json", BOOKS)
+    edge.refresh_documents(lambda: 0.0)
+    assert len(edge.function("books").tools) == 3
+    edge.rollback("books")
+    assert edge.refresh_documents(lambda: 1000.0) == ()
+    assert edge.function("books").tools == ()
+
+
 def test_public_url_is_the_base_of_what_is_printed(tmp_path: Path, function: Origin) -> None:
     with store(tmp_path / "data", public_url="https://fn.example") as edge:
         assert edge.deploy(request(function.url)).url == "https://fn.example/books"
