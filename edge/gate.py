@@ -17,7 +17,7 @@ from edge.message import Head, Headers, first, values
 from mcp_bridge.tools import ToolRequest
 from tokens import secret
 from tokens.model import Principal, Refused, Scopes, Token, judge
-from tokens.paths import is_plain
+from tokens.paths import PathTemplate, is_plain
 
 UNAUTHORIZED_BODY = b'{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
 EVERY_METHOD = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -342,10 +342,21 @@ def refuse_call(function: Function, call: ToolRequest) -> Refusal | None:
     allowed = call.tool.methods or config.methods
     if not _allows(allowed, call.method):
         return _not_allowed(_allow(allowed))
-    if config.path.text != "*" and not config.path.matches(call.target.partition(b"?")[0]):
+    if not _in_path(config.path, call):
         return refusal(Errors.NOT_FOUND)
     limit = config.body_limit
     return body_too_large(limit) if limit is not None and len(call.body or b"") > limit else None
+
+
+def _in_path(path: PathTemplate, call: ToolRequest) -> bool:
+    """Whether the tool is within `config.path`, whatever its values, or this request of it is.
+
+    Values stay in their segment, so `%2F` in one is no doubt about the route as it is in a
+    caller's path.
+    """
+    target = call.target.partition(b"?")[0]
+    template = call.tool.operation.path.encode()
+    return path.text == "*" or path.matches(template) or path.matches(target)
 
 
 def _forward(

@@ -340,8 +340,14 @@ def test_the_limit_is_ten_mebibytes_unless_said_otherwise() -> None:
 # Requests that the bridge builds
 
 
-def tool_call(method: str, target: bytes, body: bytes | None = None, **more: Any) -> ToolRequest:
-    tool = Tool("t", "", {}, Operation(method, "/orders/{id}"), **more)
+def tool_call(
+    method: str,
+    target: bytes,
+    body: bytes | None = None,
+    template: str = "/orders/{id}",
+    **more: Any,
+) -> ToolRequest:
+    tool = Tool("t", "", {}, Operation(method, template), **more)
     return ToolRequest(tool, method, target, (), body)
 
 
@@ -352,7 +358,12 @@ def tool_call(method: str, target: bytes, body: bytes | None = None, **more: Any
         (tool_call("GET", b"/orders/7"), "method_not_allowed"),
         (tool_call("GET", b"/orders/7", methods=("GET",)), None),
         (tool_call("POST", b"/orders/7", methods=("GET",)), "method_not_allowed"),
-        (tool_call("POST", b"/elsewhere"), "not_found"),
+        (tool_call("POST", b"/elsewhere", template="/elsewhere"), "not_found"),
+        (tool_call("POST", b"/elsewhere/7", template="/{any}/{id}"), "not_found"),
+        (tool_call("POST", b"/orders/7", template="/{any}/{id}"), None),
+        (tool_call("POST", b"/orders/a%2Fb"), None),
+        (tool_call("POST", b"/orders/..%2Fsecret"), None),
+        (tool_call("POST", b"/orders/..%2Fsecret", template="/{any}/{id}"), "not_found"),
         (tool_call("POST", b"/orders/7", b"12"), "body_too_large"),
     ],
 )
