@@ -63,9 +63,9 @@ def read_message(body: bytes, max_depth: int = MAX_DEPTH) -> Message:
     try:
         value = parse(body, max_depth)
     except JSONError as problem:
-        code = INVALID_REQUEST if problem.too_deep else PARSE_ERROR
-        said = f"The body is {problem.message}." if problem.too_deep else "The body is not JSON."
-        raise MessageError(said, code) from None
+        if problem.too_deep:
+            raise MessageError(f"The body is nested deeper than {max_depth} levels.") from None
+        raise MessageError("The body is not JSON.", PARSE_ERROR) from None
     if isinstance(value, list):
         raise MessageError("Batches are not served; send one message for each request.")
     if not isinstance(value, dict):

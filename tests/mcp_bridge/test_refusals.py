@@ -70,6 +70,13 @@ async def test_ids_come_back_as_they_were_sent(rpc_id: Any) -> None:
         assert answer.json()["id"] == rpc_id
 
 
+@pytest.mark.parametrize("depth", [127, 100_000])
+async def test_what_is_too_deep_is_told_the_limit(depth: int) -> None:
+    async with serving() as edge:
+        error = (await edge.post(nested(depth))).json()["error"]
+        assert error["message"] == "The body is nested deeper than 128 levels."
+
+
 async def test_depth_128_is_served() -> None:
     async with serving() as edge:
         assert (await edge.post(nested(126))).status_code == 200
