@@ -25,7 +25,7 @@ from hypercorn.protocol.events import (
     Request,
     StreamClosed,
 )
-from hypercorn.protocol.h2 import H2Protocol, StreamBuffer
+from hypercorn.protocol.h2 import BufferCompleteError, H2Protocol, StreamBuffer
 from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
 from priority import DuplicateStreamError  # type: ignore[attr-defined]
@@ -34,6 +34,9 @@ from edge.server.exchange import Exchange
 from edge.server.hypercorn_streams import Door, Stream, websocket
 
 STREAM_WINDOW = 128 * 1024
+WAITING = 32 * 1024
+"""Bytes of an answer that wait for the client's window while its app is made to wait."""
+
 CONNECTION_WINDOW = 1024 * 1024
 FLUSH_SECONDS = 1.0
 MOST_APPS = 256
@@ -49,11 +52,26 @@ class Buffer(StreamBuffer):
 
     still_since: float | None = None
 
+    async def push(self, data: bytes) -> None:
+        """Add what shall be sent; waits while too much does. Stock never waits at a full window."""
+        if self._complete:
+            raise BufferCompleteError
+        self.buffer.extend(data)
+        await self._is_empty.clear()
+        while len(self.buffer) >= WAITING and not self._complete:
+            await self._paused.clear()
+            await self._paused.wait()
+
     async def pop(self, max_length: int) -> bytes:
         """Take what may be sent."""
-        data = await super().pop(max_length)
+        data = bytes(self.buffer[:max_length])
+        del self.buffer[: len(data)]
         if data:
             self.still_since = None
+        if len(self.buffer) < WAITING:
+            await self._paused.set()
+        if not self.buffer:
+            await self._is_empty.set()
         return data
 
 

@@ -169,7 +169,9 @@ class Http1Client:
         self.writer.transport.abort()
 
     async def aclose(self) -> None:
-        """Leave."""
+        """Leave; what could not be sent yet is given up."""
+        if self.writer.transport.get_write_buffer_size():
+            self.writer.transport.abort()
         self.writer.close()
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()

@@ -131,7 +131,9 @@ class Http2Client:
             await self.writer.drain()
 
     async def aclose(self) -> None:
-        """Leave."""
+        """Leave; what could not be sent yet is given up."""
+        if self.writer.transport.get_write_buffer_size():
+            self.writer.transport.abort()
         if self._task is not None:
             self._task.cancel()
         self.writer.close()

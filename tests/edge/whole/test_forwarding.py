@@ -291,6 +291,22 @@ async def test_a_checked_answer_is_for_no_shared_cache(
         assert _cached(await caller.ask(token=None)) == ([], ["max-age=9"])
 
 
+async def test_what_the_edge_itself_answers_past_the_token_is_for_no_shared_cache(
+    edge: EdgeInProcess, origin: Origin, caller: Caller
+) -> None:
+    document = {"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "paths": {}}
+    ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    typed = [("content-type", "application/json")]
+    edge.deploy(origin.upstream, document=document, openRoutes=False)
+    checked = (["X-Jelou-Token"], ["private"])
+    assert _cached(await caller.ask("/mcp", "POST", typed, ping)) == checked
+    assert _cached(await caller.ask("/openapi.json")) == checked
+    assert _cached(await caller.ask("/mcp", "POST", typed, b"{")) == (checked[0], ["no-store"])
+    edge.deploy(origin.upstream, document=document, public=True)
+    assert _cached(await caller.ask("/mcp", "POST", typed, ping, token=None)) == ([], [])
+    assert _cached(await caller.ask("/openapi.json", token=None)) == ([], [])
+
+
 @pytest.mark.parametrize("version", ["1.1", "2"])
 async def test_tens_of_megabytes_stream_both_ways_at_once(
     edge: EdgeInProcess, origin: Origin, version: str
