@@ -2,14 +2,16 @@
 
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
+import h2.exceptions
 import pytest
 
 from tests.support.calling import TOKEN, Caller
-from tests.support.edge_in_process import EdgeInProcess
+from tests.support.edge_in_process import EdgeInProcess, running
 from tests.support.http1_client import Fields, request
-from tests.support.origin import Origin, Visit
+from tests.support.origin import Origin, Visit, serving
 
 SMUGGLED = "GET /smuggled HTTP/1.1"
 LIES: dict[str, tuple[str, str, Fields]] = {
@@ -241,3 +243,70 @@ async def test_one_http2_stream_that_stands_still_does_not_hold_up_the_others(
             assert (answer.status, answer.whole) == (200, True)
             assert answer.body == body
             tasks.cancel_scope.cancel()
+
+
+async def test_a_client_that_takes_nothing_for_too_long_is_cut_off(
+    tmp_path: Path,
+) -> None:
+    async def floods(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(b"HTTP/1.1 200 OK\r\ncontent-length: 500000000\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while True:
+                await visit.send(b"x" * 65536)
+        visit.origin.departures.release()
+
+    async with serving(floods) as origin, running(tmp_path, slow_reader=0.3) as edge:
+        edge.deploy(origin.upstream)
+        async with edge.http2() as client:
+            client.protocol.acknowledge_received_data = lambda *_: None  # type: ignore[method-assign]
+            stream = await client.begin(fields=[(TOKEN, edge.token)])
+            assert not (await client.answer(stream)).whole
+            with anyio.fail_after(5):
+                await origin.departures.acquire()
+        async with edge.http1() as raw:
+            raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await raw.send(request(fields=[(TOKEN, edge.token)]))
+            with anyio.fail_after(10):
+                await origin.departures.acquire()
+
+
+async def test_a_client_that_reads_slowly_but_reads_gets_all(tmp_path: Path) -> None:
+    size = 3_000_000
+
+    async def sends(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        await visit.send(b"x" * size)
+        await visit.gone()
+
+    async with serving(sends) as origin, running(tmp_path, slow_reader=0.5) as edge:
+        edge.deploy(origin.upstream, timeout=200)
+        async with edge.http1() as raw:
+            await raw.send(request(fields=[(TOKEN, edge.token)]))
+            answer = await raw.head()
+            left = size
+            with anyio.fail_after(15):
+                while left:
+                    left -= len(await raw.reader.read(200_000))
+                    await anyio.sleep(0.01)
+            assert answer.status == 200
+
+
+# Slow heads, and connections that say nothing.
+
+
+async def test_a_flood_of_streams_that_are_reset_at_once_does_no_harm(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    edge.deploy(origin.upstream)
+    sent = [(TOKEN, edge.token)]
+    async with edge.http2() as client:
+        for _ in range(300):
+            if client.gone:
+                break
+            with contextlib.suppress(h2.exceptions.ProtocolError):
+                await client.leave(await client.begin(fields=sent))
+    with anyio.fail_after(10):
+        assert (await Caller(edge, "2").ask()).status == 200
+        assert (await Caller(edge, "1.1").ask()).status == 200
