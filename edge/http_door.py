@@ -10,6 +10,7 @@ from edge.asgi import UNREAD_BYTES, Inbox, Pace, Receive, Reply
 from edge.asked import Asked
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
+from edge.forwarding.plan import guarded
 from edge.forwarding.wire import BodyMismatch, UpstreamFailure
 from edge.gate import Answer, Bridge, Decision, Forward, Lookup, Open, Refuse, Status
 from edge.message import Body, Head, first
@@ -111,7 +112,7 @@ class _Exchange:
         document = await self.door.documents.render(decision.document, decision.place)
         fields = document.headers + self.asked.common
         if decision.checked:
-            fields += ((b"vary", b"X-Jelou-Token"),)
+            fields += guarded(fields)
         await self._short(Rendered(document.status, fields, document.body))
 
     async def _give_up(self, refused: Refusal) -> None:

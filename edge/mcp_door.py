@@ -6,6 +6,7 @@ from edge.asgi import Message, Receive, Scope, Send, dated
 from edge.asked import Asked
 from edge.catalogs import Catalogs
 from edge.forwarding.forwarder import Forwarder
+from edge.forwarding.plan import guarded
 from edge.gate import Bridge as ToBridge
 from edge.invoker import FunctionInvoker
 from edge.message import Headers
@@ -32,10 +33,8 @@ class McpDoor:
     ) -> None:
         """Answer one request to `/mcp`."""
         endpoint = self._endpoint(asked, decision)
-        common = asked.common
-        if decision.checked:
-            common += ((b"vary", b"X-Jelou-Token"),)
-        await self.bridge.serve(endpoint, scope, receive, _with_fields(send, common))
+        sending = _with_fields(send, asked.common, checked=decision.checked)
+        await self.bridge.serve(endpoint, scope, receive, sending)
 
     def _endpoint(self, asked: Asked, decision: ToBridge) -> Endpoint:
         function = decision.place.function
@@ -60,12 +59,13 @@ class McpDoor:
         )
 
 
-def _with_fields(send: Send, common: Headers) -> Send:
-    """Add the fields of every answer to the bridge's."""
+def _with_fields(send: Send, common: Headers, *, checked: bool) -> Send:
+    """Add the fields of every answer to the bridge's, and those of a checked one."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*dated(message["headers"]), *common]}
+            fields = (*dated(message["headers"]), *common)
+            message = {**message, "headers": fields + (guarded(fields) if checked else ())}
         await send(message)
 
     return sending

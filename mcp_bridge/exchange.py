@@ -13,6 +13,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Change = Callable[[int, bytes], tuple[bytes, Iterable[tuple[bytes, bytes]]]]
 
 
 class TooLarge(Exception):
@@ -59,6 +60,35 @@ async def answer(
         }
     )
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def changing(send: Send, change: Change) -> Send:
+    """Send, with the answer changed on its way if it comes in one piece.
+
+    Args:
+        change: from status and body to the body to send and fields to add.
+    """
+    held: list[Message] = []
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            held.append(message)
+            return
+        while held:
+            start = held.pop()
+            if not message.get("more_body", False):
+                body, added = change(start["status"], message.get("body", b""))
+                start = {**start, "headers": [*_resized(start["headers"], body), *added]}
+                message = {**message, "body": body}
+            await send(start)
+        await send(message)
+
+    return sending
+
+
+def _resized(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
+    length = b"%d" % len(body)
+    return [(name, length if name == b"content-length" else value) for name, value in headers]
 
 
 async def run_while_connected(

@@ -21,6 +21,7 @@ REFUSED = -32000
 RequestId = str | int | None
 
 _BY_STATUS = {400: INVALID_REQUEST, 413: INVALID_REQUEST, 415: INVALID_REQUEST}
+_CODES = {400: "bad_request", 404: "not_found"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +122,16 @@ def jsonrpc_error(
         "data": {"code": code, "requestId": request_id},
     }
     return dump({"jsonrpc": "2.0", "id": id, "error": error})
+
+
+def as_edge_error(body: bytes, status_code: int, request_id: str) -> bytes:
+    """The protocol's own error, with the edge's code and request id beside what its data names."""
+    try:
+        answer = parse(body)
+        data = answer["error"].get("data")
+    except (JSONError, KeyError, TypeError):
+        return body
+    named = data if isinstance(data, dict) else {}
+    code = _CODES.get(status_code, "internal")
+    answer["error"]["data"] = {**named, "code": code, "requestId": request_id}
+    return dump(answer)

@@ -30,11 +30,19 @@ from mcp_bridge.exchange import (
     Send,
     TooLarge,
     answer,
+    changing,
     read_body,
     run_while_connected,
 )
 from mcp_bridge.fields import is_forwardable
-from mcp_bridge.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, Message, MessageError, read_message
+from mcp_bridge.jsonrpc import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    Message,
+    MessageError,
+    as_edge_error,
+    read_message,
+)
 from mcp_bridge.jsontext import MAX_DEPTH, JSONError, parse
 from mcp_bridge.listing import Listings, complete, listed
 from mcp_bridge.requests import ArgumentError, build
@@ -216,11 +224,11 @@ class Bridge:
         if message.kind != "request" and not admitted.stateless:
             await answer(send, 202)
             return
-        if message.method == "initialize" and not admitted.stateless:
-            send = self._opening(endpoint, send)
+        opens = message.method == "initialize" and not admitted.stateless
+        telling = changing(send, lambda status, body: self._told(endpoint, status, body, opens))
         _call.set(_Call(endpoint, headers))
         await run_while_connected(
-            self._manager.handle_request, _for_sdk(scope, admitted), body, receive, send
+            self._manager.handle_request, _for_sdk(scope, admitted), body, receive, telling
         )
 
     def _find(self, text: str, endpoint: Endpoint) -> Session | None:
@@ -244,21 +252,13 @@ class Bridge:
             message = f"A message has at most {self._max_body} bytes."
             raise Rejection(413, "body_too_large", message) from None
 
-    def _opening(self, endpoint: Endpoint, send: Send) -> Send:
-        """Send, with a session id on the answer if it is a successful `initialize`."""
-        held: list[Any] = []
-
-        async def sending(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                held.append(message)
-                return
-            while held:
-                start = held.pop()
-                session = self._opened(endpoint, start["status"], message.get("body", b""))
-                await send({**start, "headers": [*start["headers"], *session]})
-            await send(message)
-
-        return sending
+    def _told(
+        self, endpoint: Endpoint, status: int, body: bytes, opens: bool
+    ) -> tuple[bytes, Sequence[tuple[bytes, bytes]]]:
+        """The SDK's answer: an error as the edge's own, a successful `initialize` with its id."""
+        if status >= 400:
+            return as_edge_error(body, status, endpoint.request_id), _OF_ERRORS
+        return body, self._opened(endpoint, status, body) if opens else ()
 
     def _opened(self, endpoint: Endpoint, status: int, body: bytes) -> list[tuple[bytes, bytes]]:
         try:

@@ -205,7 +205,7 @@ def answer_headers(
     kept += ((b"x-request-id", who.request_id),)
     if not any(name.startswith(b"access-control-") for name, _ in kept):
         kept += cors.answer(function.config.cors, sent)
-    return kept + (_guarded(kept) if checked else ())
+    return kept + (guarded(kept) if checked else ())
 
 
 def _own_answer(fields: Headers) -> Headers:
@@ -214,10 +214,13 @@ def _own_answer(fields: Headers) -> Headers:
     return tuple(pair for pair in fields if pair[0] not in ours)
 
 
-def _guarded(kept: Headers) -> Headers:
-    """A token-checked answer differs by token and is for no shared cache (RFC 9111 §3.5)."""
+def guarded(fields_so_far: Headers) -> Headers:
+    """What a token-checked answer says besides: it differs by token, and no shared cache keeps it.
+
+    RFC 9111 §3.5; what the answer itself says of caches stands.
+    """
     fields: Headers = ((b"vary", b"X-Jelou-Token"),)
-    if first(kept, b"cache-control") is None:
+    if first(fields_so_far, b"cache-control") is None:
         fields += ((b"cache-control", b"private"),)
     return fields
 

@@ -206,3 +206,50 @@ async def test_a_notification_on_the_stateless_revision_is_accepted() -> None:
         message = {"jsonrpc": "2.0", "method": "notifications/cancelled"}
         answer = await edge.post(message, {"mcp-protocol-version": STATELESS})
         assert answer.status_code == 202
+
+
+TOOL = {"_meta": ENVELOPE, "name": "getOrder", "arguments": {"id": "7"}}
+DISAGREEING: dict[str, tuple[str, dict[str, Any], dict[str, str], int, str]] = {
+    "another method": ("tools/call", TOOL, {"mcp-method": "tools/list"}, 400, "bad_request"),
+    "no method": ("tools/call", TOOL, {"mcp-method": ""}, 400, "bad_request"),
+    "another name": ("tools/call", TOOL, {"mcp-name": "createOrder"}, 400, "bad_request"),
+    "another revision": (
+        "tools/list",
+        {"_meta": {**ENVELOPE, "io.modelcontextprotocol/protocolVersion": "2025-11-25"}},
+        {},
+        400,
+        "bad_request",
+    ),
+    "no envelope": ("tools/list", {}, {}, 400, "bad_request"),
+    "an unknown tool": ("tools/call", {**TOOL, "name": "x"}, {"mcp-name": "x"}, 400, "bad_request"),
+    "an unknown method": ("resources/list", {"_meta": ENVELOPE}, {}, 404, "not_found"),
+}
+
+
+@pytest.mark.parametrize("name", DISAGREEING)
+async def test_what_the_stateless_revision_refuses_is_told_as_the_edges_own(name: str) -> None:
+    method, params, headers, status, code = DISAGREEING[name]
+    sent = {"mcp-protocol-version": STATELESS, "mcp-method": method, "mcp-name": "getOrder"}
+    if method != "tools/call":
+        del sent["mcp-name"]
+    message = {"jsonrpc": "2.0", "id": 3, "method": method, "params": params}
+    async with serving(request_id="req-7") as edge:
+        answer = await edge.post(message, {**sent, **headers})
+        assert (answer.status_code, answer.json()["id"]) == (status, 3)
+        data = answer.json()["error"]["data"]
+        assert {name: data[name] for name in ("code", "requestId")} == {
+            "code": code,
+            "requestId": "req-7",
+        }
+        assert answer.headers["x-jelou-error-source"] == "edge"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_what_the_protocol_says_of_an_unknown_revision_stands_beside_the_edges_code() -> None:
+    meta = {**ENVELOPE, "io.modelcontextprotocol/protocolVersion": "2099-01-01"}
+    message = {"jsonrpc": "2.0", "id": 3, "method": "tools/list", "params": {"_meta": meta}}
+    async with serving(request_id="req-7") as edge:
+        sent = {"mcp-protocol-version": "2099-01-01", "mcp-method": "tools/list"}
+        data = (await edge.post(message, sent)).json()["error"]["data"]
+        assert data["code"] == "bad_request"
+        assert data["supported"]
