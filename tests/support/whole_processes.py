@@ -46,6 +46,25 @@ def memory(pid: int) -> tuple[int, int]:
     return now, peak
 
 
+def descriptors(pid: int) -> int:
+    """How many file descriptors a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def settled(value: Callable[[], int], seconds: float = 0.5) -> int:
+    """What a number comes to once it has stood still for a while."""
+    seen, since = value(), time.monotonic()
+
+    def stands() -> bool:
+        nonlocal seen, since
+        if (now := value()) != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since > seconds
+
+    eventually(stands, "the number stands still")
+    return seen
+
+
 def owner_of(client_port: int, server_port: int, pids: list[int]) -> int | None:
     """Which process holds the server's end of a loopback connection; None if it is in no hands."""
     inode = _inode(client_port, server_port)

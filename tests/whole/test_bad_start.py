@@ -50,6 +50,7 @@ def test_a_second_edge_on_a_data_directory_is_refused_and_the_first_goes_on(
         said = refused(data_dir)
         assert "Another edge" in said
         assert str(data_dir) in said
+        assert "cannot be bound" in refused(tmp_path / "other", "--bind", f"127.0.0.1:{edge.port}")
         assert edge.caller().ask("/shop/hello", token).status == 200
         assert edge.operations.info().functions == 1
 

@@ -214,6 +214,23 @@ def test_open_event_streams_of_a_revoked_token_are_broken_off_and_others_are_not
     bystander.close()
 
 
+@pytest.mark.parametrize("event", ["expired", "deleted", "made private"])
+def test_an_open_event_stream_ends_with_whatever_let_it_in(whole: Whole, event: str) -> None:
+    whole.edge.deploy(SLUG, whole.origin.url, public=event == "made private")
+    token = None if event == "made private" else whole.token(expires_in=1.0).token
+    caller = whole.edge.caller().send(f"/{SLUG}/events", token)
+    stream = caller.connection.getresponse()
+    assert stream.status == 200
+    if event == "deleted":
+        whole.edge.operations.delete_function(SLUG)
+    elif event == "made private":
+        whole.edge.deploy(SLUG, whole.origin.url)
+    with pytest.raises(http.client.IncompleteRead):
+        stream.read()
+    whole.origin.wait_until_left()
+    whole.edge.deploy(SLUG, whole.origin.url)
+
+
 def test_a_stream_that_begins_after_its_token_was_revoked_is_broken_off(whole: Whole) -> None:
     token, other = whole.token(), whole.token()
     early, late, bystander = whole.edge.callers_of(whole.edge.workers[0], 3)
