@@ -401,7 +401,9 @@ def origin_allowed(head: Head, authority: bytes, allowed: tuple[str, ...]) -> bo
         return False
     if not headers.valid_authority(rest.encode("latin-1")):
         return False
-    if rest == authority.decode("ascii").lower():
+    default_port = ":443" if scheme == "https" else ":80"
+    own = authority.decode("ascii").lower()
+    if rest.removesuffix(default_port) == own.removesuffix(default_port):
         return True
     return headers.is_loopback(headers.host_of(authority)) and headers.is_loopback(
         headers.host_of(rest.encode())
