@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from edge.message import Headers, split_list, values
 from tokens.secret import contains_token
@@ -57,6 +57,7 @@ _TRACEPARENT = re.compile(
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
 _PROTO = re.compile(rb"https?", re.IGNORECASE)
+_WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 _HOST = re.compile(rb"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]{0,5})?")
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
@@ -157,11 +158,18 @@ def is_trusted(address: str, networks: Networks) -> bool:
     """Whether a peer is one of `trusted_proxies`."""
     if not networks:
         return False
+    parsed = _address(address)
+    return parsed is not None and any(parsed in network for network in networks)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address as proxies write it, some with the port that they saw; IPv4 in IPv6 is IPv4."""
+    with_port = _WITH_PORT.fullmatch(text)
     try:
-        parsed = ip_address(address)
+        address = ip_address(with_port[1] or with_port[2] if with_port else text)
     except ValueError:
-        return False
-    return any(parsed in network for network in networks)
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def forwarded_for(headers: Headers, peer: str, networks: Networks) -> tuple[str, ...]:
@@ -174,8 +182,18 @@ def forwarded_for(headers: Headers, peer: str, networks: Networks) -> tuple[str,
 
 
 def client_of(chain: tuple[str, ...], networks: Networks) -> str:
-    """The client in such a chain: the right-most address that is no trusted proxy's."""
-    for address in reversed(chain):
-        if not is_trusted(address, networks):
-            return address
-    return chain[0] if chain else ""
+    """The client in such a chain: the right-most address that is no trusted proxy's.
+
+    What is no address (`unknown`, RFC 7239 §6.2) ends the search: the client is the last before it.
+    """
+    if len(chain) < 2:
+        return chain[0] if chain else ""
+    client = ""
+    for text in reversed(chain):
+        address = _address(text)
+        if address is None:
+            return client or text
+        client = str(address)
+        if not is_trusted(client, networks):
+            break
+    return client
