@@ -6,10 +6,10 @@ this table.
 
 from dataclasses import dataclass, field
 from enum import Enum
-from http import HTTPStatus
 from typing import Literal
 
 from edge.message import Headers
+from mcp_bridge.failures import phrase
 
 Fault = Literal["client", "edge", "upstream"]
 
@@ -35,7 +35,7 @@ class ErrorKind:
     @property
     def phrase(self) -> str:
         """The reason phrase, which is the `error` member of the body."""
-        return HTTPStatus(self.status).phrase
+        return phrase(self.status)
 
 
 class Errors(Enum):

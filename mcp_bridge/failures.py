@@ -25,6 +25,13 @@ _TRACES = re.compile(
 _TRACE_KEYS = frozenset(
     {"stack", "stacktrace", "stack_trace", "trace", "traceback", "backtrace", "exception"}
 )
+_RENAMED = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""Phrases of RFC 9110 for which `HTTPStatus` has older ones before Python 3.13."""
 
 
 def failure_text(status: int, essence: str, body: str | None, location: str | None) -> str:
@@ -44,7 +51,9 @@ def failure_text(status: int, essence: str, body: str | None, location: str | No
 
 
 def phrase(status: int) -> str:
-    """The reason phrase of a status, or nothing for one that nobody registered."""
+    """The reason phrase of a status (RFC 9110 §15), or nothing for one that nobody registered."""
+    if status in _RENAMED:
+        return _RENAMED[status]
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -6,7 +6,6 @@ the edge's error; methods and targets as they were sent; no h2c upgrade (RFC 911
 """
 
 import asyncio
-from http import HTTPStatus
 from time import time
 from typing import Any, cast
 from uuid import uuid4
@@ -26,6 +25,7 @@ from hypercorn.utils import suppress_body
 from edge.server.exchange import Exchange
 from edge.server.hypercorn_streams import Door, Stream, websocket
 from edge.server.refusals import refuse
+from mcp_bridge.failures import phrase
 
 DROP_BYTES = 64 * 1024
 DROP_SECONDS = 1.0
@@ -166,7 +166,7 @@ class Http1(H11Protocol):
         if self._must_close():
             headers = [(n, v) for n, v in headers if n.lower() != b"connection"]
             headers.append((b"connection", b"close"))
-        reason = _phrase(event.status_code)
+        reason = phrase(event.status_code).encode()
         await self._send_h11_event(
             h11.Response(headers=headers, status_code=event.status_code, reason=reason)
         )
@@ -199,7 +199,7 @@ class Http1(H11Protocol):
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             code, headers, body = refuse(status, str(uuid4()), time())
             await self._send_h11_event(
-                h11.Response(status_code=code, headers=headers, reason=_phrase(code))
+                h11.Response(status_code=code, headers=headers, reason=phrase(code).encode())
             )
             await self._send_h11_event(h11.Data(data=body))
             await self._send_h11_event(h11.EndOfMessage())
@@ -271,10 +271,3 @@ def _opens_websocket(request: h11.Request) -> bool:
     tokens = [token.strip() for token in fields.get(b"connection", b"").split(b",")]
     asked = fields.get(b"upgrade", b"").strip() == b"websocket" and b"upgrade" in tokens
     return asked and request.method == b"GET" and request.http_version == b"1.1"
-
-
-def _phrase(status: int) -> bytes:
-    try:
-        return HTTPStatus(status).phrase.encode("ascii")
-    except ValueError:
-        return b""

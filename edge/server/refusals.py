@@ -8,6 +8,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 from edge.errors import ErrorKind, Errors
+from mcp_bridge.failures import phrase
 
 BY_STATUS = {
     400: Errors.BAD_REQUEST.value,
@@ -15,6 +16,8 @@ BY_STATUS = {
     431: Errors.HEADERS_TOO_LARGE.value,
     503: Errors.OVERLOADED.value,
 }
+TEXTS = {503: "Too many connections are open; try again, or keep fewer."}
+"""Where the table's own text is about something else."""
 
 
 def refuse(
@@ -27,7 +30,8 @@ def refuse(
         now: Unix seconds, for `Date` (RFC 9110 §6.6.1).
     """
     kind: ErrorKind = BY_STATUS.get(status, Errors.BAD_REQUEST.value)
-    said = {"error": kind.phrase, "message": kind.text, "code": kind.code, "requestId": request_id}
+    text = TEXTS.get(kind.status, kind.text)
+    said = {"error": kind.phrase, "message": text, "code": kind.code, "requestId": request_id}
     body = json.dumps(said, separators=(",", ":")).encode()
     headers = [
         (b"content-type", b"application/json"),
@@ -46,6 +50,6 @@ def refuse(
 def refuse_raw(status: int, request_id: str, now: float) -> bytes:
     """The same as bytes on the wire."""
     code, headers, body = refuse(status, request_id, now)
-    lines = [b"HTTP/1.1 %d %s" % (code, HTTPStatus(code).phrase.encode())]
+    lines = [b"HTTP/1.1 %d %s" % (code, phrase(code).encode())]
     lines += [name + b": " + value for name, value in headers]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body

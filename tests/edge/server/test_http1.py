@@ -283,6 +283,7 @@ async def test_connections_beyond_the_limit_are_answered_503(tmp_path: Path) -> 
         refused = await edge.ask(b"")
         assert refused.startswith(b"HTTP/1.1 503 Service Unavailable")
         assert b'"code":"overloaded"' in refused
+        assert b"Too many connections" in refused
         client.close()
         await edge.until(lambda: not edge.server.connections)
         assert (await edge.ask(get("/pid", "1.1", CLOSE))).startswith(b"HTTP/1.1 200")
