@@ -130,13 +130,13 @@ class _TooBig(Exception):
 
 def _joined(whole: list[str | bytes], event: TextMessage | BytesMessage) -> str | bytes | None:
     """The message once its last fragment has come; `whole` holds those before it."""
-    whole.append(event.data)
+    whole.append(event.data if isinstance(event.data, str) else bytes(event.data))
     if sum(map(len, whole)) > MAX_MESSAGE:
         raise _TooBig
     if not event.message_finished:
         return None
     text = [part for part in whole if isinstance(part, str)]
-    data = [bytes(part) for part in whole if not isinstance(part, str)]
+    data = [part for part in whole if not isinstance(part, str)]
     is_text = isinstance(event, TextMessage)
     whole.clear()
     return "".join(text) if is_text else b"".join(data)
