@@ -298,7 +298,7 @@ def _admit(
         if head.method not in ("GET", "HEAD"):
             return Refuse(_not_allowed(b"GET, HEAD"), place)
         return Open(document, place, checked=not public)
-    allowed = (route.methods if route else None) or place.function.config.methods
+    allowed = _methods(place, route)
     if not _allows(allowed, head.method):
         return Refuse(_not_allowed(_allow(allowed)), place)
     if not place.function.config.path.matches(place.path):
@@ -435,6 +435,16 @@ def _route(place: Place, method: str) -> Route | None:
         if route.takes(method) and route.template.matches(place.path):
             return route
     return None
+
+
+def _methods(place: Place, route: Route | None) -> tuple[str, ...]:
+    """What is allowed here: where tools name methods of their own, what no tool takes is not."""
+    if route is not None:
+        return route.methods or place.function.config.methods
+    here = [route for route in place.function.live.routes if route.template.matches(place.path)]
+    if all(route.methods is None for route in here):
+        return place.function.config.methods
+    return tuple(dict.fromkeys(m for route in here for m in route.methods or (route.method,)))
 
 
 def _is_public(head: Head, place: Place, route: Route | None) -> bool:

@@ -280,6 +280,21 @@ def test_a_tools_methods_and_timeout_go_before_the_functions() -> None:
     assert allow_of(ask(head("PURGE", b"/b", token=GOOD), shop)) == b"POST"
 
 
+def test_methods_of_a_tool_are_all_that_its_route_allows() -> None:
+    tools = (
+        route("POST", "/hook", public=True, methods=("POST",)),
+        route("GET", "/a/{x}", methods=("GET", "PURGE")),
+        route("PUT", "/a/{x}"),
+        route("GET", "/free"),
+    )
+    shop = function(routes=tools)
+    assert allow_of(ask(head("GET", b"/hook", token=GOOD), shop)) == b"POST"
+    assert refused(ask(head("GET", b"/hook"), shop)) is Errors.UNAUTHORIZED.value
+    assert allow_of(ask(head("POST", b"/a/7", token=GOOD), shop)) == b"GET, HEAD, PURGE, PUT"
+    for method, target in (("PUT", b"/a/7"), ("HEAD", b"/a/7"), ("POST", b"/free")):
+        assert isinstance(ask(head(method, target, token=GOOD), shop), Forward), (method, target)
+
+
 def test_no_timeout_is_over_the_edges() -> None:
     tool = route("GET", "/slow", timeout=900_000)
     shop = function(routes=(tool,), timeout=90_000)
