@@ -267,9 +267,9 @@ def _names(upstream: Upstream, scheme: bytes | None, authority: bytes) -> bool:
 def rewrite_cookie(value: bytes, who: Caller, upstream: Upstream) -> bytes:
     """`Path` and `Domain` of a Set-Cookie (RFC 6265 §4.1.2) as the caller's.
 
-    A `__Host-` cookie is kept as it is: its path must be `/`.
+    A `__Host-` cookie, in any case (RFC 6265bis §5.7), is kept as it is: its path must be `/`.
     """
-    if value.startswith(b"__Host-"):
+    if value[:7].lower() == b"__host-":
         return value
     host = headers.host_of(who.authority).encode()
     base = upstream.base.encode()

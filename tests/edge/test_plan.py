@@ -493,6 +493,7 @@ COOKIES: list[tuple[Upstream, dict[str, Any], bytes, bytes]] = [
     (UPSTREAM, PATH, b"a=path=/x; Path=/y", b"a=path=/x; Path=/shop/y"),
     (UPSTREAM, PATH, b"a=1; Domain=127.0.0.1; Path=/", b"a=1; Domain=edge; Path=/shop/"),
     (UPSTREAM, PATH, b"__Host-a=1; Path=/; Secure", b"__Host-a=1; Path=/; Secure"),
+    (UPSTREAM, PATH, b"__host-a=1; Path=/; Secure", b"__host-a=1; Path=/; Secure"),
     (BASED, {}, b"a=1; Path=/api", b"a=1; Path=/"),
     (BASED, {}, b"a=1; Path=/api/x", b"a=1; Path=/x"),
     (BASED, {}, b"a=1; Path=/", b"a=1; Path=/"),
