@@ -41,12 +41,6 @@ class Slot:
             if sock.family != socket.AF_UNIX:
                 sock.close()
 
-    def close(self) -> None:
-        """Close what is the slot's own, so that clients go to workers that still accept."""
-        for sock in self.all:
-            if sock.family != socket.AF_UNIX:  # shared by all slots
-                sock.close()
-
 
 @dataclass(frozen=True, slots=True)
 class Bound:

@@ -125,8 +125,6 @@ class Supervisor:
                 self._give_up(index, said)
             if failures and not self._stopping.is_set():
                 await self._pause(min(0.1 * 2**failures, LONGEST_BACKOFF))
-        slot.close()
-
         # Or connections would wait in the queue of a worker that has drained before the others.
         slot.close_tcp()
 
@@ -144,7 +142,7 @@ class Supervisor:
                 self._all_ready.set()
         code = await process.wait()
         del self._workers[index]
-        if not self._stopping.is_set():
+        if self._all_ready.is_set() and not self._stopping.is_set():
             _complain(f"worker {index} ended ({_how(code)}); it is replaced")
         return said
 

@@ -24,6 +24,7 @@ def refused(data_dir: Path, *flags: str, before: tuple[str, ...] = ()) -> str:
     assert done.returncode == 1, done
     assert "Edge ready" not in done.stdout
     assert "Traceback" not in done.stderr
+    assert "replaced" not in done.stderr
     return done.stderr
 
 
