@@ -8,20 +8,26 @@ protocols below (`hypercorn_http1`, `hypercorn_http2`).
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from http import HTTPStatus
+from time import time
 from typing import Any, Protocol
 from urllib.parse import unquote
+from uuid import uuid4
 
-from hypercorn.protocol.events import Body, EndBody, Event, Request, StreamClosed
+from hypercorn.protocol.events import Body, EndBody, Event, Request, Response, StreamClosed
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection
 
 from edge.server.exchange import Exchange, Message
+from edge.server.refusals import refuse
 
 LOG = logging.getLogger("edge.server")
 
 EXTENSION = "jelou.connection"
+_EXTENSIONS = b"sec-websocket-extensions"
 GRACE = 1.0
 """Seconds that an app has to end by itself once its client is gone; it is cancelled then."""
 
@@ -137,7 +143,29 @@ class WebSocketTasks:
 
 
 class WebSocketStream(WSStream):
-    """A stock WebSocket stream that tells the app the code and reason of its client's close."""
+    """A stock WebSocket stream that tells the app the code and reason of its client's close.
+
+    It negotiates no extensions: what compression may unfold to is bounded nowhere. A handshake
+    that is none gets the edge's error, where stock sends an empty answer.
+    """
+
+    async def handle(self, event: Event) -> None:
+        """Take what the protocol has read."""
+        if isinstance(event, Request):
+            kept = [pair for pair in event.headers if pair[0].lower() != _EXTENSIONS]
+            event = replace(event, headers=kept)
+        await super().handle(event)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        if status_code != HTTPStatus.BAD_REQUEST:
+            await super()._send_error_response(status_code)
+            return
+        code, headers, body = refuse(status_code, str(uuid4()), time())
+        kept = [pair for pair in headers if pair[0] != b"connection"]
+        kept.append((b"sec-websocket-version", b"13"))  # RFC 6455 §4.4
+        await self.send(Response(stream_id=self.stream_id, status_code=code, headers=kept))
+        await self.send(Body(stream_id=self.stream_id, data=body))
+        await self.send(EndBody(stream_id=self.stream_id))
 
     async def _send_wsproto_event(self, event: Any) -> None:
         closed_by_client = self.connection.state is ConnectionState.REMOTE_CLOSING

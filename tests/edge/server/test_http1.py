@@ -1,6 +1,7 @@
 """HTTP/1 over real sockets: endings that cannot be mistaken, early answers, clients that leave."""
 
 import asyncio
+import json
 import socket
 from pathlib import Path
 
@@ -345,11 +346,13 @@ async def test_a_close_delimited_answer_that_draining_cuts_ends_in_a_reset(tmp_p
 
 async def test_websocket_messages_go_both_ways_and_a_leaving_client_ends_it(tmp_path: Path) -> None:
     fields = ("connection: upgrade", "upgrade: websocket", "sec-websocket-version: 13")
+    fields += ("sec-websocket-extensions: permessage-deflate",)
     async with running(tmp_path) as edge:
         client = await edge.connect()
         client.send(get("/ws", "1.1", *fields, "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="))
         head = await client.until(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101")
+        assert b"extensions" not in head.lower()
         assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
         client.send(b"\x81\x82\x00\x00\x00\x00hi")
         with anyio.fail_after(5):
@@ -358,7 +361,21 @@ async def test_websocket_messages_go_both_ways_and_a_leaving_client_ends_it(tmp_
         await edge.until(lambda: not edge.server.connections)
 
 
-async def test_a_bad_websocket_handshake_is_refused_and_closed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("sec-websocket-version: 13",),
+        ("sec-websocket-version: 12", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="),
+    ],
+    ids=["no key", "old version"],
+)
+async def test_a_bad_websocket_handshake_is_refused_and_closed(
+    tmp_path: Path, fields: tuple[str, ...]
+) -> None:
     async with running(tmp_path) as edge:
-        answer = await edge.ask(get("/ws", "1.1", "connection: upgrade", "upgrade: websocket"))
-    assert answer.startswith(b"HTTP/1.1 400")
+        opening = get("/ws", "1.1", "connection: upgrade", "upgrade: websocket", *fields)
+        head, _, body = (await edge.ask(opening)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    for field in (b"x-jelou-error-source: edge", b"sec-websocket-version: 13", b"x-request-id: "):
+        assert field in head
+    assert json.loads(body)["code"] == "bad_request"
