@@ -125,8 +125,12 @@ def _operations(document: dict[str, Any], warnings: list[ToolWarning]) -> Iterat
         except ValueError as problem:
             warnings.append(ToolWarning(path, f"left out: {problem}"))
             continue
+        if not isinstance(item, dict):
+            continue
+        if "trace" in item:
+            warnings.append(ToolWarning(f"TRACE {path}", "left out: TRACE is never forwarded"))
         for method in METHODS:
-            operation = item.get(method) if isinstance(item, dict) else None
+            operation = item.get(method)
             if isinstance(operation, dict):
                 yield _Found(method.upper(), path, pointer, item, operation)
 

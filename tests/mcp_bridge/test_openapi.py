@@ -81,6 +81,14 @@ def test_many_tools_that_share_a_large_schema_stay_within_the_limit() -> None:
     assert any("16 MiB" in warning.message for warning in catalog.warnings)
 
 
+def test_a_trace_operation_is_left_out_with_a_warning() -> None:
+    catalog = build(document({"/m": {"trace": {"operationId": "tracing"}, "get": {}}}))
+    assert [tool.name for tool in catalog.tools] == ["get_m"]
+    assert [(warning.tool, warning.message) for warning in catalog.warnings] == [
+        ("TRACE /m", "left out: TRACE is never forwarded")
+    ]
+
+
 def test_a_description_is_cut_at_1024_characters() -> None:
     catalog = build(document({"/a": {"get": {"description": "x" * 5000}}}))
     assert len(catalog.tools[0].description) == 1024
