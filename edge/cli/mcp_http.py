@@ -100,7 +100,7 @@ def messages(response: http.client.HTTPResponse) -> Iterator[Message]:
     """The JSON-RPC messages of an answer, be it JSON or an event stream.
 
     Raises:
-        ValueError: something in it is no JSON object.
+        ValueError: something in it is no JSON-RPC message.
     """
     if _media_type(response) == "text/event-stream":
         for event in events(response):
@@ -127,6 +127,6 @@ def _media_type(response: http.client.HTTPResponse) -> str:
 
 def _object(data: bytes) -> Message:
     value = json.loads(data)
-    if not isinstance(value, dict):
-        raise ValueError("the answer is not a JSON object")
+    if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
+        raise ValueError("the answer is not MCP; the address of a function's tools ends in /mcp")
     return value

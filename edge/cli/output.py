@@ -16,7 +16,7 @@ DONE = "✓"
 ITEM = "▸"
 WARNING = "⚠"
 FAILED = "✗"
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _COLORS = {DONE: "green", ITEM: "cyan", WARNING: "yellow", FAILED: "red"}
 
 

@@ -31,12 +31,12 @@ def test_functions_are_listed_and_shown(cli: Cli, deployed: list[str]) -> None:
 
 
 def test_a_document_cannot_speak_to_the_terminal(cli: Cli, project: Path, function: Origin) -> None:
-    get = {"operationId": "evil", "summary": "\x1b]0;owned\x07\x9b31m", "responses": {}}
+    get = {"operationId": "evil", "summary": "\x1b]0;owned\x07\x9b31m\u202egpj", "responses": {}}
     function.serve("/openapi.json", {**BOOKS, "paths": {"/x": {"get": get}}})
     cli("deploy")
     shown = cli("functions", "info", "my-function").out
     assert "evil" in shown
-    assert not set("\x1b\x07\x9b") & set(shown)
+    assert not set("\x1b\x07\x9b\u202e") & set(shown)
 
 
 def test_deleting_asks_and_ends_the_tokens(cli: Cli, deployed: list[str]) -> None:

@@ -350,7 +350,7 @@ def test_json_rpc_errors_of_the_server_pass() -> None:
         assert client.read() == {"jsonrpc": "2.0", "id": 1, "error": error}
 
 
-@pytest.mark.parametrize("body", ["", "<html>", [1]])
+@pytest.mark.parametrize("body", ["", "<html>", [1], {"id": 1, "result": {}}, {"orders": []}])
 def test_every_request_is_answered_whatever_comes_back(body: Any) -> None:
     with served() as (server, url), bridged(url) as client:
         server.answer = lambda handler, _: reply(handler, 200, body)
