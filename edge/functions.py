@@ -234,7 +234,7 @@ class Route:
         return method in allowed or (method == "HEAD" and "GET" in allowed)
 
 
-DeploymentOrigin = Literal["deploy", "document", "rollback"]
+DeploymentOrigin = Literal["deploy", "document"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ class Deployment:
     Attributes:
         id: `dep_` and random characters.
         created: Unix time, seconds.
-        origin: what made it: a deploy, a document that changed or arrived late, or a rollback.
+        origin: what made it: a deploy, or a document that changed or arrived late.
         document: the OpenAPI document as fetched, or None.
         routes: tools with settings of their own, resolved against the document.
         digest: SHA-256 (hex) of project text and document: equal digests are equal deployments.

@@ -200,7 +200,7 @@ class DeploymentInfo:
     """A version of a function.
 
     Attributes:
-        origin: `deploy`, `document` or `rollback`.
+        origin: `deploy` or `document`.
         live: whether it is the one that answers.
         digest: SHA-256 in hex of project file and document.
         document_bytes: size of its OpenAPI document, or None if it has none.
