@@ -22,6 +22,7 @@ from hypercorn.protocol.h11 import (
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import suppress_body
 
+from edge.errors import Errors
 from edge.server.exchange import Exchange
 from edge.server.hypercorn_streams import Door, Stream, websocket
 from edge.server.refusals import refuse
@@ -91,7 +92,7 @@ class Http1(H11Protocol):
             try:
                 event = self.connection.next_event()
             except h11.RemoteProtocolError as error:
-                await self._refuse(error.error_status_hint)
+                await self._refuse(self._status_of(error))
                 return
             if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
                 return
@@ -193,6 +194,13 @@ class Http1(H11Protocol):
             self._door.finish(unread=self._is_unread())
         self.over = True
         self.task_group.spawn(self._stop)
+
+    def _status_of(self, error: h11.RemoteProtocolError) -> int:
+        """h11 takes a request line without end for a header block."""
+        in_line = self.stream is None and b"\n" not in self.connection.trailing_data[0]
+        if error.error_status_hint == Errors.HEADERS_TOO_LARGE.value.status and in_line:
+            return Errors.URI_TOO_LONG.value.status
+        return error.error_status_hint
 
     async def _refuse(self, status: int) -> None:
         await self._close_stream()

@@ -13,6 +13,7 @@ from mcp_bridge.failures import phrase
 BY_STATUS = {
     400: Errors.BAD_REQUEST.value,
     408: Errors.REQUEST_TIMEOUT.value,
+    414: Errors.URI_TOO_LONG.value,
     431: Errors.HEADERS_TOO_LARGE.value,
     503: Errors.OVERLOADED.value,
 }

@@ -238,6 +238,16 @@ async def test_a_bad_head_is_answered_in_the_edges_own_words(tmp_path: Path) -> 
     assert b'"code":"bad_request"' in answer
 
 
+async def test_a_request_line_without_end_is_414_and_a_head_without_end_431(tmp_path: Path) -> None:
+    long = b"a" * 100_000
+    async with running(tmp_path) as edge:
+        line = await edge.ask(b"GET /" + long)
+        head = await edge.ask(b"GET / HTTP/1.1\r\nhost: x\r\na: " + long)
+    assert line.startswith(b"HTTP/1.1 414 URI Too Long\r\n")
+    assert b'"code":"uri_too_long"' in line
+    assert head.startswith(b"HTTP/1.1 431 ")
+
+
 async def test_a_head_that_takes_too_long_is_answered_408(tmp_path: Path) -> None:
     async with running(tmp_path, head_timeout=0.2) as edge:
         assert (await edge.ask(b"GET / HTTP/1.1\r\n")).startswith(b"HTTP/1.1 408")
