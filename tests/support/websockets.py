@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import Event
+from wsproto.events import CloseConnection, Event, Message, Ping
 
 from tests.support.edge_in_process import EdgeInProcess
 from tests.support.http1_client import PATIENCE, Answer, Fields, Http1Client, request
@@ -122,3 +122,16 @@ def speaks(talk: Callable[[Socket], Awaitable[None]], extra: bytes = b"") -> Beh
         await visit.gone()
 
     return behave
+
+
+async def echo(socket: Socket) -> None:
+    """Sends every message back, fragments as they are; answers pings and a close."""
+    while (event := await socket.next()) is not None:
+        match event:
+            case Message():
+                await socket.send(event)
+            case Ping():
+                await socket.send(event.response())
+            case CloseConnection():
+                await socket.send(event.response())
+                return

@@ -1,6 +1,7 @@
 """How answers end, whole or not, and what becomes of request bodies that nobody wants."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import anyio
@@ -18,6 +19,7 @@ from tests.support.origin import (
     Visit,
     answering,
     closing_after,
+    echoes,
     hangs,
     refuses_the_body,
     resetting_after,
@@ -262,6 +264,26 @@ async def test_a_body_that_stands_still_is_408(tmp_path: Path) -> None:
             await http2.send(stream, b"half")
             answer = await http2.answer(stream)
             assert (answer.status, answer.json["code"]) == (408, "request_timeout")
+
+
+async def test_a_body_that_drips_is_408_and_one_that_is_slow_but_keeps_up_is_not(
+    tmp_path: Path,
+) -> None:
+    async with (
+        serving(echoes) as origin,
+        running(tmp_path, body_idle=0.3, body_rate=1000) as edge,
+    ):
+        edge.deploy(origin.upstream)
+        for piece, status in ((1, 408), (200, 200)):
+            sent = [(TOKEN, edge.token), ("content-length", str(20 * piece))]
+            async with edge.http1() as client:
+                await client.send(request("/", "POST", sent))
+                for _ in range(20):
+                    await anyio.sleep(0.05)
+                    with contextlib.suppress(OSError):
+                        await client.send(b"x" * piece)
+                answer = await client.answer()
+            assert answer.status == status
 
 
 # Clients that leave.

@@ -157,6 +157,7 @@ async def test_a_full_function_is_503_with_retry_after(tmp_path: Path) -> None:
         caller = Caller(edge, "2")
         async with edge.http2() as client:
             held = await client.begin(fields=[(TOKEN, edge.token)])
+            await until(lambda: origin.seen)
             answers: list[Answer] = []
 
             async def ask() -> None:

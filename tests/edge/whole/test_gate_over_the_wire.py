@@ -175,6 +175,73 @@ async def test_a_deleted_function_is_that_404_too_and_its_tokens_never_come_back
     is_exact_401(await caller.ask())
 
 
+async def test_custom_hosts_lead_to_their_function(
+    edge: EdgeInProcess, origin: Origin, caller: Caller
+) -> None:
+    edge.deploy(origin.upstream, keys={"hosts": ["api.shop.example"]})
+    for host in ("api.shop.example", "API.Shop.Example:8443", "api.shop.example."):
+        assert (await caller.ask("/x", host=host)).status == 200
+    assert {seen.target for seen in origin.seen} == {b"/x"}
+    edge.deploy(origin.upstream)
+    assert (await caller.ask("/x", host="api.shop.example")).status == 404
+
+
+async def test_path_form_can_be_turned_off(tmp_path: Path) -> None:
+    async with serving(echoes) as origin, running(tmp_path, path_addressing=False) as edge:
+        edge.deploy(origin.upstream)
+        for version in ("1.1", "2"):
+            caller = Caller(edge, version)
+            assert (await caller.ask("/shop/", host="localhost")).status == 404
+            assert (await caller.ask("/")).status == 200
+
+
+async def test_http10_without_a_host_can_use_path_form(edge: EdgeInProcess, origin: Origin) -> None:
+    edge.deploy(origin.upstream)
+    sent = [(TOKEN, edge.token)]
+    async with edge.http1() as client:
+        await client.send(request("/shop/x", fields=sent, host="", version="1.0"))
+        assert (await client.answer()).status == 200
+    async with edge.http1() as client:
+        await client.send(request("/shop/x", fields=sent, host=""))
+        answer = await client.answer()
+        assert (answer.status, answer.json["code"]) == (400, "bad_request")
+
+
+async def test_options_for_the_whole_server_is_answered_or_forwarded(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    edge.deploy(origin.upstream, methods=["GET", "OPTIONS"])
+    caller = Caller(edge, "1.1")
+    assert (await caller.ask("*", "OPTIONS", host="localhost", token=None)).status == 204
+    assert (await caller.ask("*", "OPTIONS", token=None)).status == 401
+    assert (await caller.ask("*", "OPTIONS")).status == 200
+    assert origin.seen[0].target == b"*"
+
+
+async def test_a_tools_own_public_opens_its_route_alone(
+    edge: EdgeInProcess, origin: Origin, caller: Caller
+) -> None:
+    tools = {"getOrder": {"operationId": "getOrder", "config": {"public": True}}}
+    edge.deploy(origin.upstream, document=DOCUMENT, keys={"tools": tools})
+    assert (await caller.ask("/orders/7", token=None)).status == 200
+    for target in ("/orders", "/orders/7/x", "/orders/..", "/orders/a%2fb", "/orders//7", "/"):
+        is_exact_401(await caller.ask(target, token=None))
+    is_exact_401(await caller.ask("/orders/7", "POST", token=None))
+    assert [seen.target for seen in origin.seen] == [b"/orders/7"]
+    assert not origin.seen[0].values(b"x-jelou-token-id")
+
+
+async def test_a_tools_own_protection_closes_its_route_in_a_public_function(
+    edge: EdgeInProcess, origin: Origin, caller: Caller
+) -> None:
+    tools = {"getOrder": {"operationId": "getOrder", "config": {"public": False}}}
+    edge.deploy(origin.upstream, document=DOCUMENT, keys={"tools": tools}, public=True)
+    assert (await caller.ask("/other", token=None)).status == 200
+    for target in ("/orders/7", "/orders/7/", "/ORDERS/7", "/%6frders/7", "/orders;x/7"):
+        is_exact_401(await caller.ask(target, token=None))
+    assert (await caller.ask("/orders/7")).status == 200
+
+
 # CORS.
 
 PREFLIGHT = [

@@ -2,11 +2,11 @@
 
 import anyio
 import pytest
+from wsproto.connection import Connection, ConnectionType
 from wsproto.events import (
     BytesMessage,
     CloseConnection,
     Event,
-    Message,
     Ping,
     Pong,
     TextMessage,
@@ -15,22 +15,9 @@ from wsproto.events import (
 from tests.support.calling import TOKEN, until
 from tests.support.edge_in_process import EdgeInProcess
 from tests.support.origin import OK, Origin, answering, closing_after, hangs, refusing
-from tests.support.websockets import Socket, connected, handshake, opening, speaks
+from tests.support.websockets import Socket, connected, echo, handshake, opening, speaks
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
-
-
-async def echo(socket: Socket) -> None:
-    """Sends every message back, fragments as they are; answers pings and a close."""
-    while (event := await socket.next()) is not None:
-        match event:
-            case Message():
-                await socket.send(event)
-            case Ping():
-                await socket.send(event.response())
-            case CloseConnection():
-                await socket.send(event.response())
-                return
 
 
 def sent(edge: EdgeInProcess) -> list[tuple[str, str]]:
@@ -376,3 +363,29 @@ async def test_websockets_to_mcp_and_open_routes_are_refused(echoing: EdgeInProc
         async with echoing.http1() as client:
             answer = await handshake(client, target, sent(echoing))
             assert answer.status in (404, 405)
+
+
+async def test_a_websocket_over_http2_meets_the_same_gate(
+    echoing: EdgeInProcess, origin: Origin
+) -> None:
+    extra = [(":protocol", "websocket")]
+    async with echoing.http2() as client:
+        client.protocol.config.validate_outbound_headers = False
+        version = [("sec-websocket-version", "13")]
+        stream = await client.begin("/", "CONNECT", [*extra, *version], end=False)
+        answer = await client.answer(stream)
+        assert answer.status == 401
+        stream = await client.begin("/", "CONNECT", [*extra, *version, *sent(echoing)], end=False)
+        answer = await client.until(stream)
+        assert answer.status == 200
+        framing = Connection(ConnectionType.CLIENT)
+        await client.send(stream, framing.send(TextMessage("hi")))
+        await client.until(stream, 4)
+        framing.receive_data(bytes(answer.body))
+        [event] = framing.events()
+        assert isinstance(event, TextMessage)
+        assert event.data == "hi"
+        echoing.revoke()
+        await client.answer(stream)
+    with anyio.fail_after(5):
+        await origin.departures.acquire()
