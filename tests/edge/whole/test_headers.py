@@ -123,6 +123,18 @@ async def test_no_runtime_token_reaches_a_function_wherever_it_stands(
     assert origin.seen[0].values(b"x-kept") == [b"jfn_rt_short"]
 
 
+@pytest.mark.parametrize("name", ["x-request-id", "traceparent", "tracestate", "origin"])
+async def test_a_token_in_a_field_that_the_edge_itself_reads_goes_nowhere(
+    edge: EdgeInProcess, origin: Origin, caller: Caller, name: str
+) -> None:
+    edge.deploy(origin.upstream)
+    for token in (edge.token, None):
+        answer = await caller.ask(fields=[(name, edge.token)], token=token)
+        assert edge.token not in repr(answer.headers)
+        assert edge.token.encode() not in answer.body
+    assert edge.token.encode() not in origin.seen[0].raw
+
+
 CLAIMS = [
     ("x-forwarded-for", "203.0.113.7, 198.51.100.1"),
     ("x-forwarded-proto", "https"),
