@@ -161,8 +161,9 @@ class WebSocketStream(WSStream):
             await super()._send_error_response(status_code)
             return
         code, headers, body = refuse(status_code, str(uuid4()), time())
-        kept = [pair for pair in headers if pair[0] != b"connection"]
-        kept.append((b"sec-websocket-version", b"13"))  # RFC 6455 §4.4
+        if self.handshake.http_version != "1.1":
+            headers = [pair for pair in headers if pair[0] != b"connection"]
+        kept = [*headers, (b"sec-websocket-version", b"13")]  # RFC 6455 §4.4
         await self.send(Response(stream_id=self.stream_id, status_code=code, headers=kept))
         await self.send(Body(stream_id=self.stream_id, data=body))
         await self.send(EndBody(stream_id=self.stream_id))

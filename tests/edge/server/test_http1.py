@@ -386,6 +386,7 @@ async def test_a_bad_websocket_handshake_is_refused_and_closed(
         opening = get("/ws", "1.1", "connection: upgrade", "upgrade: websocket", *fields)
         head, _, body = (await edge.ask(opening)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400")
+    assert b"connection: close" in head
     for field in (b"x-jelou-error-source: edge", b"sec-websocket-version: 13", b"x-request-id: "):
         assert field in head
     assert json.loads(body)["code"] == "bad_request"
