@@ -6,9 +6,9 @@ import os
 import re
 import signal
 import socket
-import tempfile
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
