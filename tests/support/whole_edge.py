@@ -79,10 +79,10 @@ class Caller:
         """One request and its answer."""
         return self.send(target, token, **more).receive()
 
-    def rpc(
+    def send_rpc(
         self, target: str, token: str | None, method: str, session: str | None = None, **params: Any
-    ) -> Answer:
-        """One JSON-RPC call of a handshake revision."""
+    ) -> Self:
+        """Send one JSON-RPC call of a handshake revision."""
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json, text/event-stream",
@@ -90,7 +90,11 @@ class Caller:
         if session is not None:
             headers |= {"Mcp-Session-Id": session, "MCP-Protocol-Version": MCP_REVISION}
         call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        return self.ask(target, token, method="POST", body=json.dumps(call), headers=headers)
+        return self.send(target, token, method="POST", body=json.dumps(call), headers=headers)
+
+    def rpc(self, *arguments: Any, **params: Any) -> Answer:
+        """One call and its answer; the arguments are those of `send_rpc`."""
+        return self.send_rpc(*arguments, **params).receive()
 
     def open_session(self, target: str, token: str) -> str:
         """The id of a new MCP session."""

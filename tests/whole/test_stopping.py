@@ -45,10 +45,11 @@ def test_a_drain_finishes_requests_ends_streams_and_closes_what_is_idle(
     with serving(tmp_path / "data", workers=2) as edge:
         token = edge.deploy(SLUG, origin.url).token
         workers = edge.workers
-        idle, busy, streaming = (edge.caller() for _ in range(3))
+        idle, busy, calling, streaming = (edge.caller() for _ in range(4))
         assert idle.ask(f"/{SLUG}/hello", token).status == 200
         busy.send(f"/{SLUG}/hold", token)
-        origin.wait_for_held(1)
+        calling.send_rpc(f"/{SLUG}/mcp", token, "tools/call", name="hold", arguments={})
+        origin.wait_for_held(2)
         events = streaming.send(f"/{SLUG}/events", token).connection.getresponse()
         assert readiness(edge) == 200
 
@@ -62,6 +63,10 @@ def test_a_drain_finishes_requests_ends_streams_and_closes_what_is_idle(
         answer = busy.receive()
         assert answer.status == 200
         assert answer.headers["connection"] == "close"
+        assert calling.receive().json["result"] == {
+            "content": [{"type": "text", "text": '{"held": ""}'}],
+            "isError": False,
+        }
         assert exit_code(edge) == 0
         assert not any(map(is_alive, workers))
 
