@@ -15,7 +15,7 @@ HELD = 64 * 1024
 """Bytes of a body that wait for the app before an HTTP/1.1 connection stops reading."""
 
 
-async def _nothing(*_: object) -> None:
+async def nothing(*_: object) -> None:
     """What happens where a connection has nothing to do."""
 
 
@@ -40,8 +40,8 @@ class Exchange:
         bounded: bool,
         abort: Callable[[], None],
         stop_sending: Callable[[], None] = _ignore,
-        on_taken: Callable[[int], Awaitable[None]] = _nothing,
-        on_wait: Callable[[], Awaitable[None]] = _nothing,
+        on_taken: Callable[[int], Awaitable[None]] = nothing,
+        on_wait: Callable[[], Awaitable[None]] = nothing,
     ) -> None:
         self.target = target
         self.task: asyncio.Task[None] | None = None
@@ -110,7 +110,12 @@ class Exchange:
         self._messages.append((message, size))
         self._held += size
         self._news.set()
-        while self._bounded and self._held > HELD and self._last is None:
+        if self._bounded:
+            await self.wait_for_room()
+
+    async def wait_for_room(self) -> None:
+        """Wait while the app has more before it than `HELD` bytes."""
+        while self._held > HELD and self._last is None:
             self._room.clear()
             await self._room.wait()
 

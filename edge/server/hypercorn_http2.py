@@ -30,8 +30,8 @@ from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
 from priority import DuplicateStreamError  # type: ignore[attr-defined]
 
-from edge.server.exchange import Exchange
-from edge.server.hypercorn_streams import Door, Stream, websocket
+from edge.server.exchange import Exchange, nothing
+from edge.server.hypercorn_streams import Door, Stream, WebSocketStream, websocket
 
 STREAM_WINDOW = 128 * 1024
 WAITING = 32 * 1024
@@ -201,8 +201,15 @@ class Http2(H2Protocol):
             message = {"type": "http.request", "body": event.data, "more_body": True}
             await stream.exchange.put(message, size)
             return
-        if stream is not None and event.data:
+        if isinstance(stream, WebSocketStream) and event.data:
             await stream.handle(Body(stream_id=stream_id, data=event.data))
+            self.task_group.spawn(self._acknowledge_in_time, stream.exchange, stream_id, size)
+            return
+        await self._acknowledge(stream_id, size)
+
+    async def _acknowledge_in_time(self, exchange: Exchange, stream_id: int, size: int) -> None:
+        """Frames are no messages: their window is given back while the app keeps up."""
+        await exchange.wait_for_room()
         await self._acknowledge(stream_id, size)
 
     async def _on_end(self, event: h2.events.StreamEnded) -> None:
@@ -280,16 +287,17 @@ class Http2(H2Protocol):
     def _make_stream(
         self, stream_id: int, method: str, asks_websocket: bool, target: bytes
     ) -> None:
+        is_websocket = method == "CONNECT" and asks_websocket
         exchange = Exchange(
             target,
             bounded=False,
             abort=partial(self._abort, stream_id),
             stop_sending=partial(self._stop_sending, stream_id),
-            on_taken=partial(self._acknowledge, stream_id),
+            on_taken=nothing if is_websocket else partial(self._acknowledge, stream_id),
         )
         arguments: list[Any] = [self.app, self.config, self.context, self.task_group, self.ssl]
         arguments += [self.client, self.server, self.stream_send, stream_id]
-        if method == "CONNECT" and asks_websocket:
+        if is_websocket:
             self.streams[stream_id] = websocket(arguments, self.task_group, exchange)
         else:
             stream = Stream(*arguments)

@@ -149,6 +149,8 @@ class WebSocketStream(WSStream):
     that is none gets the edge's error, where stock sends an empty answer.
     """
 
+    exchange: Exchange
+
     async def handle(self, event: Event) -> None:
         """Take what the protocol has read."""
         if isinstance(event, Request):
@@ -176,11 +178,13 @@ class WebSocketStream(WSStream):
         await super()._send_wsproto_event(event)
 
 
-def websocket(stream_arguments: list[Any], group: Any, exchange: Exchange) -> WSStream:
+def websocket(stream_arguments: list[Any], group: Any, exchange: Exchange) -> WebSocketStream:
     """A WebSocket stream on an exchange; its fourth argument is the task group."""
     arguments = [*stream_arguments]
     arguments[3] = WebSocketTasks(group, exchange)
-    return WebSocketStream(*arguments)
+    stream = WebSocketStream(*arguments)
+    stream.exchange = exchange
+    return stream
 
 
 def spawn_app(

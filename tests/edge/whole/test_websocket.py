@@ -1,5 +1,9 @@
 """WebSockets through the edge: the handshake at the gate, messages and endings both ways."""
 
+import contextlib
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 import anyio
 import pytest
 from wsproto.connection import Connection, ConnectionType
@@ -385,7 +389,51 @@ async def test_a_websocket_over_http2_meets_the_same_gate(
         [event] = framing.events()
         assert isinstance(event, TextMessage)
         assert event.data == "hi"
+        large = b"y" * 1_000_000
+        await client.send(stream, framing.send(BytesMessage(large)))
+        await client.until(stream, 4 + len(large))
         echoing.revoke()
         await client.answer(stream)
     with anyio.fail_after(5):
         await origin.departures.acquire()
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+async def test_a_function_that_does_not_read_makes_the_client_wait(
+    edge: EdgeInProcess, origin: Origin, version: str
+) -> None:
+    async def reads_nothing(socket: Socket) -> None:
+        socket.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await anyio.sleep_forever()
+
+    origin.behaviour = speaks(reads_nothing)
+    edge.deploy(origin.upstream)
+    frame = Connection(ConnectionType.CLIENT).send(BytesMessage(b"x" * 60_000))
+    sent_bytes = 0
+
+    async def flood(send: Callable[[bytes], Awaitable[None]]) -> None:
+        nonlocal sent_bytes
+        while True:
+            await send(frame)
+            sent_bytes += len(frame)
+
+    async with contextlib.AsyncExitStack() as stack:
+        send: Callable[[bytes], Awaitable[None]]
+        if version == "1.1":
+            send = (await stack.enter_async_context(connected(edge, sent(edge)))).send_raw
+        else:
+            client = await stack.enter_async_context(edge.http2())
+            client.protocol.config.validate_outbound_headers = False
+            fields = [(":protocol", "websocket"), ("sec-websocket-version", "13"), *sent(edge)]
+            stream = await client.begin("/", "CONNECT", fields, end=False)
+            assert (await client.until(stream)).status == 200
+            send = partial(client.send, stream)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(flood, send)
+            last = -1
+            with anyio.fail_after(20):
+                while sent_bytes != last:
+                    last = sent_bytes
+                    await anyio.sleep(0.4)
+                    assert sent_bytes < 40_000_000
+            tasks.cancel_scope.cancel()
