@@ -110,6 +110,9 @@ class Http1(H11Protocol):
             raise H2ProtocolAssumedError(
                 b"PRI * HTTP/2.0\r\n\r\n" + self.connection.trailing_data[0]
             )
+        if not request.http_version.startswith(b"1."):
+            await self._refuse(400)  # RFC 9110 §2.5: another major version is another protocol
+            return
         self._method = request.method.decode("ascii")
         self._version = request.http_version.decode("ascii")
         self._unread = _body_length(request)

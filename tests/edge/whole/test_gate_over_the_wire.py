@@ -523,9 +523,13 @@ async def test_an_ambiguous_head_is_400_in_json_and_ends_the_connection(
         b"GET * HTTP/1.1",
         b"GET ftp://shop.fn.localhost/ HTTP/1.1",
         b"GET /a#b HTTP/1.1",
+        b"GET / HTTP/2.0",
+        b"GET / HTTP/0.9",
+        b"GET /  HTTP/1.1",
+        b"GET /",
     ],
 )
-async def test_a_target_of_another_form_is_400(
+async def test_a_request_line_of_another_form_is_400(
     edge: EdgeInProcess, origin: Origin, line: bytes
 ) -> None:
     edge.deploy(origin.upstream)
