@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from edge.asgi import Connection, Receive, Send
+from edge.asgi import Connection, Receive, Send, dated
 from edge.asked import Asked
 from edge.errors import EdgeError, Errors, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
@@ -205,4 +205,5 @@ async def _refuse(asked: Asked, error: EdgeError, send: Send) -> None:
 
 
 async def _start(status: int, fields: Headers, send: Send) -> None:
-    await send({"type": "websocket.http.response.start", "status": status, "headers": list(fields)})
+    head = {"type": "websocket.http.response.start", "status": status, "headers": dated(fields)}
+    await send(head)

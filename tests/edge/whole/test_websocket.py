@@ -367,6 +367,7 @@ async def test_websockets_to_mcp_and_open_routes_are_refused(echoing: EdgeInProc
         async with echoing.http1() as client:
             answer = await handshake(client, target, sent(echoing))
             assert answer.status in (404, 405)
+            assert answer.one("date").endswith(" GMT")
 
 
 async def test_a_websocket_over_http2_meets_the_same_gate(
