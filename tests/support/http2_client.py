@@ -72,12 +72,13 @@ class Http2Client:
 
     async def send(self, stream: int, data: bytes = b"", *, end: bool = False) -> None:
         """Send a piece of a body as the windows allow."""
-        while data:
+        left = memoryview(data)
+        while left:
             async with asyncio.timeout(PATIENCE), self.news:
                 await self.news.wait_for(lambda: self._room(stream))
             room = self._room(stream)
-            self.protocol.send_data(stream, data[:room])
-            data = data[room:]
+            self.protocol.send_data(stream, bytes(left[:room]))
+            left = left[room:]
             await self.flush()
         if end:
             self.protocol.end_stream(stream)

@@ -236,7 +236,7 @@ async def test_one_http2_stream_that_stands_still_does_not_hold_up_the_others(
     with anyio.fail_after(20):
         async with edge.http2() as client, anyio.create_task_group() as tasks:
             stuck = await client.begin("/stuck", "POST", sent, end=False)
-            tasks.start_soon(client.send, stuck, b"x" * 40_000_000)
+            tasks.start_soon(client.send, stuck, b"x" * 16_000_000)
             await _stands_still(lambda: client.protocol.local_flow_control_window(stuck))
             body = b"y" * 1_000_000
             answer = await client.ask("/", "POST", sent, body)
