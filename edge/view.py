@@ -179,14 +179,15 @@ class WorkerView:
             StoreUnavailable: the store cannot be read.
         """
         pending = self._lookups.get(digest)
-        if pending is None:
+        if pending is None or pending.done():  # done, but its callback has not run yet
             pending = asyncio.ensure_future(self._fetch(digest))
             self._lookups[digest] = pending
             pending.add_done_callback(partial(self._looked_up, digest))
         await asyncio.shield(pending)
 
     def _looked_up(self, digest: bytes, done: asyncio.Future[None]) -> None:
-        self._lookups.pop(digest, None)
+        if self._lookups.get(digest) is done:
+            del self._lookups[digest]
         if not done.cancelled():
             done.exception()  # seen here, since every waiter may have left
 

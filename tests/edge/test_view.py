@@ -1,5 +1,6 @@
 """What a worker knows: changed keys alone are read again, and nothing known is ever out of date."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import count
@@ -335,6 +336,30 @@ async def test_a_look_up_that_read_before_a_change_is_undone_by_it() -> None:
     made.catch_up()
     with pytest.raises(KeyError):
         made.token(digest(GOOD))
+
+
+async def test_an_asker_at_the_very_end_of_an_overtaken_look_up_gets_one_of_its_own() -> None:
+    source = MemorySource()
+    source.write(GOOD, TOKENS[GOOD])
+    late: list[asyncio.Task[Token | None]] = []
+
+    async def ask() -> Token | None:
+        await made.look_up(digest(GOOD))
+        return made.token(digest(GOOD))
+
+    async def run(look: Callable[[bytes], Token | None], key: bytes) -> Token | None:
+        if not late:
+            source.write(GOOD, replace(TOKENS[GOOD], revoked=NOW))
+            made.catch_up()
+            late.append(asyncio.create_task(ask()))  # runs once this look-up is over, first of all
+        return look(key)
+
+    made, _ = worker(source, run)
+    with anyio.fail_after(BOUND):
+        await made.look_up(digest(GOOD))
+        found = await late[0]
+    assert found is not None
+    assert found.revoked == NOW
 
 
 async def test_a_look_up_that_a_change_overtook_is_no_miss_either() -> None:
