@@ -25,6 +25,7 @@ class MemoryRegistry:
         self._changed = changed
         self._functions: dict[str, Function] = {}
         self._deployments: dict[str, list[Deployment]] = {}
+        self._before: dict[str, str] = {}
         self._hosts: dict[str, str] = {}
         self._lock = RLock()
 
@@ -60,7 +61,9 @@ class MemoryRegistry:
             id_ = self._fresh_id()
             made = Deployment(id_, project, now, origin, document, routes, print_)
             created = now if known is None else known.created
+            before = "" if known is None else known.live.id
             self._make_live(Function(project.slug, created, made, since=now))
+            self._before[id_] = before
             history = self._deployments.setdefault(project.slug, [])
             history.append(made)
             self._prune(history, made)
@@ -81,9 +84,7 @@ class MemoryRegistry:
             function = self._functions.get(slug)
             if function is None:
                 raise UnknownFunction(slug)
-            history = self._deployments[slug]
-            older = history[: history.index(function.live)]
-            found = self.deployment(slug, id_) if id_ else (older[-1] if older else None)
+            found = self.deployment(slug, id_) if id_ else self._predecessor(function)
             if found is None:
                 raise UnknownDeployment(slug, id_)
             if found.id != function.live.id:
@@ -99,6 +100,13 @@ class MemoryRegistry:
             self._release_hosts(slug)
             self._changed("function", slug)
             return True
+
+    def _predecessor(self, function: Function) -> Deployment | None:
+        """What the live deployment took over from; where that was pruned, the newest older one."""
+        history = self._deployments[function.slug]
+        before = self._before[function.live.id]
+        older = history[: history.index(function.live)] if before else []
+        return next((made for made in older if made.id == before), older[-1] if older else None)
 
     def _fresh_id(self) -> str:
         used = {made.id for history in self._deployments.values() for made in history}

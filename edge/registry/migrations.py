@@ -12,11 +12,14 @@ SET = "edge"
 
 
 def create_deployments(schema: Any) -> None:
-    """Deployments in the order in which they were made; `created` is Unix seconds."""
+    """Deployments in the order in which they were made; `created` is Unix seconds.
+
+    `before` is the id of the deployment that was live when one was made.
+    """
     texts = {"id": str, "slug": str, "origin": str, "digest": str, "project": str, "routes": str}
     schema.create_table(
         "deployments",
-        {"number": int, **texts, "document": bytes, "created": float},
+        {"number": int, **texts, "document": bytes, "created": float, "before": str},
         pk="number",
         not_null={*texts, "created"},
     )

@@ -30,8 +30,9 @@ _HEAD = (
 )
 _HISTORY = f"SELECT {COLUMNS} FROM deployments d WHERE d.slug = ?"  # noqa: S608
 _INSERT = (
-    "INSERT INTO deployments (id, slug, created, origin, document, digest, project, routes) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO deployments "
+    "(id, slug, created, origin, document, digest, project, routes, before) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _PRUNE = (
     "DELETE FROM deployments WHERE slug = ? AND origin = 'document' AND id != ? AND number NOT IN ("
@@ -82,7 +83,7 @@ class SqliteRegistry:
             id_ = _fresh_id(connection, self._random)
             made = Deployment(id_, project, now, origin, document, routes, print_)
             _make_live(connection, Function(slug, created, made, since=now))
-            _insert(connection, made)
+            _insert(connection, made, before=live)
             write.changed("function", slug)
             return Deployed(made, first=known is None, changed=True)
 
@@ -150,12 +151,16 @@ def _fresh_id(connection: sqlite3.Connection, random: Random) -> str:
 
 
 def _before(connection: sqlite3.Connection, slug: str, live: str) -> str:
-    """The id of the newest deployment older than the live one; empty if there is none."""
+    """The id of the deployment that the live one took over from; empty if there was none.
+
+    Where that one was pruned, the newest that is older.
+    """
     query = (
-        "SELECT id FROM deployments WHERE slug = ? AND number < "
-        "(SELECT number FROM deployments WHERE id = ?) ORDER BY number DESC LIMIT 1"
+        "SELECT older.id FROM deployments older, deployments now WHERE now.id = ? "
+        "AND older.slug = ? AND older.number < now.number AND now.before != '' "
+        "ORDER BY older.id = now.before DESC, older.number DESC LIMIT 1"
     )
-    row = connection.execute(query, (slug, live)).fetchone()
+    row = connection.execute(query, (live, slug)).fetchone()
     return "" if row is None else str(row[0])
 
 
@@ -179,7 +184,7 @@ def _check_hosts(connection: sqlite3.Connection, slug: str, hosts: Iterable[str]
             raise HostTaken(host, str(row[0]))
 
 
-def _insert(connection: sqlite3.Connection, made: Deployment) -> None:
+def _insert(connection: sqlite3.Connection, made: Deployment, before: str) -> None:
     values = (made.id, made.slug, made.created, made.origin, made.document, made.digest)
-    connection.execute(_INSERT, (*values, made.project.text, encode_routes(made.routes)))
+    connection.execute(_INSERT, (*values, made.project.text, encode_routes(made.routes), before))
     connection.execute(_PRUNE, (made.slug, made.id, made.slug, made.id, DOCUMENTS_KEPT))

@@ -133,7 +133,7 @@ class Registry(Protocol):
         ...
 
     def rollback(self, slug: str, id_: str | None, now: float) -> Deployment:
-        """Make a former deployment live again: the one named, or the newest older than the live.
+        """Make a former deployment live again: the one named, or what the live one took over from.
 
         Naming the live one changes nothing.
 

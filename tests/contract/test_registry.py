@@ -218,6 +218,14 @@ def test_rollback_goes_back_one_step_at_a_time(registry: Registry) -> None:
     assert registry.deployments("shop") == made[::-1]
 
 
+def test_rollback_skips_what_was_rolled_back_before(registry: Registry) -> None:
+    good, bad = (deploy(registry, project(port=port)) for port in (1, 2))
+    registry.rollback("shop", None, 3)
+    deploy(registry, project(port=3))
+    assert registry.rollback("shop", None, 4) == good
+    assert bad in registry.deployments("shop")
+
+
 def test_rollback_to_a_named_one_goes_forward_too(registry: Registry) -> None:
     made = [deploy(registry, project(port=port)) for port in (1, 2, 3)]
     registry.rollback("shop", made[0].id, 4)
