@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 import anyio
 
-from edge.asgi import Receive, Reply, Scope, Send, connection_of, head_of
-from edge.asked import Asked
+from edge.doors.asgi import Receive, Reply, Scope, Send, connection_of, head_of
+from edge.doors.asked import Asked
+from edge.doors.http import HttpDoor
+from edge.doors.mcp import McpDoor
+from edge.doors.websocket import WebSocketDoor
 from edge.errors import Errors, refusal
-from edge.gate import Bridge, Decision, Forward, GateSettings, Lookup, Refuse, Status, decide
+from edge.gate.decide import decide
+from edge.gate.decisions import Bridge, Decision, Forward, GateSettings, Lookup, Refuse, Status
 from edge.headers import Networks
-from edge.http_door import HttpDoor
-from edge.mcp_door import McpDoor
 from edge.message import Head
-from edge.view import StoreUnavailable, WorkerView
-from edge.websocket_door import WebSocketDoor
+from edge.state.view import StoreUnavailable, WorkerView
 
 CATCH_UP_SECONDS = 1.0
 CATCH_UP_PAUSE = 0.05

@@ -17,30 +17,30 @@ from edge.admin.api import AdminApi
 from edge.admin.deploying import Place
 from edge.admin.opening import assembled
 from edge.app import Door
-from edge.asgi import Pace
-from edge.catalogs import Catalogs
 from edge.config import Config, function_url
-from edge.ended_sessions import KIND, StoredEndedSessions
+from edge.doors.asgi import Pace
+from edge.doors.http import HttpDoor, WorkerState
+from edge.doors.mcp import McpDoor
+from edge.doors.open_documents import OpenDocuments
+from edge.doors.websocket import WebSocketDoor
 from edge.forwarding.forwarder import Forwarder
 from edge.forwarding.limit import InFlight
 from edge.forwarding.pool import Pool
 from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Upstream
-from edge.gate import GateSettings
+from edge.gate.decisions import GateSettings
 from edge.headers import Networks
-from edge.health import Health
 from edge.housekeeping import Housekeeping, LastUse
-from edge.http_door import HttpDoor, WorkerState
-from edge.kept import edge_id, session_keys
-from edge.mcp_door import McpDoor
 from edge.observe.log import log_error
-from edge.open_documents import OpenDocuments
 from edge.registry.sqlite import SqliteRegistry
-from edge.source import StoreSource, readable
-from edge.streams import OpenStreams
+from edge.state.catalogs import Catalogs
+from edge.state.ended_sessions import KIND, StoredEndedSessions
+from edge.state.health import Health
+from edge.state.kept import edge_id, session_keys
+from edge.state.source import StoreSource, readable
+from edge.state.streams import OpenStreams
+from edge.state.view import WorkerView
 from edge.version import VERSION
-from edge.view import WorkerView
-from edge.websocket_door import WebSocketDoor
 from mcp_bridge.server import Bridge
 from tokens.database import Database
 from tokens.service import TokenService

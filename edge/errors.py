@@ -123,3 +123,21 @@ class EdgeError(Exception):
     def __init__(self, refused: Refusal) -> None:
         super().__init__(refused.kind.code)
         self.refusal = refused
+
+
+UNAUTHORIZED_BODY = b'{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
+
+
+def body_too_large(limit: int) -> Refusal:
+    """The 413 for a body over a function's limit in bytes, found at its head or on the way."""
+    message = f"The body is over the limit of {limit} bytes; see config.limits.body."
+    return refusal(Errors.BODY_TOO_LARGE, message)
+
+
+def unauthorized(realm: str, reason: str) -> Refusal:
+    """The one 401, the same for every cause; `reason` is for the log alone."""
+    fields = (
+        (b"www-authenticate", b'JelouToken realm="%s"' % realm.encode()),
+        (b"cache-control", b"no-store"),
+    )
+    return refusal(Errors.UNAUTHORIZED, headers=fields, reason=reason)

@@ -1,6 +1,6 @@
 """Functions and deployments as values: what the gate, forwarding and the bridge know of them. Pure.
 
-`edge/project.py` makes them from a project file; nothing here reads one.
+`edge/project_file/parse.py` makes them from a project file; nothing here reads one.
 """
 
 from dataclasses import dataclass, field

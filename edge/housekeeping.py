@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 
 from edge.app import Door
-from edge.streams import OpenStreams
+from edge.state.streams import OpenStreams
 from tokens.database import Database
 from tokens.errors import StoreError
 from tokens.service import TokenService

@@ -23,7 +23,7 @@ EXCEPTIONS = {
     # A worker is a fresh process: its parent tells it by name what to serve.
     ("edge.server.supervisor", "edge.compose"),
     # How a project file and a document become a catalog is said once, where deploying needs it.
-    ("edge.catalogs", "edge.admin.catalogs"),
+    ("edge.state.catalogs", "edge.admin.catalogs"),
 }
 """Imports that go up, each with its reason."""
 
@@ -40,8 +40,8 @@ OWNERS = {
         "edge.app",
         "edge.compose",
         "edge.housekeeping",
-        "edge.http_door",
-        "edge.websocket_door",
+        "edge.doors.http",
+        "edge.doors.websocket",
         "mcp_bridge.exchange",
         "mcp_bridge.server",
     ),
@@ -58,7 +58,7 @@ OWNERS = {
     "pydantic": ("mcp_bridge.listing", "mcp_bridge.server"),
     "sqlite3": (
         "edge.registry.sqlite",
-        "edge.source",
+        "edge.state.source",
         "tokens.database",
         "tokens.faults",
         "tokens.migrations",
@@ -77,9 +77,7 @@ EFFECTS = {
 LONGEST_FILE = 420
 LONGEST_FUNCTION = 60
 
-LONG_FILES = {
-    "edge.gate",  # one decision in the contract's order, with the values that it is made of
-}
+LONG_FILES: set[str] = set()
 
 LONG_FUNCTIONS = {
     "edge.compose",  # one list of constructor calls, in the order in which they need each other
@@ -140,12 +138,15 @@ MAP = """
 1 pure edge.errors                      every error: code, status, fault, public text
 1 pure edge.headers                     every rule about header fields
 
-== 4 edge, decisions: the gate, and what it and its answers are made of
+== 4 edge, gate: the decision, and what it is made of
 0 pure edge.cors                        what browsers are told (Fetch, CORS protocol)
-0 pure edge.openapi_document            a deployment's document as the edge publishes it
-0 pure edge.target                      request targets, hosts, the slug in path form
-1 pure edge.gate                        decide(): the one decision in front of everything
-2 pure edge.rendering                   a refusal as bytes
+0 pure edge.gate.decisions              what the gate decides with and between
+0 pure edge.gate.origin                 which pages may speak MCP
+0 pure edge.gate.target                 request targets, hosts, the slug in path form
+1 pure edge.gate.credentials            which token a request carries, and whether it is good
+1 pure edge.gate.malformed              what makes a head unfit to be acted on
+1 pure edge.gate.publicity              which requests need no token
+2 pure edge.gate.decide                 decide(): the one decision in front of everything
 
 == 4 edge, project file: jelou.json as values
 0 pure edge.project_file.positions      where in the text each key stands
@@ -158,7 +159,7 @@ MAP = """
 4 pure edge.project_file.upstream       upstream in a project file
 5 pure edge.project_file.tools          tools in a project file
 6 pure edge.project_file.root           the top level, its parts put together
-7 pure edge.project                     a project file as a Project, and back
+7 pure edge.project_file.parse          a project file as a Project, and back
 
 == 5 edge, registry: functions and their deployments
 0 -    edge.registry.migrations         the registry's tables
@@ -187,25 +188,27 @@ MAP = """
 7 -    edge.forwarding.forwarder        carries an authorised call to its function
 
 == 6 edge, a worker's knowledge: what it knows and keeps between requests
-0 -    edge.catalogs                    the tools of each live deployment, built once
-0 -    edge.ended_sessions              MCP sessions that were ended early
-0 -    edge.health                      whether an upstream accepts connections
-0 -    edge.kept                        the edge's name and keys, made once
 0 -    edge.observe.log                 the edge's own errors on stderr
-0 -    edge.streams                     open streams, judged again when the world changes
-0 -    edge.view                        what a worker knows, never out of date
-1 -    edge.source                      the store as a worker reads it
+0 -    edge.state.catalogs              the tools of each live deployment, built once
+0 -    edge.state.ended_sessions        MCP sessions that were ended early
+0 -    edge.state.health                whether an upstream accepts connections
+0 -    edge.state.kept                  the edge's name and keys, made once
+0 -    edge.state.streams               open streams, judged again when the world changes
+0 -    edge.state.view                  what a worker knows, never out of date
+1 -    edge.state.source                the store as a worker reads it
 
 == 7 edge, doors: requests carried out as the gate decided
-0 -    edge.asgi                        a request over ASGI: head, body, answer
-0 pure edge.asked                       a decided request, with its ids and addresses
-0 -    edge.invoker                     how the bridge reaches a function
-0 -    edge.open_documents              /__health and /openapi.json
-1 -    edge.http_door                   carries out a decision about plain HTTP
-1 -    edge.mcp_door                    hands a request to the bridge
-1 -    edge.websocket_door              carries out a decision about a WebSocket
-2 -    edge.app                         the ASGI door: head, gate, hand over
-3 -    edge.housekeeping                what a worker does between requests
+0 -    edge.doors.asgi                  a request over ASGI: head, body, answer
+0 pure edge.doors.asked                 a decided request, with its ids and addresses
+0 -    edge.doors.invoker               how the bridge reaches a function
+0 pure edge.doors.openapi_document      a deployment's document as the edge publishes it
+0 pure edge.doors.rendering             a refusal as bytes
+1 -    edge.doors.mcp                   hands a request to the bridge
+1 -    edge.doors.open_documents        /__health and /openapi.json
+2 -    edge.doors.http                  carries out a decision about plain HTTP
+2 -    edge.doors.websocket             carries out a decision about a WebSocket
+3 -    edge.app                         the ASGI door: head, gate, hand over
+4 -    edge.housekeeping                what a worker does between requests
 
 == 7 edge, admin: managing it: operations, API, client
 0 -    edge.admin.documents             fetches OpenAPI documents, within bounds

@@ -15,7 +15,13 @@ from edge.admin.operations import DeployRequest, DeployResult
 from edge.admin.projects import checked
 from edge.config import Config, base_url, function_url
 from edge.functions import Deployment, Project, Route
-from edge.project import Parsed, ProjectError, parse_project, project_for_url, render_project
+from edge.project_file.parse import (
+    Parsed,
+    ProjectError,
+    parse_project,
+    project_for_url,
+    render_project,
+)
 from edge.registry.store import Deployed, HostTaken, Registry, digest
 from mcp_bridge.catalog import Catalog
 from mcp_bridge.tools import ToolWarning

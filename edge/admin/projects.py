@@ -2,7 +2,7 @@
 
 from edge.admin.errors import AdminError
 from edge.functions import Project
-from edge.project import Parsed
+from edge.project_file.parse import Parsed
 
 
 def checked(parsed: Parsed) -> Project:

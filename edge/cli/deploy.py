@@ -16,7 +16,7 @@ from edge.cli.deploying import deployed_lines, from_directory
 from edge.cli.group import command, session
 from edge.cli.project_files import FILE
 from edge.cli.token_file import TokenFile
-from edge.project import parse_project
+from edge.project_file.parse import parse_project
 
 ADDRESSES = ("http://", "https://", "unix:")
 

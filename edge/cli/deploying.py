@@ -9,7 +9,7 @@ from edge.admin.projects import checked
 from edge.cli import output
 from edge.cli.project_files import read_document, read_project
 from edge.config import Config
-from edge.project import parse_project
+from edge.project_file.parse import parse_project
 
 
 def deploy_directory(operations: Operations, directory: Path, config: Config) -> DeployResult:

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from edge.functions import Deployment, Route
-from edge.project import ProjectError, load_project
+from edge.project_file.parse import ProjectError, load_project
 from edge.registry.store import UnreadableDeployment
 from tokens.paths import PathTemplate
 

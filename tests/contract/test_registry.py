@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.functions import EVERY_PATH, Deployment, Project, Route
-from edge.project import parse_project
+from edge.project_file.parse import parse_project
 from edge.registry.memory import MemoryRegistry
 from edge.registry.sqlite import SqliteRegistry
 from edge.registry.store import (

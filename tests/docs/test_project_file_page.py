@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge.functions import Project
-from edge.project import Parsed, parse_project
+from edge.project_file.parse import Parsed, parse_project
 from tests.docs.pages import blocks, codes, only_code, page, rows
 
 PAGE = page("project-file.md")

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edge.functions import Deployment, Function, FunctionConfig, Project, Route, Upstream
-from edge.gate import Decision, GateSettings, decide
+from edge.gate.decide import decide
+from edge.gate.decisions import Decision, GateSettings
 from edge.message import Head, Headers, Peer
 from tokens.model import EDGE_WIDE, Scopes, Token
 from tokens.paths import PathTemplate

@@ -20,7 +20,7 @@ from edge import compose
 from edge.admin import catalogs
 from edge.config import Config
 from edge.functions import Deployment, Upstream
-from edge.project import parse_project
+from edge.project_file.parse import parse_project
 from edge.registry.sqlite import SqliteRegistry
 from edge.server.worker import Listeners, Server
 from tests.support.http1_client import Http1Client

@@ -14,7 +14,7 @@ import pytest
 from edge.admin import documents
 from edge.admin.documents import NoDocument, check, fetch, fetch_url
 from edge.functions import Project
-from edge.project import parse_project
+from edge.project_file.parse import parse_project
 from tests.support.documents_origin import BOOKS, free_port, origin
 
 

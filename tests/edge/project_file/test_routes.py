@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.functions import Project, Route
-from edge.project import parse_project
+from edge.project_file.parse import parse_project
 from edge.project_file.routes import resolve_routes, unresolved_tools
 from tokens.paths import PathTemplate
 

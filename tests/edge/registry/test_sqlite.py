@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.project import project_for_url
+from edge.project_file.parse import project_for_url
 from edge.registry.sqlite import SqliteRegistry
 from edge.registry.store import UnreadableDeployment
 from tokens.database import Database

@@ -4,18 +4,9 @@ from typing import Any
 
 import pytest
 
-from edge.errors import Errors
+from edge.errors import UNAUTHORIZED_BODY, Errors
 from edge.functions import FunctionConfig, TokenPlace
-from edge.gate import (
-    UNAUTHORIZED_BODY,
-    Bridge,
-    Decision,
-    Forward,
-    GateSettings,
-    Lookup,
-    Open,
-    Refuse,
-)
+from edge.gate.decisions import Bridge, Decision, Forward, GateSettings, Lookup, Open, Refuse
 from edge.message import Headers
 from tests.support.asking import (
     EXPIRED,

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from edge.asgi import Message, Receive, Scope, Send, dated
-from edge.asked import Asked
-from edge.catalogs import Catalogs
+from edge.doors.asgi import Message, Receive, Scope, Send, dated
+from edge.doors.asked import Asked
+from edge.doors.invoker import FunctionInvoker
 from edge.forwarding.forwarder import Forwarder
 from edge.forwarding.plan import guarded
-from edge.gate import Bridge as ToBridge
-from edge.invoker import FunctionInvoker
+from edge.gate.decisions import Bridge as ToBridge
 from edge.message import Headers
+from edge.state.catalogs import Catalogs
 from mcp_bridge.server import Bridge, Endpoint
 
 

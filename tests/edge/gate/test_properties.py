@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from edge.errors import Errors
 from edge.functions import Function, McpSettings
-from edge.gate import Answer, Bridge, Decision, Forward, Lookup, Open, Place, Refuse, Status, decide
+from edge.gate.decide import decide
+from edge.gate.decisions import (
+    Answer,
+    Bridge,
+    Decision,
+    Forward,
+    Lookup,
+    Open,
+    Place,
+    Refuse,
+    Status,
+)
 from edge.message import Head, Headers, Peer
 from tests.support.asking import (
     EXPIRED,

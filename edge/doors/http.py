@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import anyio
 
-from edge.asgi import UNREAD_BYTES, Inbox, Pace, Receive, Reply
-from edge.asked import Asked
+from edge.doors.asgi import UNREAD_BYTES, Inbox, Pace, Receive, Reply
+from edge.doors.asked import Asked
+from edge.doors.open_documents import OpenDocuments
+from edge.doors.rendering import Rendered, render
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
 from edge.forwarding.plan import guarded
 from edge.forwarding.wire import BodyMismatch, UpstreamFailure
-from edge.gate import Answer, Bridge, Decision, Forward, Lookup, Open, Refuse, Status
+from edge.gate.decisions import Answer, Bridge, Decision, Forward, Lookup, Open, Refuse, Status
 from edge.message import Body, Head, first
-from edge.open_documents import OpenDocuments
-from edge.rendering import Rendered, render
-from edge.streams import OpenStream, OpenStreams
+from edge.state.streams import OpenStream, OpenStreams
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from functools import cached_property
 from edge import cors, headers
 from edge.forwarding import plan
 from edge.functions import Cors
-from edge.gate import Decision, Lookup, Place, Status
+from edge.gate.decisions import Decision, Lookup, Place, Status
 from edge.message import Head, Headers
 
 _ANYBODY = Cors()

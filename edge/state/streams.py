@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from edge.gate import Bridge, Decision, Forward, Refuse
+from edge.gate.decisions import Bridge, Decision, Forward, Refuse
 from edge.message import Head
 
 Decide = Callable[[Head], Awaitable[Decision]]

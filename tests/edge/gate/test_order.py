@@ -6,7 +6,8 @@ import pytest
 
 from edge.errors import ErrorKind, Errors
 from edge.functions import Cors, Function, McpSettings
-from edge.gate import Answer, Bridge, Decision, Forward, Open, Refuse, refuse_call
+from edge.gate.decide import refuse_call
+from edge.gate.decisions import Answer, Bridge, Decision, Forward, Open, Refuse
 from edge.message import Headers
 from mcp_bridge.tools import Operation, Tool, ToolRequest
 from tests.support.asking import GOOD, MCP_ONLY, NARROW, ask, function, head, route

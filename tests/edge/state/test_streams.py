@@ -4,10 +4,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from edge.gate import Decision, GateSettings, decide
+from edge.gate.decide import decide
+from edge.gate.decisions import Decision, GateSettings
 from edge.message import Head
-from edge.streams import OpenStream, OpenStreams
-from edge.view import StoreUnavailable
+from edge.state.streams import OpenStream, OpenStreams
+from edge.state.view import StoreUnavailable
 from tests.support.asking import GOOD, NOW, SHORT_LIVED, TOKENS, Known, function, head
 
 

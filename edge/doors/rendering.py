@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from edge.errors import Errors, Refusal
-from edge.gate import UNAUTHORIZED_BODY
+from edge.errors import UNAUTHORIZED_BODY, Errors, Refusal
 from edge.message import Headers, first, split_list
 from mcp_bridge.jsonrpc import jsonrpc_error
 

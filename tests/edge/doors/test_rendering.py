@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from edge.errors import EdgeError, Errors, refusal
-from edge.gate import UNAUTHORIZED_BODY, Refuse, unauthorized
+from edge.doors.rendering import Rendered, render
+from edge.errors import UNAUTHORIZED_BODY, EdgeError, Errors, refusal, unauthorized
+from edge.gate.decisions import Refuse
 from edge.message import Headers, values
-from edge.rendering import Rendered, render
 from tests.support.asking import GOOD, OTHER, ask, head
 
 ID = b"req-1"

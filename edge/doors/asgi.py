@@ -11,8 +11,7 @@ from functools import lru_cache
 from time import time
 from typing import Any, Protocol
 
-from edge.errors import EdgeError, Errors, refusal
-from edge.gate import body_too_large
+from edge.errors import EdgeError, Errors, body_too_large, refusal
 from edge.message import Head, Headers, Peer, first
 
 Scope = MutableMapping[str, Any]

@@ -10,10 +10,11 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from edge import view
 from edge.functions import Function
-from edge.gate import Decision, Forward, GateSettings, Refuse, decide
-from edge.view import StoreUnavailable, WorkerView
+from edge.gate.decide import decide
+from edge.gate.decisions import Decision, Forward, GateSettings, Refuse
+from edge.state import view
+from edge.state.view import StoreUnavailable, WorkerView
 from tests.support.asking import GOOD, NOW, TOKENS, function, head, secret_of
 from tokens.database import Changes
 from tokens.model import Token

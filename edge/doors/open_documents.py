@@ -5,13 +5,13 @@ from typing import Any, Literal
 
 import orjson
 
-from edge.catalogs import Catalogs
+from edge.doors.openapi_document import published
+from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, refusal
 from edge.functions import Function
-from edge.gate import Place
-from edge.health import Health
-from edge.openapi_document import published
-from edge.rendering import Rendered
+from edge.gate.decisions import Place
+from edge.state.catalogs import Catalogs
+from edge.state.health import Health
 
 _JSON = (b"content-type", b"application/json")
 

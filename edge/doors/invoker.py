@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from edge import gate
 from edge.errors import EdgeError, Errors, refusal
 from edge.forwarding import plan
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
 from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Function
+from edge.gate import decide
 from edge.headers import traceparent
 from mcp_bridge.tools import InvocationError, ToolRequest, ToolResponse
 from tokens.model import Principal
@@ -32,7 +32,7 @@ class FunctionInvoker:
     async def invoke(self, request: ToolRequest) -> ToolResponse:
         """See Invoker."""
         try:
-            refused = gate.refuse_call(self.function, request)
+            refused = decide.refuse_call(self.function, request)
             if refused is not None:
                 raise EdgeError(refused)
             async with self.forwarder.send(self._call(request)) as relayed:

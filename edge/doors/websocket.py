@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import anyio
 
-from edge.asgi import Connection, Receive, Send, dated
-from edge.asked import Asked
+from edge.doors.asgi import Connection, Receive, Send, dated
+from edge.doors.asked import Asked
+from edge.doors.rendering import render
 from edge.errors import EdgeError, Errors, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
 from edge.forwarding.websocket import (
@@ -19,10 +20,9 @@ from edge.forwarding.websocket import (
     new_key,
 )
 from edge.forwarding.wire import UpstreamFailure
-from edge.gate import Forward, Refuse
+from edge.gate.decisions import Forward, Refuse
 from edge.message import Headers
-from edge.rendering import render
-from edge.streams import OpenStream, OpenStreams
+from edge.state.streams import OpenStream, OpenStreams
 
 _HANDSHAKE_FIELDS = frozenset(
     {

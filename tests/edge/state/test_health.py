@@ -5,7 +5,7 @@ import anyio.lowlevel
 import pytest
 
 from edge.functions import Upstream
-from edge.health import Health
+from edge.state.health import Health
 
 ONE = Upstream("http", "127.0.0.1", 9000)
 OTHER = Upstream("http", "127.0.0.1", 9001)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from edge.functions import Function
 from edge.registry.store import Registry, RegistryError
-from edge.view import StoreUnavailable
+from edge.state.view import StoreUnavailable
 from tokens.database import Changes, Database
 from tokens.errors import StoreError
 from tokens.model import Token

@@ -19,7 +19,7 @@ from edge.functions import (
     ToolSettings,
     Upstream,
 )
-from edge.project import (
+from edge.project_file.parse import (
     MAX_FILE,
     Parsed,
     ProjectError,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edge.errors import ErrorKind, Errors
-from edge.gate import Answer, Decision, Forward, Refuse, Status
+from edge.gate.decisions import Answer, Decision, Forward, Refuse, Status
 from tests.support.asking import GOOD, HOST, HTTP_ONLY, MCP_ONLY, NARROW, ask, function, head
 
 EDGE = b"127.0.0.1:8080"

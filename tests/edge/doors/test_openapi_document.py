@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from edge.doors.openapi_document import published
 from edge.functions import EVERY_PATH, Route
-from edge.openapi_document import published
 from tokens.paths import PathTemplate
 
 URL = "https://edge.example/shop"

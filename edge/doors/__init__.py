@@ -1,0 +1,1 @@
+"""Requests carried out as the gate decided: over HTTP, WebSocket and MCP."""

@@ -1,0 +1,1 @@
+"""The gate: one pure decision in front of everything."""

@@ -1,0 +1,66 @@
+"""Which token a request carries, and whether it is good here. Pure."""
+
+from collections.abc import Callable
+
+from edge.functions import Function, TokenPlace
+from edge.gate.decisions import GateSettings, Lookup, View
+from edge.message import Head, Headers, values
+from tokens import secret
+from tokens.model import Refused, Token, judge
+
+
+def authenticate(
+    view: View, head: Head, function: Function, now: float, settings: GateSettings
+) -> Token | Lookup | str:
+    """The caller's good token, a row to fetch first, or why it is refused."""
+    places = function.config.accept_tokens_in or settings.accept_tokens_in
+    sent = _credentials(head.headers, places)
+    if isinstance(sent, str):
+        return sent
+    digest = secret.parse(sent, secret.RUNTIME)
+    if digest is None:
+        return "malformed"
+    try:
+        token = view.token(digest)
+    except KeyError:
+        return Lookup(digest)
+    verdict = judge(token, function.slug, now)
+    if token is None or isinstance(verdict, Refused):
+        return verdict.reason if isinstance(verdict, Refused) else "unknown"
+    return token
+
+
+def _credentials(fields: Headers, places: tuple[TokenPlace, ...]) -> bytes | str:
+    """The one token that was sent, or why there is none to judge."""
+    if len(values(fields, b"x-jelou-token")) > 1:
+        return "sent twice"
+    found = {token for place in places for token in _READERS[place](fields)}
+    if not found:
+        return "missing"
+    return found.pop() if len(found) == 1 else "two different tokens"
+
+
+def _from_header(fields: Headers) -> list[bytes]:
+    return values(fields, b"x-jelou-token")
+
+
+def _from_authorization(fields: Headers) -> list[bytes]:
+    """`Bearer jfn_rt_…` (RFC 6750 §2.1); any other Authorization is the function's."""
+    found = []
+    for value in values(fields, b"authorization"):
+        scheme, _, rest = value.partition(b" ")
+        if scheme.lower() == b"bearer" and rest.strip().startswith(secret.RUNTIME.encode()):
+            found.append(rest.strip())
+    return found
+
+
+def _from_api_key(fields: Headers) -> list[bytes]:
+    prefix = secret.RUNTIME.encode()
+    return [value for value in values(fields, b"x-api-key") if value.startswith(prefix)]
+
+
+_READERS: dict[TokenPlace, Callable[[Headers], list[bytes]]] = {
+    "x-jelou-token": _from_header,
+    "authorization": _from_authorization,
+    "x-api-key": _from_api_key,
+}

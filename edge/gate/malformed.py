@@ -1,0 +1,46 @@
+"""What makes a request head unfit to be acted on, whatever it asks for. Pure."""
+
+import re
+
+from edge import headers
+from edge.errors import Errors, Refusal, refusal
+from edge.gate import target
+from edge.gate.decisions import GateSettings
+from edge.message import Head, values
+
+_CONTROL = re.compile(rb"[\0\r\n]")
+
+
+def malformed(head: Head, settings: GateSettings) -> Refusal | None:
+    """What makes a head unfit to be acted on, whatever it asks for (RFC 9112 §3.2, §6.3)."""
+    if len(head.method) + len(head.target) + len("  HTTP/1.1") > settings.request_line:
+        message = f"The request line is over the limit of {settings.request_line} bytes."
+        return refusal(Errors.URI_TOO_LONG, message)
+    size = sum(len(name) + len(value) + len(": \r\n") for name, value in head.headers)
+    if size > settings.header_block:
+        message = f"The header block is over the limit of {settings.header_block} bytes."
+        return refusal(Errors.HEADERS_TOO_LARGE, message)
+    if len(head.headers) > settings.header_fields:
+        message = f"There are more than {settings.header_fields} header fields, which is the limit."
+        return refusal(Errors.HEADERS_TOO_LARGE, message)
+    message = target.fault(head) or _ambiguous(head)
+    return refusal(Errors.BAD_REQUEST, message) if message else None
+
+
+def _ambiguous(head: Head) -> str:
+    lengths = values(head.headers, b"content-length")
+    codings = values(head.headers, b"transfer-encoding")
+    if lengths and codings:
+        return "Send either Content-Length or Transfer-Encoding, not both."
+    if len(lengths) > 1 or (lengths and not (lengths[0].isdigit() and len(lengths[0]) < 19)):
+        return "Content-Length must be one decimal number."
+    if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+        return "The only Transfer-Encoding understood is chunked."
+    if codings and head.version == "1.0":
+        return "Transfer-Encoding needs HTTP/1.1."
+    named = headers.connection_options(head.headers) & headers.UNTOUCHABLE
+    if named:
+        return f"Connection may not name {min(named).decode()}."
+    if _CONTROL.search(b" ".join([value for _, value in head.headers])):
+        return "A field value holds a control character."
+    return ""
