@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_network
 
 import anyio
@@ -42,9 +43,13 @@ from edge.state.streams import OpenStreams
 from edge.state.view import WorkerView
 from edge.version import VERSION
 from mcp_bridge.server import Bridge
+from mcp_bridge.session import SessionKey
 from tokens.database import Database
 from tokens.service import TokenService
 from tokens.sqlite import SqliteTokens
+
+Keys = tuple[tuple[str, str], ...] | None
+"""Changed (kind, key) pairs; None for everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,56 +83,21 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
     Raises:
         StoreError: the data directory's store cannot be used; the text says what to do.
     """
-    database = Database.open(config.data_dir, create=True)
-    tokens = SqliteTokens(database)
-    service = TokenService(tokens, database.clock, os.urandom)
-    registry = SqliteRegistry(database, os.urandom)
-    place = Place(config, tuple(bound), running=True)
-    operations = assembled(database, place, VERSION)
-    name = edge_id(config.data_dir, os.urandom)
-    ended = StoredEndedSessions(database, database.clock)
-
+    store = _open_store(config)
+    database = store.database
+    operations = assembled(database, Place(config, tuple(bound), running=True), VERSION)
     pool = Pool()
-    forwarder = Forwarder(
-        pool,
-        _in_flight(config),
-        name,
-        config.connect_timeout,
-        config.answer_idle,
-    )
+    forwarder = _forwarder(config, pool, store.name)
     catalogs, streams, state = Catalogs(), OpenStreams(), WorkerState()
     health = Health(_probe(pool, config.connect_timeout), time.monotonic)
     documents = OpenDocuments(catalogs, health, lambda slug: function_url(config, bound, slug))
-
-    def changed(keys: tuple[tuple[str, str], ...] | None) -> None:
-        streams.world_changed()
-        if keys is None:
-            with readable():
-                ended.reload()
-        for kind, key in keys or ():
-            if kind == KIND:
-                ended.heard(key)
-            elif kind == "function":
-                catalogs.forget(key)
-                documents.forget(key)
-
-    view = WorkerView(
-        StoreSource(database, registry, tokens), time.monotonic, anyio.to_thread.run_sync, changed
-    )
-    bridge = Bridge(
-        keys=session_keys(config.data_dir, os.urandom),
-        ended=ended,
-        clock=database.clock,
-        random=os.urandom,
-        max_body=config.mcp_body,
-        max_result=config.tool_result,
-        max_depth=config.json_depth,
-    )
-    last_use = LastUse(service)
+    changed = _on_change(streams, store.ended, (catalogs.forget, documents.forget))
+    bridge = _bridge(config, store)
+    last_use = LastUse(store.tokens)
     pace = Pace(config.body_idle, config.body_rate)
     door = Door(
-        view=view,
-        settings=_gate_settings(config, name),
+        view=WorkerView(store.source, time.monotonic, anyio.to_thread.run_sync, changed),
+        settings=_gate_settings(config, store.name),
         networks=_networks(config),
         http=HttpDoor(forwarder, documents, streams, state, log_error, pace),
         mcp=McpDoor(bridge, catalogs, forwarder, config.tool_result, config.max_timeout),
@@ -136,34 +106,103 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
         random=os.urandom,
         used=last_use.note,
     )
-    refresh = (lambda: operations.refresh_documents(time.monotonic)) if slot == 0 else None
-
-    def forget() -> None:
-        health.forget()
-        ended.reload()
-
+    refresh = partial(operations.refresh_documents, time.monotonic) if slot == 0 else None
+    forget = (health.forget, store.ended.reload)
     housekeeping = Housekeeping(database, door, streams, forget, last_use, refresh, log_error)
-
-    @asynccontextmanager
-    async def running() -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.callback(database.close)
-            stack.push_async_callback(pool.aclose)
-            await stack.enter_async_context(bridge.run())
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(housekeeping.run)
-                yield
-                tasks.cancel_scope.cancel()
-            await last_use.flush()
-
     return Edge(
         app=door,
         local_admin=AdminApi(operations),
         remote_admin=AdminApi(operations, operations.authenticate),
         state=state,
         end_streams=streams.end_all,
-        running=running,
+        running=partial(_running, database, pool, bridge, housekeeping, last_use),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """What the data directory holds, opened.
+
+    Attributes:
+        name: the edge's id in `Via`.
+    """
+
+    database: Database
+    source: StoreSource
+    tokens: TokenService
+    ended: StoredEndedSessions
+    keys: tuple[SessionKey, ...]
+    name: str
+
+
+def _open_store(config: Config) -> _Store:
+    database = Database.open(config.data_dir, create=True)
+    tokens = SqliteTokens(database)
+    registry = SqliteRegistry(database, os.urandom)
+    return _Store(
+        database=database,
+        source=StoreSource(database, registry, tokens),
+        tokens=TokenService(tokens, database.clock, os.urandom),
+        ended=StoredEndedSessions(database, database.clock),
+        keys=session_keys(config.data_dir, os.urandom),
+        name=edge_id(config.data_dir, os.urandom),
+    )
+
+
+def _forwarder(config: Config, pool: Pool, name: str) -> Forwarder:
+    return Forwarder(pool, _in_flight(config), name, config.connect_timeout, config.answer_idle)
+
+
+def _bridge(config: Config, store: _Store) -> Bridge:
+    return Bridge(
+        keys=store.keys,
+        ended=store.ended,
+        clock=store.database.clock,
+        random=os.urandom,
+        max_body=config.mcp_body,
+        max_result=config.tool_result,
+        max_depth=config.json_depth,
+    )
+
+
+def _on_change(
+    streams: OpenStreams, ended: StoredEndedSessions, forget: Sequence[Callable[[str], None]]
+) -> Callable[[Keys], None]:
+    """What follows when the view has applied changed keys (None: everything)."""
+
+    def changed(keys: Keys) -> None:
+        streams.world_changed()
+        if keys is None:
+            with readable():
+                ended.reload()
+        for kind, key in keys or ():
+            if kind == KIND:
+                ended.heard(key)
+            elif kind == "function":
+                for forget_function in forget:
+                    forget_function(key)
+
+    return changed
+
+
+@asynccontextmanager
+async def _running(
+    database: Database,
+    pool: Pool,
+    bridge: Bridge,
+    housekeeping: Housekeeping,
+    last_use: LastUse,
+) -> AsyncIterator[None]:
+    """Everything that has to run; at the end last use is written down and all is closed."""
+    async with AsyncExitStack() as stack:
+        stack.callback(database.close)
+        stack.push_async_callback(pool.aclose)
+        await stack.enter_async_context(bridge.run())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(housekeeping.run)
+            yield
+            tasks.cancel_scope.cancel()
+        await last_use.flush()
 
 
 def _gate_settings(config: Config, name: str) -> GateSettings:

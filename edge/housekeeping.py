@@ -3,7 +3,7 @@
 One task for each rhythm; none of them is on any request's way, and an error in one ends none.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import anyio.to_thread
@@ -52,7 +52,7 @@ class Housekeeping:
     """The rhythms of one worker.
 
     Args:
-        forget: drops what is too old to be of use.
+        forget: each drops what is too old to be of use.
         refresh_documents: looks for OpenAPI documents that changed, blocking; None in all workers
             but one.
         log: told of what went wrong.
@@ -63,7 +63,7 @@ class Housekeeping:
         database: Database,
         door: Door,
         streams: OpenStreams,
-        forget: Callable[[], None],
+        forget: Sequence[Callable[[], None]],
         last_use: LastUse,
         refresh_documents: Callable[[], object] | None,
         log: Callable[[BaseException, bytes], None],
@@ -71,7 +71,7 @@ class Housekeeping:
         self._database = database
         self._door = door
         self._streams = streams
-        self._forget_old = forget
+        self._forgetting = forget
         self._last_use = last_use
         self._refresh_documents = refresh_documents
         self._log = log
@@ -106,7 +106,8 @@ class Housekeeping:
             await self._streams.sweep(self._door.clock(), self._door.decide)
 
     async def _forget(self) -> None:
-        self._forget_old()
+        for forget in self._forgetting:
+            forget()
 
     async def _documents(self) -> None:
         if self._refresh_documents is not None:

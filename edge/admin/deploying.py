@@ -9,12 +9,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from edge.admin import catalogs, documents, example
+from edge.admin import documents, example
 from edge.admin.errors import AdminError
 from edge.admin.operations import DeployRequest, DeployResult
-from edge.admin.projects import checked
+from edge.admin.projects import checked, listed
 from edge.config import Config, base_url, function_url
 from edge.functions import Deployment, Project, Route
+from edge.project_file import catalogs
 from edge.project_file.parse import (
     Parsed,
     ProjectError,
@@ -232,7 +233,7 @@ class Deployer:
             function=project.slug,
             url=self._place.url(project.slug),
             mcp_url=self._place.mcp_url(project),
-            tools=catalogs.listed(project, catalog),
+            tools=listed(project, catalog),
             changed=function is None or function.live.digest != digest(project, draft.document),
             first=function is None,
             created=function.live.created if function else None,

@@ -7,7 +7,6 @@ import getpass
 import os
 from collections.abc import Callable
 
-from edge.admin import catalogs
 from edge.admin.deploying import Deployer, Place, Refreshed, tool_warnings
 from edge.admin.local_tokens import LocalTokens
 from edge.admin.operations import (
@@ -22,8 +21,10 @@ from edge.admin.operations import (
     Identity,
     RolledBack,
 )
+from edge.admin.projects import listed
 from edge.admin.translation import explained
 from edge.functions import Deployment, Function
+from edge.project_file import catalogs
 from edge.registry.store import Registry, UnknownDeployment
 from tokens.access import AccessService
 from tokens.database import Database
@@ -154,7 +155,7 @@ class LocalOperations(LocalTokens):
             created=function.created,
             deployed=live.created,
             tokens=len(self._tokens.list(function.slug)),
-            tools=catalogs.listed(project, catalog),
+            tools=listed(project, catalog),
             warnings=tool_warnings(project, live.document, catalog),
         )
 

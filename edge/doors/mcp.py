@@ -32,11 +32,11 @@ class McpDoor:
         self, asked: Asked, decision: ToBridge, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer one request to `/mcp`."""
-        endpoint = self._endpoint(asked, decision)
+        endpoint = await self._endpoint(asked, decision)
         sending = _with_fields(send, asked.common, checked=decision.checked)
         await self.bridge.serve(endpoint, scope, receive, sending)
 
-    def _endpoint(self, asked: Asked, decision: ToBridge) -> Endpoint:
+    async def _endpoint(self, asked: Asked, decision: ToBridge) -> Endpoint:
         function = decision.place.function
         invoker = FunctionInvoker(
             forwarder=self.forwarder,
@@ -50,7 +50,7 @@ class McpDoor:
             slug=function.slug,
             description=function.live.project.description,
             version=function.live.id,
-            catalog=self.catalogs.of(function),
+            catalog=await self.catalogs.of(function),
             principal=decision.principal,
             public=function.config.public,
             invoker=invoker,

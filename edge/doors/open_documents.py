@@ -43,13 +43,13 @@ class OpenDocuments:
         return _answer(200, body)
 
     async def _render_health(self, function: Function) -> Rendered:
+        catalog = await self._catalogs.of(function)
         answers = await self._health.answers(function.live.project.upstreams)
         body: dict[str, Any] = {
             "status": "ok" if answers else "unavailable",
             "mode": "app",
             "tools": [
-                {"name": tool.name, "description": tool.description}
-                for tool in self._catalogs.of(function).tools
+                {"name": tool.name, "description": tool.description} for tool in catalog.tools
             ],
             "function": function.slug,
             "deployment": function.live.id,

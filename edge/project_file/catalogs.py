@@ -1,6 +1,5 @@
 """From a project file and a document to tools and routes: the bridge's catalog, asked. Pure."""
 
-from edge.admin.operations import ToolInfo
 from edge.functions import Project, Route, ToolSettings
 from edge.project_file.routes import resolve_routes, unresolved_tools
 from mcp_bridge.catalog import Catalog, build
@@ -25,16 +24,6 @@ def routes(project: Project, found: Catalog) -> tuple[Route, ...]:
 def unresolved(project: Project, found: Catalog) -> tuple[str, ...]:
     """Tools with settings of their own whose operation is not in the document."""
     return unresolved_tools(project, _operations(found))
-
-
-def listed(project: Project, found: Catalog) -> tuple[ToolInfo, ...]:
-    """The tools as `/mcp` shows them to an unscoped token."""
-    if not project.config.mcp.enabled:
-        return ()
-    return tuple(
-        ToolInfo(tool.name, tool.description, tool.operation.method, tool.operation.path)
-        for tool in found.tools
-    )
 
 
 def _operations(found: Catalog) -> list[tuple[str, str, str]]:
