@@ -17,9 +17,9 @@ import anyio
 import orjson
 
 from edge import compose
-from edge.admin import catalogs
 from edge.config import Config
 from edge.functions import Deployment, Upstream
+from edge.project_file import catalogs
 from edge.project_file.parse import parse_project
 from edge.registry.sqlite import SqliteRegistry
 from edge.server.worker import Listeners, Server
