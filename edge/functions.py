@@ -9,11 +9,17 @@ from typing import Any, Literal
 from tokens.paths import PathTemplate
 
 DEFAULT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
 RESERVED_SLUGS = frozenset({"mcp", "admin", "api", "edge", "www", "well-known"})
 
 EVERY_PATH = PathTemplate("*")
 
 TokenPlace = Literal["x-jelou-token", "authorization", "x-api-key"]
+
+
+def allows(methods: tuple[str, ...], method: str) -> bool:
+    """Whether a method is among those allowed; `GET` implies `HEAD`."""
+    return method in methods or (method == "HEAD" and "GET" in methods)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +236,7 @@ class Route:
 
     def takes(self, method: str) -> bool:
         """Whether a request with this method is the tool's (`GET` implies `HEAD`)."""
-        allowed = self.methods or (self.method,)
-        return method in allowed or (method == "HEAD" and "GET" in allowed)
+        return allows(self.methods or (self.method,), method)
 
 
 DeploymentOrigin = Literal["deploy", "document"]

@@ -6,7 +6,7 @@ How tools are read is `openapi`'s and `specs`'; how they are sent to clients is 
 import base64
 import binascii
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
@@ -123,13 +123,24 @@ def may_call(tool: Tool, principal: Principal | None, public: bool) -> bool:
     return is_public or (principal is not None and principal.scopes.tool(tool.name))
 
 
-def build(document: bytes | None, specs: Sequence[ToolSpec] = ()) -> Catalog:
-    """The catalog of a deployment; whatever is broken is left out with a warning."""
+def build(
+    document: bytes | None,
+    specs: Sequence[ToolSpec] = (),
+    refuses: Callable[[Tool], str | None] | None = None,
+) -> Catalog:
+    """The catalog of a deployment; whatever is broken is left out with a warning.
+
+    Args:
+        refuses: says why the function lets nobody call a tool, which is then not shown.
+    """
     warnings: list[ToolWarning] = []
     reading, problem = _read(document)
     warnings += reading.warnings
     overrides = apply(specs, reading.candidates, warnings)
-    named = _named(overrides, reading.candidates)
+    named = [
+        (tool, shown and not _is_refused(tool, refuses and refuses(tool), warnings))
+        for tool, shown in _named(overrides, reading.candidates)
+    ]
     entries = _checked([tool for tool, shown in named if shown], warnings)
     return Catalog(
         entries=entries,
@@ -139,6 +150,12 @@ def build(document: bytes | None, specs: Sequence[ToolSpec] = ()) -> Catalog:
         problem=problem,
         digest=_digest(entries),
     )
+
+
+def _is_refused(tool: Tool, why: str | None, warnings: list[ToolWarning]) -> bool:
+    if why is not None:
+        warnings.append(ToolWarning(tool.name, f"left out: {why}"))
+    return why is not None
 
 
 def _read(document: bytes | None) -> tuple[Reading, DocumentError | None]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from edge import cors, headers
 from edge.errors import Errors, Refusal, body_too_large, refusal, unauthorized
-from edge.functions import Function, Route
+from edge.functions import Function, Route, allows
 from edge.gate import target
 from edge.gate.credentials import authenticate
 from edge.gate.decisions import (
@@ -149,7 +149,7 @@ def _admit(
             return Refuse(_not_allowed(b"GET, HEAD"), place)
         return Open(document, place, checked=not public)
     allowed = _methods(place, route)
-    if not _allows(allowed, head.method):
+    if not allows(allowed, head.method):
         return Refuse(_not_allowed(_allow(allowed)), place)
     if not place.function.config.path.matches(place.path):
         return Refuse(refusal(Errors.NOT_FOUND), place)
@@ -184,7 +184,7 @@ def refuse_call(function: Function, call: ToolRequest) -> Refusal | None:
     """
     config = function.config
     allowed = call.tool.methods or config.methods
-    if not _allows(allowed, call.method):
+    if not allows(allowed, call.method):
         return _not_allowed(_allow(allowed))
     if not _in_path(config.path, call):
         return refusal(Errors.NOT_FOUND)
@@ -252,10 +252,6 @@ def _methods(place: Place, route: Route | None) -> tuple[str, ...]:
 
 def _in_scope(head: Head, place: Place, scopes: Scopes, *, mcp: bool) -> bool:
     return scopes.opens_mcp if mcp else scopes.http(head.method, place.path)
-
-
-def _allows(methods: tuple[str, ...], method: str) -> bool:
-    return method in methods or (method == "HEAD" and "GET" in methods)
 
 
 def _allow(methods: tuple[str, ...]) -> bytes:

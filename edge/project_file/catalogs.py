@@ -1,9 +1,12 @@
 """From a project file and a document to tools and routes: the bridge's catalog, asked. Pure."""
 
-from edge.functions import Project, Route, ToolSettings
+from functools import partial
+
+from edge.functions import Project, Route, ToolSettings, allows
 from edge.project_file.routes import resolve_routes, unresolved_tools
 from mcp_bridge.catalog import Catalog, build
 from mcp_bridge.specs import ToolSpec
+from mcp_bridge.tools import Tool
 
 
 def specs(project: Project) -> tuple[ToolSpec, ...]:
@@ -13,7 +16,15 @@ def specs(project: Project) -> tuple[ToolSpec, ...]:
 
 def catalog(project: Project, document: bytes | None) -> Catalog:
     """The function's tools; none where `config.mcp` is false or another server speaks MCP."""
-    return build(document, specs(project))
+    return build(document, specs(project), partial(_refused, project))
+
+
+def _refused(project: Project, tool: Tool) -> str | None:
+    """Why nobody may call a tool, by the gate's rule for methods."""
+    method = tool.operation.method
+    if allows(tool.methods or project.config.methods, method):
+        return None
+    return f"its method {method} is not in config.methods"
 
 
 def routes(project: Project, found: Catalog) -> tuple[Route, ...]:

@@ -1,0 +1,35 @@
+"""What a project file and a document make of tools."""
+
+import json
+
+from edge.project_file import catalogs
+from edge.project_file.parse import load_project
+
+DOCUMENT = json.dumps(
+    {
+        "openapi": "3.1.0",
+        "info": {"title": "t", "version": "1"},
+        "paths": {"/a": {m: {"operationId": m} for m in ("get", "head", "delete", "options")}},
+    }
+).encode()
+
+
+def names(**file: object) -> tuple[list[str], list[str]]:
+    text = json.dumps({"function": "shop", "upstream": "http://127.0.0.1:9000", **file})
+    found = catalogs.catalog(load_project(text), DOCUMENT)
+    return [tool.name for tool in found.tools], [warning.message for warning in found.warnings]
+
+
+def test_a_tool_that_nobody_may_call_is_left_out_with_a_warning() -> None:
+    shown, warnings = names(config={"methods": ["GET"]})
+    assert shown == ["get", "head"]
+    assert warnings == [
+        "left out: its method DELETE is not in config.methods",
+        "left out: its method OPTIONS is not in config.methods",
+    ]
+
+
+def test_a_tools_own_methods_stand_over_the_functions() -> None:
+    own = {"delete": {"operationId": "delete", "config": {"methods": ["DELETE"]}}}
+    shown, _ = names(config={"methods": ["GET"]}, tools=own)
+    assert shown == ["delete", "get", "head"]
