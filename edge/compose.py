@@ -40,16 +40,13 @@ from edge.state.health import Health
 from edge.state.kept import edge_id, session_keys
 from edge.state.source import StoreSource, readable
 from edge.state.streams import OpenStreams
-from edge.state.view import WorkerView
+from edge.state.view import Keys, WorkerView
 from edge.version import VERSION
 from mcp_bridge.server import Bridge
 from mcp_bridge.session import SessionKey
 from tokens.database import Database
 from tokens.service import TokenService
 from tokens.sqlite import SqliteTokens
-
-Keys = tuple[tuple[str, str], ...] | None
-"""Changed (kind, key) pairs; None for everything."""
 
 
 @dataclass(frozen=True, slots=True)

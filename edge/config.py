@@ -32,6 +32,9 @@ from edge.settings import (
     whole,
 )
 
+ADMIN_SOCKET = "admin.sock"
+"""The management API's socket in the data directory: the server binds it, the client asks it."""
+
 
 class ConfigError(Exception):
     """Settings that cannot be used.

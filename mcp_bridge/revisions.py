@@ -9,9 +9,6 @@ HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 STATELESS = ("2026-07-28",)
 """Revisions where every request stands alone."""
 
-UNSAID = "2025-03-26"
-"""What a handshake request without `MCP-Protocol-Version` is (2025-11-25, Transports)."""
-
 
 def is_stateless(revision: str) -> bool:
     """Whether requests of this revision stand alone."""

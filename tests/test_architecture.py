@@ -38,7 +38,7 @@ OWNERS = {
         "edge.app",
         "edge.compose",
         "edge.housekeeping",
-        "edge.state.catalogs",
+        "edge.state.per_deployment",
         "edge.doors.http",
         "edge.doors.websocket",
         "mcp_bridge.exchange",
@@ -183,12 +183,13 @@ MAP = """
 
 == 6 edge, a worker's knowledge: what it knows and keeps between requests
 0 -    edge.observe.log                 the edge's own errors on stderr
-0 -    edge.state.catalogs              the tools of each live deployment, built once
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
 0 -    edge.state.health                whether an upstream accepts connections
 0 -    edge.state.kept                  the edge's name and keys, made once
+0 -    edge.state.per_deployment        what is made from a deployment once, and kept
 0 -    edge.state.streams               open streams, judged again when the world changes
 0 -    edge.state.view                  what a worker knows, never out of date
+1 -    edge.state.catalogs              the tools of each live deployment, built once
 1 -    edge.state.source                the store as a worker reads it
 
 == 7 edge, doors: requests carried out as the gate decided

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 _ESCAPES = re.compile(rb"%(?:2f|5c|00)", re.IGNORECASE)
 _DOT_SEGMENT = re.compile(rb"(?:^|/)(?:\.|%2e){1,2}(?:[/;]|$)", re.IGNORECASE)
-_PARAMETER = re.compile(r"\{[^{}/]+\}|(?<=/):[A-Za-z_][A-Za-z0-9_]*")
+PARAMETER = re.compile(r"\{[^{}/]+\}|(?<=/):[A-Za-z_][A-Za-z0-9_]*")
 
 
 def is_plain(path: bytes) -> bool:
@@ -37,7 +37,7 @@ class PathTemplate:
 
     def __post_init__(self) -> None:
         """Compile once: templates are matched on every request of a function that has them."""
-        object.__setattr__(self, "parameters", len(_PARAMETER.findall(self.text)))
+        object.__setattr__(self, "parameters", len(PARAMETER.findall(self.text)))
         object.__setattr__(self, "_pattern", _compile(self.text))
 
     def matches(self, path: bytes) -> bool:
@@ -50,7 +50,7 @@ class PathTemplate:
 def _compile(text: str) -> re.Pattern[bytes]:
     pieces: list[str] = []
     end = 0
-    for parameter in _PARAMETER.finditer(text):
+    for parameter in PARAMETER.finditer(text):
         pieces += [re.escape(text[end : parameter.start()]), "[^/]+"]
         end = parameter.end()
     pieces.append(re.escape(text[end:]))

@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-NAME = "admin.sock"
 _LONGEST = 100
 """Bytes of a path that every system's `sockaddr_un` takes (unix(7): 108 on Linux, 104 on BSD)."""
 

@@ -19,7 +19,7 @@ from edge.admin.errors import AdminError
 from edge.admin.operations import Operations, TokenOperations
 from edge.cli import loading, profiles
 from edge.cli.output import Output
-from edge.config import Config, ConfigError, load
+from edge.config import ADMIN_SOCKET, Config, ConfigError, load
 from edge.version import VERSION
 
 Result = TypeVar("Result")
@@ -175,7 +175,7 @@ class Session:
 
 
 def _running(directory: Path) -> Operations | None:
-    path = directory / admin_socket.NAME
+    path = directory / ADMIN_SOCKET
     try:
         admin_socket.connect(path, timeout=5.0).close()
     except admin_socket.NotOurs as error:

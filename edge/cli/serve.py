@@ -8,13 +8,22 @@ from typing import Any
 
 import click
 
-from edge.admin import socket as admin_socket
 from edge.admin.client import RemoteOperations, UnixTransport
 from edge.admin.errors import AdminError
 from edge.cli.context import Session
 from edge.cli.deploying import deploy_directory, deployed_lines
 from edge.cli.group import command, session
-from edge.config import SETTINGS, Config, ConfigError, Loaded, Setting, as_plain, load, print_config
+from edge.config import (
+    ADMIN_SOCKET,
+    SETTINGS,
+    Config,
+    ConfigError,
+    Loaded,
+    Setting,
+    as_plain,
+    load,
+    print_config,
+)
 from edge.server.supervisor import serve as run_edge
 
 
@@ -88,7 +97,7 @@ async def _deploy_all(session: Session, config: Config) -> None:
 
 
 def _deploy(session: Session, config: Config, directory: Path) -> None:
-    operations = RemoteOperations(UnixTransport(config.data_dir / admin_socket.NAME))
+    operations = RemoteOperations(UnixTransport(config.data_dir / ADMIN_SOCKET))
     try:
         result = deploy_directory(operations, directory, config)
     except AdminError as error:

@@ -9,7 +9,7 @@ import anyio
 from edge.doors.asgi import UNREAD_BYTES, Inbox, Pace, Receive, Reply
 from edge.doors.asked import Asked
 from edge.doors.open_documents import OpenDocuments
-from edge.doors.rendering import Rendered, render
+from edge.doors.rendering import Rendered, json_answer, render
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
 from edge.forwarding.plan import guarded
@@ -100,13 +100,8 @@ class _Exchange:
     async def _status(self, decision: Status) -> None:
         draining = decision.probe == "ready" and self.door.state.draining
         body = b'{"status":"draining"}' if draining else b'{"status":"ok"}'
-        fields = (
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"cache-control", b"no-store"),
-            (b"x-request-id", self.asked.request_id),
-        )
-        await self._short(Rendered(503 if draining else 200, fields, body))
+        fields = ((b"cache-control", b"no-store"), (b"x-request-id", self.asked.request_id))
+        await self._short(json_answer(503 if draining else 200, body, fields))
 
     async def _open(self, decision: Open) -> None:
         document = await self.door.documents.render(decision.document, decision.place)

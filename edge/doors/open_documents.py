@@ -6,14 +6,13 @@ from typing import Any, Literal
 import orjson
 
 from edge.doors.openapi_document import published
-from edge.doors.rendering import Rendered
+from edge.doors.rendering import Rendered, json_answer
 from edge.errors import EdgeError, Errors, refusal
-from edge.functions import Function
+from edge.functions import Deployment, Function
 from edge.gate.decisions import Place
 from edge.state.catalogs import Catalogs
 from edge.state.health import Health
-
-_JSON = (b"content-type", b"application/json")
+from edge.state.per_deployment import PerDeployment
 
 
 class OpenDocuments:
@@ -27,7 +26,8 @@ class OpenDocuments:
         self._catalogs = catalogs
         self._health = health
         self._url_of = url_of
-        self._published: dict[str, tuple[str, bytes | None]] = {}
+        self._published = PerDeployment(self._publish)
+        self.forget = self._published.forget
 
     async def render(self, document: Literal["health", "openapi"], place: Place) -> Rendered:
         """The answer, without the fields that every answer carries.
@@ -37,10 +37,10 @@ class OpenDocuments:
         """
         if document == "health":
             return await self._render_health(place.function)
-        body = self._openapi(place.function)
+        body = await self._published.of(place.function.live)
         if body is None:
             raise EdgeError(refusal(Errors.NOT_FOUND, "This function has no OpenAPI document."))
-        return _answer(200, body)
+        return json_answer(200, body)
 
     async def _render_health(self, function: Function) -> Rendered:
         catalog = await self._catalogs.of(function)
@@ -54,32 +54,15 @@ class OpenDocuments:
             "function": function.slug,
             "deployment": function.live.id,
         }
-        rendered = _answer(200 if answers else 503, orjson.dumps(body))
-        fields = (*rendered.headers, (b"cache-control", b"no-store"))
-        return Rendered(rendered.status, fields, rendered.body)
+        no_store = ((b"cache-control", b"no-store"),)
+        return json_answer(200 if answers else 503, orjson.dumps(body), no_store)
 
-    def _openapi(self, function: Function) -> bytes | None:
-        known = self._published.get(function.slug)
-        if known is None or known[0] != function.live.id:
-            known = (function.live.id, self._make(function))
-            self._published[function.slug] = known
-        return known[1]
-
-    def _make(self, function: Function) -> bytes | None:
-        live = function.live
+    def _publish(self, live: Deployment) -> bytes | None:
         if live.document is None:
             return None
         return published(
             live.document,
-            url=self._url_of(function.slug),
-            public=function.config.public,
+            url=self._url_of(live.slug),
+            public=live.project.config.public,
             routes=live.routes,
         )
-
-    def forget(self, slug: str) -> None:
-        """A function has changed or gone."""
-        self._published.pop(slug, None)
-
-
-def _answer(status: int, body: bytes) -> Rendered:
-    return Rendered(status, (_JSON, (b"content-length", b"%d" % len(body))), body)

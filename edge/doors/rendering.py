@@ -21,6 +21,12 @@ class Rendered:
     body: bytes
 
 
+def json_answer(status: int, body: bytes, extra: Headers = ()) -> Rendered:
+    """JSON that is in memory, without the fields that every answer carries."""
+    fields = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
+    return Rendered(status, fields + extra, body)
+
+
 def render(refused: Refusal, sent: Headers, request_id: bytes, *, mcp: bool = False) -> Rendered:
     """The answer for a refusal.
 

@@ -6,7 +6,8 @@ What follows a head is walked by `chunks` and `reader`; this module knows no str
 import re
 from dataclasses import dataclass
 
-from edge.forwarding.wire import FRAMING_FIELDS, HOP_BY_HOP, Framing, UpstreamRequest
+from edge import headers as rules
+from edge.forwarding.wire import FRAMING_FIELDS, Framing, UpstreamRequest
 from edge.message import Headers
 
 HEAD_LIMIT = 64 * 1024
@@ -27,7 +28,7 @@ _KEEP_ALIVE_TIMEOUT = re.compile(rb"(?:^|[,; \t])timeout=([0-9]{1,6})(?![0-9])",
 _FRAMES = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive"})
 _LENGTH_BY_HABIT = frozenset({b"POST", b"PUT", b"PATCH"})
 
-NOT_IN_TRAILERS = HOP_BY_HOP | {
+NOT_IN_TRAILERS = rules.HOP_BY_HOP | {
     b"authorization",
     b"cache-control",
     b"content-encoding",
@@ -35,7 +36,6 @@ NOT_IN_TRAILERS = HOP_BY_HOP | {
     b"content-type",
     b"host",
     b"set-cookie",
-    b"trailer",
 }
 """Fields that mean something only before a body (RFC 9110 §6.5.1); in trailers they are dropped."""
 
@@ -196,12 +196,9 @@ def _check_coding(codings: list[bytes], lengths: list[bytes], version: str) -> N
 
 
 def end_to_end(headers: Headers) -> Headers:
-    """The fields that are not for this hop alone (RFC 9110 §7.6.1)."""
-    drop: frozenset[bytes] | set[bytes] = HOP_BY_HOP
-    for name, value in headers:
-        if name == b"connection":
-            drop = drop.union(option.strip(b" \t") for option in value.lower().split(b","))
-    return tuple(field for field in headers if field[0] not in drop)
+    """The fields that are not for this hop alone, and `Trailer`, which says what may still come."""
+    dropped = (rules.HOP_BY_HOP - {b"trailer"}) | rules.connection_options(headers)
+    return tuple(field for field in headers if field[0] not in dropped)
 
 
 def serialise_request(request: UpstreamRequest) -> bytes:

@@ -12,18 +12,6 @@ from edge.message import Body, Headers
 PIECE = 64 * 1024
 """Bytes of body that move at once, at most, in either direction."""
 
-HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
-"""Fields that end at the next hop (RFC 9110 §7.6.1), besides those that `Connection` names."""
-
 FRAMING_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
 """Fields that say where a message ends (RFC 9112 §6); only the client itself writes them."""
 

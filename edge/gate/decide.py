@@ -33,9 +33,6 @@ from mcp_bridge.tools import ToolRequest
 from tokens.model import Principal, Scopes, Token
 from tokens.paths import PathTemplate, is_plain
 
-EVERY_METHOD = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-
-
 _DISCOVERY = tuple(
     b"/.well-known/" + name
     for name in (
@@ -58,7 +55,7 @@ def decide(view: View, head: Head, now: float, settings: GateSettings) -> Decisi
     if fault is not None:
         return Refuse(fault)
     if head.method == "TRACE":
-        return Refuse(_not_allowed(EVERY_METHOD))
+        return Refuse(_not_allowed(cors.EVERY_METHOD))
     authority, path_form = target.split(head)
     place = _locate(view, authority, path_form, settings)
     if not isinstance(place, Place):
@@ -92,7 +89,7 @@ def _locate(
 def _without_function(head: Head, path_form: bytes, where: Literal["nowhere", "edge"]) -> Decision:
     if where == "edge":
         if path_form == b"*":
-            return Answer(204, ((b"allow", EVERY_METHOD),))
+            return Answer(204, ((b"allow", cors.EVERY_METHOD),))
         path = path_form.partition(b"?")[0]
         if path in (b"/__edge/live", b"/__edge/ready"):
             if head.method not in ("GET", "HEAD"):
@@ -171,10 +168,13 @@ def _admit_mcp(head: Head, place: Place, token: Token | None, *, public: bool) -
 
 def _limit(head: Head, place: Place) -> Refuse | None:
     length = first(head.headers, b"content-length")
-    limit = place.function.config.body_limit
-    if limit is not None and length is not None and int(length) > limit:
-        return Refuse(body_too_large(limit), place)
-    return None
+    refused = _over_limit(place.function, int(length)) if length is not None else None
+    return None if refused is None else Refuse(refused, place)
+
+
+def _over_limit(function: Function, size: int) -> Refusal | None:
+    limit = function.config.body_limit
+    return body_too_large(limit) if limit is not None and size > limit else None
 
 
 def refuse_call(function: Function, call: ToolRequest) -> Refusal | None:
@@ -188,8 +188,7 @@ def refuse_call(function: Function, call: ToolRequest) -> Refusal | None:
         return _not_allowed(_allow(allowed))
     if not _in_path(config.path, call):
         return refusal(Errors.NOT_FOUND)
-    limit = config.body_limit
-    return body_too_large(limit) if limit is not None and len(call.body or b"") > limit else None
+    return _over_limit(function, len(call.body or b""))
 
 
 def _in_path(path: PathTemplate, call: ToolRequest) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from edge.functions import RESERVED_SLUGS
 from edge.project_file.reader import quote
-from tokens.paths import is_plain
+from tokens.paths import PARAMETER, is_plain
 
 MAX_DURATION = 366 * 86400
 
@@ -21,7 +21,6 @@ _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _PATH_TEXT = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/{}-]|%[0-9A-Fa-f]{2})*")
 _TARGET = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 _BRACES = re.compile(r"\{[^{}/]+\}")
-_PARAMETER = re.compile(r"\{[^{}/]+\}|(?<=/):[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"([0-9]{1,9})\s*([smhd]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _KNOWN_METHODS = frozenset(
@@ -131,7 +130,7 @@ def wrong_template(path: str) -> str | None:
 
 def _has_run(segment: str) -> bool:
     """Whether matching the segment could take long: many parameters, or two without a border."""
-    parameters = list(_PARAMETER.finditer(f"/{segment}"))
+    parameters = list(PARAMETER.finditer(f"/{segment}"))
     touching = any(a.end() == b.start() for a, b in pairwise(parameters))
     return touching or len(parameters) > 2
 

@@ -19,10 +19,6 @@ async def nothing(*_: object) -> None:
     """What happens where a connection has nothing to do."""
 
 
-def _ignore() -> None:
-    """The same, where nothing is awaited."""
-
-
 class Exchange:
     """What the app receives, and what it may ask of the connection beyond ASGI.
 
@@ -39,7 +35,6 @@ class Exchange:
         *,
         bounded: bool,
         abort: Callable[[], None],
-        stop_sending: Callable[[], None] = _ignore,
         on_taken: Callable[[int], Awaitable[None]] = nothing,
         on_wait: Callable[[], Awaitable[None]] = nothing,
     ) -> None:
@@ -48,7 +43,6 @@ class Exchange:
         self.complete = False
         self.aborted = False
         self._abort = abort
-        self._stop_sending = stop_sending
         self._on_taken = on_taken
         self._on_wait = on_wait
         self._bounded = bounded
@@ -78,13 +72,6 @@ class Exchange:
         if not self.aborted:
             self.aborted = True
             self._abort()
-
-    def reset_no_error(self) -> None:
-        """Over HTTP/2, once the answer is whole: have the client send no more (RFC 9113 §8.1).
-
-        The connection does it by itself when the app ends; this does it earlier.
-        """
-        self._stop_sending()
 
     async def receive(self) -> Message:
         """ASGI's receive. After the last message it is given again, never waited for."""

@@ -267,10 +267,6 @@ class Http2(H2Protocol):
     def _abort(self, stream_id: int) -> None:
         self.task_group.spawn(self._break_off, stream_id)
 
-    def _stop_sending(self, stream_id: int) -> None:
-        self._early.add(stream_id)
-        self.task_group.spawn(self._reset_early, stream_id)
-
     async def _break_off(self, stream_id: int) -> None:
         if stream_id not in self.streams:
             return
@@ -292,7 +288,6 @@ class Http2(H2Protocol):
             target,
             bounded=False,
             abort=partial(self._abort, stream_id),
-            stop_sending=partial(self._stop_sending, stream_id),
             on_taken=nothing if is_websocket else partial(self._acknowledge, stream_id),
         )
         arguments: list[Any] = [self.app, self.config, self.context, self.task_group, self.ssl]

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.config import Config
+from edge.config import ADMIN_SOCKET, Config
 from edge.settings import Address, parse_address
-
-ADMIN_SOCKET = "admin.sock"
 
 
 class BindError(Exception):
@@ -48,13 +46,11 @@ class Bound:
 
     Attributes:
         addresses: the public addresses, ports included, in the order of `bind`.
-        admin_address: that of `admin`, or None.
         unix_paths: sockets in the file system, to be removed at the end.
     """
 
     slots: tuple[Slot, ...]
     addresses: tuple[str, ...]
-    admin_address: str | None
     unix_paths: tuple[Path, ...]
 
     def close(self) -> None:
@@ -88,7 +84,6 @@ def bind_all(config: Config) -> Bound:
             for index in range(config.workers)
         ),
         addresses=tuple(_address(per_worker[0]) for per_worker in public),
-        admin_address=_address(admin[0][0]) if admin else None,
         unix_paths=tuple(paths),
     )
 

@@ -23,6 +23,9 @@ MAX_MISSES = 10_000
 MAX_LOOKUPS = 32
 """Token rows fetched at the same time."""
 
+Keys = tuple[tuple[str, str], ...] | None
+"""Changed (kind, key) pairs; None for everything."""
+
 
 class StoreUnavailable(Exception):
     """The store's changes cannot be read; nothing that it says may be relied on."""
@@ -74,7 +77,7 @@ class WorkerView:
         source: Source,
         clock: Callable[[], float],
         run: Run,
-        on_change: Callable[[tuple[tuple[str, str], ...] | None], None],
+        on_change: Callable[[Keys], None],
     ) -> None:
         self._source = source
         self._clock = clock
