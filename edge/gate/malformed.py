@@ -14,17 +14,27 @@ _CONTROL = re.compile(rb"[\0\r\n]")
 def malformed(head: Head, settings: GateSettings) -> Refusal | None:
     """What makes a head unfit to be acted on, whatever it asks for (RFC 9112 §3.2, §6.3)."""
     if len(head.method) + len(head.target) + len("  HTTP/1.1") > settings.request_line:
-        message = f"The request line is over the limit of {settings.request_line} bytes."
-        return refusal(Errors.URI_TOO_LONG, message)
+        return line_too_long(settings)
     size = sum(len(name) + len(value) + len(": \r\n") for name, value in head.headers)
     if size > settings.header_block:
-        message = f"The header block is over the limit of {settings.header_block} bytes."
-        return refusal(Errors.HEADERS_TOO_LARGE, message)
+        return block_too_large(settings)
     if len(head.headers) > settings.header_fields:
         message = f"There are more than {settings.header_fields} header fields, which is the limit."
         return refusal(Errors.HEADERS_TOO_LARGE, message)
     message = target.fault(head) or _ambiguous(head)
     return refusal(Errors.BAD_REQUEST, message) if message else None
+
+
+def line_too_long(settings: GateSettings) -> Refusal:
+    """The 414 for a request line over the limit."""
+    message = f"The request line is over the limit of {settings.request_line} bytes."
+    return refusal(Errors.URI_TOO_LONG, message)
+
+
+def block_too_large(settings: GateSettings) -> Refusal:
+    """The 431 for a header block over the limit."""
+    message = f"The header block is over the limit of {settings.header_block} bytes."
+    return refusal(Errors.HEADERS_TOO_LARGE, message)
 
 
 def _ambiguous(head: Head) -> str:
