@@ -64,6 +64,8 @@ class Config:
     domain_given: bool = False
     public_url: str | None = None
     workers: int = 1
+    loop: str = "auto"
+    fast_lane: bool = True
     certfile: Path | None = None
     keyfile: Path | None = None
     admin: str | None = None
@@ -141,6 +143,7 @@ class Setting:
 
 
 _DEFAULTS = {f.name: f.default for f in fields(Config) if f.name != "data_dir"}
+_LOOPS = choice("LOOP", ("auto", "asyncio", "uvloop"))
 _PLACES = choice("PLACE", ("x-jelou-token", "authorization", "x-api-key"))
 
 SETTINGS: tuple[Setting, ...] = (
@@ -148,6 +151,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("domain", domain, "A function is <slug>.<domain>."),
     Setting("public_url", url, "The base of every address that is printed or published."),
     Setting("workers", whole(1, 256), "Worker processes."),
+    Setting("loop", _LOOPS, "Event loop: uvloop, asyncio, or auto: uvloop where it is installed."),
+    Setting("fast_lane", boolean, "Whether plain HTTP/1.1 requests take the short way through."),
     Setting("certfile", path, "PEM certificate chain; with keyfile, binds are TLS."),
     Setting("keyfile", path, "PEM private key of certfile."),
     Setting("admin", bind, "Where the management API listens besides <data-dir>/admin.sock."),

@@ -63,6 +63,7 @@ OWNERS = {
         "tokens.migrations",
     ),
     "sqlite_utils": ("tokens.migrations",),
+    "uvloop": ("edge.server.loops",),
     "wsproto": ("edge.forwarding.websocket", "edge.server.hypercorn_streams"),
 }
 """Packages beyond the standard library, and sqlite3: which modules may name them."""
@@ -225,6 +226,8 @@ MAP = """
 
 == 7 edge, server: sockets, Hypercorn, workers
 0 -    edge.server.exchange             one request between connection and app
+0 -    edge.server.loops                which event loop a worker runs on
+0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
 0 pure edge.server.refusals             errors that are answered below the app
 0 -    edge.server.sockets              binding
 0 -    edge.server.stream               the connection as reader and writer

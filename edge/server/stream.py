@@ -6,6 +6,7 @@ Not here: what is read. `asyncio.start_server` is not used because its transport
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 PIECE = 32 * 1024
 """Most bytes read at once; at most three such pieces wait to be read."""
@@ -37,8 +38,7 @@ class ClientStream(asyncio.BufferedProtocol, asyncio.StreamReaderProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wrap the transport and hand the connection over."""
         super().connection_made(transport)
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 — narrows the type
-        self.transport = transport
+        self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         transport.set_write_buffer_limits(high=2 * PIECE)
         self.writer = asyncio.StreamWriter(transport, self, self.reader, self._event_loop)
         self._accepted(self)

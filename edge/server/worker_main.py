@@ -13,12 +13,12 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any
 
-from edge.config import from_plain
+from edge.config import Config, from_plain
+from edge.server.loops import LoopMissing, loop_factory
 from edge.server.worker import CannotServe, Factory, Listeners, serve
 from tokens.errors import TokenError
 from tokens.secret import redact
@@ -26,8 +26,6 @@ from tokens.secret import redact
 LOG = logging.getLogger("edge.server")
 
 READY = "ready"
-
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +60,15 @@ class Redacting(logging.Formatter):
         return redact(super().format(record))
 
 
-def main(loop_factory: LoopFactory | None = None) -> int:
+def main() -> int:
     """Run the worker; the exit status is 0 after a drain, 1 if it did not start."""
     _set_up_process()
     orders = Orders(**json.loads(sys.stdin.buffer.readline()))
     try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(_run(orders))
-    except (TokenError, CannotServe) as error:  # their texts say what to do
+        config = from_plain(orders.config)
+        with asyncio.Runner(loop_factory=loop_factory(config.loop)) as runner:
+            runner.run(_run(orders, config))
+    except (TokenError, CannotServe, LoopMissing) as error:  # their texts say what to do
         _report(orders.status, str(error))
         return 1
     except Exception as error:
@@ -79,12 +78,11 @@ def main(loop_factory: LoopFactory | None = None) -> int:
     return 0
 
 
-async def _run(orders: Orders) -> None:
+async def _run(orders: Orders, config: Config) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(sys.stdin.fileno(), _watch_parent, stop)
-    config = from_plain(orders.config)
     factory: Factory = load_factory(orders.factory)
     await serve(
         factory(config, orders.bound, orders.index),

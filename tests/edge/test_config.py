@@ -67,6 +67,8 @@ def test_every_problem_is_reported_at_once_with_where_and_what_to_write(tmp_path
         ("keep_alive", "5m", 300.0),
         ("mcp_body", "4MiB", 4194304),
         ("path_addressing", "off", False),
+        ("fast_lane", "off", False),
+        ("loop", "UVLoop", "uvloop"),
         ("trusted_proxies", "10.0.0.1/8, ::1", ("10.0.0.0/8", "::1/128")),
         ("accept_tokens_in", "authorization", ("x-jelou-token", "authorization")),
         ("domain", "FN.Example.", "fn.example"),
@@ -94,6 +96,8 @@ def test_a_variable_is_read_as_its_kind(name: str, text: str, value: object) -> 
         ("public_url", "https://edge.example/?q"),
         ("keep_alive", "-1"),
         ("path_addressing", "perhaps"),
+        ("loop", "trio"),
+        ("fast_lane", "maybe"),
         ("mcp_body", "4 parsecs"),
     ],
 )

@@ -73,6 +73,9 @@ class App:
     async def on_pid(self, scope: Any, receive: Any, send: Any) -> None:
         await answer(send, str(os.getpid()).encode())
 
+    async def on_loop(self, scope: Any, receive: Any, send: Any) -> None:
+        await answer(send, type(asyncio.get_running_loop()).__module__.encode())
+
     async def on_left(self, scope: Any, receive: Any, send: Any) -> None:
         await answer(send, str(self.small.left).encode())
 

@@ -241,3 +241,38 @@ def _ready(address: str) -> int:
         return ask(address, "/ready", 2)[0]
     except OSError:
         return 0
+
+
+@pytest.mark.parametrize(
+    ("loop", "module"),
+    [("asyncio", "asyncio."), ("uvloop", "uvloop"), ("auto", "uvloop")],
+)
+def test_a_worker_runs_on_the_event_loop_of_the_settings(
+    tmp_path: Path, loop: str, module: str
+) -> None:
+    pytest.importorskip("uvloop")
+    with supervised(tmp_path, loop=loop) as edge:
+        assert edge.get("/loop").startswith(module)
+
+
+@pytest.fixture
+def without_uvloop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have processes find no uvloop, as on a platform for which it has no builds."""
+    (tmp_path / "uvloop.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("without_uvloop")
+def test_without_uvloop_a_worker_runs_on_asyncio(tmp_path: Path) -> None:
+    with supervised(tmp_path) as edge:
+        assert edge.get("/loop").startswith("asyncio.")
+
+
+@pytest.mark.usefixtures("without_uvloop")
+def test_to_ask_for_a_uvloop_that_is_not_installed_says_what_to_do(tmp_path: Path) -> None:
+    done = run(command(tmp_path, loop="uvloop"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        "The edge cannot start: loop is uvloop, which is not installed: "
+        "install the package uvloop, or set loop to auto or asyncio.\n"
+    )
