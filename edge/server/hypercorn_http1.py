@@ -22,10 +22,10 @@ from hypercorn.protocol.h11 import (
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import suppress_body
 
-from edge.errors import Errors
+from edge.errors import Errors, Refusal, refusal
 from edge.server.exchange import Exchange
 from edge.server.hypercorn_streams import Door, Stream, websocket
-from edge.server.refusals import refuse
+from edge.server.refusals import refuse_raw
 from mcp_bridge.failures import phrase
 
 DROP_BYTES = 64 * 1024
@@ -68,7 +68,7 @@ class Http1(H11Protocol):
     async def expire_head(self) -> None:
         """The head took too long: 408 if some of it came, else just the end."""
         if self.connection.trailing_data[0]:
-            await self._refuse(408)
+            await self._refuse(refusal(Errors.REQUEST_TIMEOUT))
         else:
             await self._end()
 
@@ -92,7 +92,7 @@ class Http1(H11Protocol):
             try:
                 event = self.connection.next_event()
             except h11.RemoteProtocolError as error:
-                await self._refuse(self._status_of(error))
+                await self._refuse(self._as_refusal(error))
                 return
             if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
                 return
@@ -111,7 +111,9 @@ class Http1(H11Protocol):
                 b"PRI * HTTP/2.0\r\n\r\n" + self.connection.trailing_data[0]
             )
         if not request.http_version.startswith(b"1."):
-            await self._refuse(400)  # RFC 9110 §2.5: another major version is another protocol
+            await self._refuse(
+                refusal(Errors.BAD_REQUEST)
+            )  # RFC 9110 §2.5: another major version is another protocol
             return
         self._method = request.method.decode("ascii")
         self._version = request.http_version.decode("ascii")
@@ -198,22 +200,18 @@ class Http1(H11Protocol):
         self.over = True
         self.task_group.spawn(self._stop)
 
-    def _status_of(self, error: h11.RemoteProtocolError) -> int:
+    def _as_refusal(self, error: h11.RemoteProtocolError) -> Refusal:
         """h11 takes a request line without end for a header block."""
+        if error.error_status_hint != Errors.HEADERS_TOO_LARGE.value.status:
+            return refusal(Errors.BAD_REQUEST)
         in_line = self.stream is None and b"\n" not in self.connection.trailing_data[0]
-        if error.error_status_hint == Errors.HEADERS_TOO_LARGE.value.status and in_line:
-            return Errors.URI_TOO_LONG.value.status
-        return error.error_status_hint
+        return refusal(Errors.URI_TOO_LONG if in_line else Errors.HEADERS_TOO_LARGE)
 
-    async def _refuse(self, status: int) -> None:
+    async def _refuse(self, refused: Refusal) -> None:
         await self._close_stream()
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            code, headers, body = refuse(status, str(uuid4()), time())
-            await self._send_h11_event(
-                h11.Response(status_code=code, headers=headers, reason=phrase(code).encode())
-            )
-            await self._send_h11_event(h11.Data(data=body))
-            await self._send_h11_event(h11.EndOfMessage())
+            answer = refuse_raw(refused, str(uuid4()), time())
+            await self.send(RawData(answer if self._method != "HEAD" else _without_body(answer)))
         await self._end()
 
     async def _maybe_recycle(self) -> None:
@@ -232,6 +230,7 @@ class Http1(H11Protocol):
 
     async def _next(self) -> None:
         self._stop_dropping()
+        self._method = ""
         self.connection.start_next_cycle()
         await self.send(Updated(idle=True))
         await self.can_read.set()
@@ -275,6 +274,10 @@ def _body_length(request: h11.Request) -> int | None:
         if name == b"content-length":
             length = int(value)
     return length
+
+
+def _without_body(answer: bytes) -> bytes:
+    return answer[: answer.index(b"\r\n\r\n") + 4]
 
 
 def _opens_websocket(request: h11.Request) -> bool:

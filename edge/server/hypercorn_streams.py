@@ -21,6 +21,7 @@ from hypercorn.protocol.ws_stream import WSStream
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection
 
+from edge.errors import Errors, refusal
 from edge.server.exchange import Exchange, Message
 from edge.server.refusals import refuse
 
@@ -28,6 +29,10 @@ LOG = logging.getLogger("edge.server")
 
 EXTENSION = "jelou.connection"
 _EXTENSIONS = b"sec-websocket-extensions"
+_BAD_HANDSHAKE = refusal(
+    Errors.BAD_REQUEST,
+    "The WebSocket handshake needs Sec-WebSocket-Version: 13 and one Sec-WebSocket-Key.",
+)
 GRACE = 1.0
 """Seconds that an app has to end by itself once its client is gone; it is cancelled then."""
 
@@ -162,10 +167,10 @@ class WebSocketStream(WSStream):
         if status_code != HTTPStatus.BAD_REQUEST:
             await super()._send_error_response(status_code)
             return
-        code, headers, body = refuse(status_code, str(uuid4()), time())
-        if self.handshake.http_version != "1.1":
-            headers = [pair for pair in headers if pair[0] != b"connection"]
-        kept = [*headers, (b"sec-websocket-version", b"13")]  # RFC 6455 §4.4
+        code, headers, body = refuse(_BAD_HANDSHAKE, str(uuid4()), time())
+        over_http2 = self.handshake.http_version != "1.1"
+        kept = [pair for pair in headers if not (over_http2 and pair[0] == b"connection")]
+        kept.append((b"sec-websocket-version", b"13"))  # RFC 6455 §4.4
         await self.send(Response(stream_id=self.stream_id, status_code=code, headers=kept))
         await self.send(Body(stream_id=self.stream_id, data=body))
         await self.send(EndBody(stream_id=self.stream_id))

@@ -25,7 +25,7 @@ from edge.server.hypercorn_connection import (
     hypercorn_config,
     service,
 )
-from edge.server.refusals import refuse_raw
+from edge.server.refusals import TOO_MANY_CONNECTIONS, refuse_raw
 from edge.server.stream import PIECE, ClientStream
 
 LOG = logging.getLogger("edge.server")
@@ -95,7 +95,7 @@ class Acceptor:
     def accept(self, client: ClientStream) -> None:
         """Serve a connection, or answer 503 if there are too many."""
         if len(self.connections) >= self._shared.config.max_connections:
-            client.writer.write(refuse_raw(503, str(uuid4()), time()))
+            client.writer.write(refuse_raw(TOO_MANY_CONNECTIONS, str(uuid4()), time()))
             client.writer.transport.close()
             return
         connection = Connection(self._shared, client)
