@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import anyio
 
 from edge.doors.asgi import Receive, Reply, Scope, Send, connection_of, head_of
-from edge.doors.asked import Asked
+from edge.doors.asked import FRESH, Asked
 from edge.doors.http import HttpDoor
 from edge.doors.mcp import McpDoor
 from edge.doors.websocket import WebSocketDoor
@@ -49,15 +49,28 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request or WebSocket handshake."""
         head = head_of(scope)
-        decision = self._unless_draining(await self.decide(head))
-        asked = Asked(head, decision, self.networks, self.random(40))
-        self._note_use(asked.decision)
+        asked = self.asked(head, await self.admit(head))
         if scope["type"] == "websocket":
             await self.websockets.serve(asked, connection_of(scope), receive, send)
         elif isinstance(asked.decision, Bridge):
             await self.mcp.serve(asked, asked.decision, scope, receive, send)
         else:
             await self.http.serve(asked, receive, Reply(send, head, connection_of(scope)))
+
+    def asked(self, head: Head, decision: Decision) -> Asked:
+        """A request with what was decided about it, as it is carried out."""
+        return Asked(head, decision, self.networks, self.random(FRESH))
+
+    def admit_at_once(self, head: Head) -> Decision | None:
+        """What to do with a request that has just come; None if that must be waited for."""
+        if not self._caught_up():
+            return None
+        decision = decide(self.view, head, self.clock(), self.settings)
+        return None if isinstance(decision, Lookup) else self._admitted(decision)
+
+    async def admit(self, head: Head) -> Decision:
+        """What to do with a request that has just come, waiting for the store if need be."""
+        return self._admitted(await self.decide(head))
 
     async def decide(self, head: Head) -> Decision:
         """The gate's decision, on what the store says now; the edge's own state needs no store."""
@@ -103,13 +116,13 @@ class Door:
             return False
         return True
 
-    def _unless_draining(self, decision: Decision) -> Decision:
-        """Let no new request keep a shutdown from its end, or be cut off by it."""
-        if self.http.state.draining and isinstance(decision, Forward | Bridge):
+    def _admitted(self, decision: Decision) -> Decision:
+        """Let no new request keep a shutdown from its end, or be cut off by it; note its token."""
+        if not isinstance(decision, Forward | Bridge):
+            return decision
+        if self.http.state.draining:
             refused = refusal(Errors.DRAINING, headers=((b"retry-after", b"1"),))
             return Refuse(refused, decision.place)
-        return decision
-
-    def _note_use(self, decision: Decision) -> None:
-        if isinstance(decision, Forward | Bridge) and decision.principal is not None:
+        if decision.principal is not None:
             self.used(decision.principal.token_id, self.clock())
+        return decision

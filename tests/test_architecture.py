@@ -201,6 +201,7 @@ MAP = """
 0 pure edge.doors.rendering             a refusal as bytes
 1 -    edge.doors.mcp                   hands a request to the bridge
 1 -    edge.doors.open_documents        /__health and /openapi.json
+1 pure edge.doors.own_answers           what the edge itself answers, whole
 2 -    edge.doors.http                  carries out a decision about plain HTTP
 2 -    edge.doors.websocket             carries out a decision about a WebSocket
 3 -    edge.app                         the ASGI door: head, gate, hand over

@@ -9,6 +9,9 @@ from edge.functions import Cors
 from edge.gate.decisions import Decision, Lookup, Place, Status
 from edge.message import Head, Headers
 
+FRESH = 40
+"""Random bytes that one request may need."""
+
 _ANYBODY = Cors()
 """CORS for answers that are no function's, so that a page can read the error."""
 
@@ -19,7 +22,7 @@ class Asked:
 
     Attributes:
         networks: `trusted_proxies`.
-        fresh: 40 random bytes, for the ids that the caller did not bring.
+        fresh: `FRESH` random bytes, for the ids that the caller did not bring.
     """
 
     head: Head

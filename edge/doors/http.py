@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import anyio
 
+from edge.doors import own_answers
 from edge.doors.asgi import UNREAD_BYTES, Inbox, Pace, Receive, Reply
 from edge.doors.asked import Asked
 from edge.doors.open_documents import OpenDocuments
-from edge.doors.rendering import Rendered, json_answer, render
+from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
-from edge.forwarding.plan import guarded
 from edge.forwarding.wire import BodyMismatch, UpstreamFailure
 from edge.gate.decisions import Answer, Bridge, Decision, Forward, Lookup, Open, Refuse, Status
 from edge.message import Body, Head, first
@@ -90,36 +90,27 @@ class _Exchange:
             case Open():
                 await self._open(decision)
             case Answer():
-                fields = (*decision.headers, (b"x-request-id", self.asked.request_id))
-                await self._short(Rendered(decision.status, fields, decision.body))
+                await self._short(own_answers.at_once(self.asked, decision))
             case Status():
                 await self._status(decision)
             case Bridge() | Lookup():
                 raise TypeError(type(decision))
 
     async def _status(self, decision: Status) -> None:
-        draining = decision.probe == "ready" and self.door.state.draining
-        body = b'{"status":"draining"}' if draining else b'{"status":"ok"}'
-        fields = ((b"cache-control", b"no-store"), (b"x-request-id", self.asked.request_id))
-        await self._short(json_answer(503 if draining else 200, body, fields))
+        draining = self.door.state.draining
+        await self._short(own_answers.status(self.asked, decision, draining=draining))
 
     async def _open(self, decision: Open) -> None:
         document = await self.door.documents.render(decision.document, decision.place)
-        fields = document.headers + self.asked.common
-        if decision.checked:
-            fields += guarded(fields)
-        await self._short(Rendered(document.status, fields, document.body))
+        await self._short(own_answers.document(self.asked, decision, document))
 
     async def _give_up(self, refused: Refusal) -> None:
         """Answer with an error, or break off an answer that has begun."""
         if self.reply.started:
             self.reply.abort()
             return
-        asked = self.asked
-        mcp = asked.place is not None and asked.place.path == b"/mcp"
-        error = render(refused, asked.head.headers, asked.request_id, mcp=mcp)
-        rendered = Rendered(error.status, error.headers + asked.cors, error.body)
-        await self._short(rendered, closes=refused.kind.closes)
+        answer = own_answers.refused(self.asked, refused)
+        await self._short(answer, closes=refused.kind.closes)
 
     async def _short(self, answer: Rendered, *, closes: bool = False) -> None:
         """Answer from memory, dealing with a request body that nobody wants."""

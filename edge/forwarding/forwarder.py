@@ -121,7 +121,7 @@ class Forwarder:
                 retry=retry,
             )
         except UpstreamFailure as failure:
-            raise EdgeError(_refused(failure, call)) from None
+            raise EdgeError(refused(failure, call.timeout)) from None
         except InvalidRequest as error:
             raise EdgeError(refusal(Errors.BAD_REQUEST, reason=str(error))) from None
 
@@ -161,10 +161,14 @@ class Forwarder:
         return relayed
 
 
-def _refused(failure: UpstreamFailure, call: Call) -> Refusal:
-    """The edge's error for an upstream's failure; its detail is for the log alone."""
+def refused(failure: UpstreamFailure, timeout: int) -> Refusal:
+    """The edge's error for an upstream's failure; its detail is for the log alone.
+
+    Args:
+        timeout: milliseconds that the function had for its answer's head.
+    """
     error = _FAILURES[failure.kind]
     message = ""
     if error is Errors.UPSTREAM_TIMEOUT:
-        message = f"The function did not answer within {call.timeout} ms; see config.timeout."
+        message = f"The function did not answer within {timeout} ms; see config.timeout."
     return refusal(error, message, reason=str(failure))

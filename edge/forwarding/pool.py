@@ -1,7 +1,7 @@
 """The pool of upstream connections: reuse, ageing, choice among addresses, and the retry rule.
 
-`exchange` is for callers that await; `take`, `connect` and `release` are what it is made of, for
-a lane that has handlers of its own.
+`exchange` is for callers that await; `order`, `take`, `connect_any` and `release` are what it is
+made of, for a lane that has handlers of its own.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ class Pool:
             BodyMismatch: the request's body did not have its declared length.
             Exception: whatever the request's body raised while it was read.
         """
-        choices = self._order(upstream) if isinstance(upstream, tuple) else (upstream,)
+        choices = self.order(upstream) if isinstance(upstream, tuple) else (upstream,)
         choice = choices[0]
         sending = _for(request, choice)
         connection = self.take(choice)
@@ -94,9 +94,9 @@ class Pool:
                 exchange = Exchange(self, connection, sending, timeouts, on_interim)
                 return UpstreamAnswer(exchange, choice, *await exchange.begin())
             except UpstreamFailure as failure:
-                if not may_retry(failure, sending, retry):
+                if not may_retry(failure, sending.method, retry, bodiless=sending.bodiless):
                     raise
-        choice, connection = await self._connect_any(choices, timeouts.connect)
+        choice, connection = await self.connect_any(choices, timeouts.connect)
         if choice is not choices[0]:
             sending = self._remade(connection, request, choice)
         exchange = Exchange(self, connection, sending, timeouts, on_interim)
@@ -191,8 +191,6 @@ class Pool:
 
     # Choosing among addresses.
 
-    # Choosing among addresses.
-
     def _remade(
         self, connection: Connection, request: UpstreamRequest | RequestFor, choice: Upstream
     ) -> UpstreamRequest:
@@ -203,7 +201,7 @@ class Pool:
             self.release(connection, None)
             raise
 
-    def _order(self, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
+    def order(self, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
         """Each begins in its turn; those that failed a moment ago come last."""
         if len(upstreams) == 1:
             return upstreams
@@ -218,10 +216,14 @@ class Pool:
             order = tuple(sorted(order, key=self._shunned.__contains__))
         return order
 
-    async def _connect_any(
+    async def connect_any(
         self, choices: tuple[Upstream, ...], timeout: float
     ) -> tuple[Upstream, Connection]:
-        """The first that connects; a sole address is tried twice within its time."""
+        """The first that connects within `timeout` seconds; a sole one is tried twice in them.
+
+        Raises:
+            UpstreamFailure: `unreachable`, all of them.
+        """
         loop = asyncio.get_running_loop()
         sole = len(choices) == 1
         ends = loop.time() + timeout
@@ -238,13 +240,12 @@ class Pool:
         raise failure
 
 
-def may_retry(failure: UpstreamFailure, request: UpstreamRequest, rule: RetryRule) -> bool:
+def may_retry(failure: UpstreamFailure, method: bytes, rule: RetryRule, *, bodiless: bool) -> bool:
     """Whether a request that failed on a connection may be sent again on a fresh one."""
     if not failure.written:
         return True
     stale = failure.kind == "reset" and failure.reused and not failure.begun
-    safe = request.method in _REPEATABLE and request.bodiless
-    return stale and safe and rule is RetryRule.SAFE
+    return stale and bodiless and method in _REPEATABLE and rule is RetryRule.SAFE
 
 
 def _for(request: UpstreamRequest | RequestFor, upstream: Upstream) -> UpstreamRequest:

@@ -39,19 +39,27 @@ class OpenStreams:
     def __len__(self) -> int:
         return len(self._streams)
 
-    @contextmanager
-    def holding(self, stream: OpenStream) -> Iterator[None]:
-        """Keep a stream in the registry for as long as the block lasts.
+    def add(self, stream: OpenStream) -> None:
+        """Keep a stream in the registry until it is removed.
 
         It was decided before its function answered, perhaps long ago, so the next sweep asks again.
         """
         self._streams.add(stream)
         self._unseen.add(stream)
+
+    def remove(self, stream: OpenStream) -> None:
+        """A stream is over."""
+        self._streams.discard(stream)
+        self._unseen.discard(stream)
+
+    @contextmanager
+    def holding(self, stream: OpenStream) -> Iterator[None]:
+        """Keep a stream in the registry for as long as the block lasts."""
+        self.add(stream)
         try:
             yield
         finally:
-            self._streams.discard(stream)
-            self._unseen.discard(stream)
+            self.remove(stream)
 
     def world_changed(self) -> None:
         """Tokens or functions have altered since the last sweep."""
