@@ -13,7 +13,7 @@ from edge.doors.asked import FRESH, Asked
 from edge.doors.http import HttpDoor
 from edge.doors.mcp import McpDoor
 from edge.doors.websocket import WebSocketDoor
-from edge.errors import Errors, refusal
+from edge.errors import Errors, refusal, store_unavailable
 from edge.gate.decide import decide
 from edge.gate.decisions import Bridge, Decision, Forward, GateSettings, Lookup, Refuse, Status
 from edge.headers import Networks
@@ -88,7 +88,7 @@ class Door:
                 await self._catch_up()
         except StoreUnavailable:
             pass
-        return Refuse(refusal(Errors.STORE_UNAVAILABLE, headers=((b"retry-after", b"1"),)))
+        return Refuse(store_unavailable())
 
     async def refresh(self) -> bool:
         """Catch up with the store between requests; whether it could be read."""

@@ -85,9 +85,11 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
     operations = assembled(database, Place(config, tuple(bound), running=True), VERSION)
     pool = Pool()
     forwarder = _forwarder(config, pool, store.name)
-    catalogs, streams, state = Catalogs(), OpenStreams(), WorkerState()
+    read = store.source.document
+    catalogs, streams, state = Catalogs(read), OpenStreams(), WorkerState()
     health = Health(_probe(pool, config.connect_timeout), time.monotonic)
-    documents = OpenDocuments(catalogs, health, lambda slug: function_url(config, bound, slug))
+    url_of = partial(function_url, config, bound)
+    documents = OpenDocuments(read, catalogs, health, url_of)
     changed = _on_change(streams, store.ended, (catalogs.forget, documents.forget))
     bridge = _bridge(config, store)
     last_use = LastUse(store.tokens)
@@ -112,7 +114,7 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
         remote_admin=AdminApi(operations, operations.authenticate),
         state=state,
         end_streams=streams.end_all,
-        running=partial(_running, database, pool, bridge, housekeeping, last_use),
+        running=partial(_running, database, pool, bridge, door, housekeeping, last_use),
     )
 
 
@@ -187,6 +189,7 @@ async def _running(
     database: Database,
     pool: Pool,
     bridge: Bridge,
+    door: Door,
     housekeeping: Housekeeping,
     last_use: LastUse,
 ) -> AsyncIterator[None]:
@@ -195,6 +198,7 @@ async def _running(
         stack.callback(database.close)
         stack.push_async_callback(pool.aclose)
         await stack.enter_async_context(bridge.run())
+        await door.refresh()  # the first requests do not wait for thousands of functions
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(housekeeping.run)
             yield

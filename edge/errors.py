@@ -134,6 +134,11 @@ def body_too_large(limit: int) -> Refusal:
     return refusal(Errors.BODY_TOO_LARGE, message)
 
 
+def store_unavailable() -> Refusal:
+    """The 503 while the store cannot be read."""
+    return refusal(Errors.STORE_UNAVAILABLE, headers=((b"retry-after", b"1"),))
+
+
 def unauthorized(realm: str, reason: str) -> Refusal:
     """The one 401, the same for every cause; `reason` is for the log alone."""
     fields = (

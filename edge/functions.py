@@ -250,7 +250,8 @@ class Deployment:
         id: `dep_` and random characters.
         created: Unix time, seconds.
         origin: what made it: a deploy, or a document that changed or arrived late.
-        document: the OpenAPI document as fetched, or None.
+        document_bytes: the size of its OpenAPI document, or None if it has none. The document
+            itself stays in the registry: few are needed at a time, and they may be large.
         routes: tools with settings of their own, resolved against the document.
         digest: SHA-256 (hex) of project text and document: equal digests are equal deployments.
     """
@@ -259,7 +260,7 @@ class Deployment:
     project: Project
     created: float
     origin: DeploymentOrigin
-    document: bytes | None
+    document_bytes: int | None
     routes: tuple[Route, ...]
     digest: str
 

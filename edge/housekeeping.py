@@ -98,6 +98,7 @@ class Housekeeping:
 
     async def _poll(self) -> None:
         self._door.view.hear(self._database.publish())
+        await self._door.refresh()  # who is asked nothing must not fall ever further behind
 
     async def _sweep(self) -> None:
         if len(self._streams):

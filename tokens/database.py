@@ -28,7 +28,7 @@ PATIENCE = 5.0
 """Seconds that a writer waits for the others."""
 
 KEPT_GENERATIONS = 4096
-_MOST_CHANGES = 10_000
+MOST_CHANGES = 10_000
 _CLOCK_SAVED_EVERY = 60_000_000  # microseconds
 
 _CHANGES = """
@@ -80,6 +80,10 @@ class Write:
         It becomes greater than the mirror's too, which is ahead where an older copy of the
         database was put in place.
         """
+        # No worker would apply so many one by one, and they would be kept for a long time.
+        self._everything = self._everything or len(self._changed) > MOST_CHANGES
+        if self._everything:
+            self._changed.clear()
         changed = bool(self._changed) or self._everything
         values = {"clock": clock, "changed": changed, "mirror": mirrored}
         [(generation,)] = self.connection.execute(_RAISE, values).fetchall()
@@ -288,9 +292,9 @@ class Database:
 
     def changes_since(self, generation: int) -> Changes:
         """What changed after a generation that a worker has caught up with."""
-        found = self.rows(_CHANGES, (generation, _MOST_CHANGES + 1))
+        found = self.rows(_CHANGES, (generation, MOST_CHANGES + 1))
         now, known_from = found[0][:2]
-        if not known_from <= generation <= now or len(found) > _MOST_CHANGES:
+        if not known_from <= generation <= now or len(found) > MOST_CHANGES:
             return Changes(now, None)
         return Changes(now, tuple(dict.fromkeys((row[2], row[3]) for row in found if row[2])))
 

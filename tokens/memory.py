@@ -74,9 +74,19 @@ class _Memory(Generic[_Row]):
 class MemoryTokens(_Memory[Token]):
     """A TokenStore."""
 
-    def tokens(self, function: str | None) -> list[Token]:
+    def tokens(
+        self, function: str | None, *, after: str | None = None, limit: int | None = None
+    ) -> list[Token]:
         """See TokenStore."""
-        return [row for row in self._oldest_first() if function in {None, row.function}]
+        found = [row for row in self._oldest_first() if function in {None, row.function}]
+        if after is not None:
+            ids = [row.id for row in found]
+            found = found[ids.index(after) + 1 :] if after in ids else []
+        return found[:limit]
+
+    def named(self, function: str, id_or_name: str) -> list[Token]:
+        """See TokenStore."""
+        return [row for row in self.tokens(function) if id_or_name in {row.id, row.name}]
 
 
 class MemoryAccess(_Memory[AccessToken]):

@@ -67,7 +67,22 @@ def create_access_tokens(schema: Schema) -> None:
     tokens.create_index(["id"], unique=True)
 
 
-STEPS: tuple[Migration, ...] = (create_state, create_changes, create_tokens, create_access_tokens)
+def index_tokens_in_order(schema: Schema) -> None:
+    """Lists page by page, and a name of one function, however many tokens there are."""
+    tokens = schema.table("tokens")
+    tokens.create_index(["function", "created"])
+    tokens.create_index(["function", "name"])
+    tokens.create_index(["created"])
+    schema.execute("DROP INDEX idx_tokens_function")
+
+
+STEPS: tuple[Migration, ...] = (
+    create_state,
+    create_changes,
+    create_tokens,
+    create_access_tokens,
+    index_tokens_in_order,
+)
 
 
 def applied(connection: sqlite3.Connection, set_name: str) -> set[str]:

@@ -28,6 +28,11 @@ def new_id(prefix: str, random: secret.Random) -> str:
     return prefix + secret.characters(random, _ID_SIZE)
 
 
+def given(id_or_name: str) -> str:
+    """The id or name that a token was given, of one that may be shown as `NAME~old`."""
+    return id_or_name.removesuffix("~old")
+
+
 def resolve(tokens: Sequence[Token], function: str, id_or_name: str, now: float) -> Token:
     """The token that a user means: any by its id, else the one live token that is shown so.
 

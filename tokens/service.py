@@ -88,18 +88,26 @@ class TokenService:
         """The token with this digest, whatever its state."""
         return self._store.find(digest)
 
-    def list(self, function: str | None) -> list[Token]:
+    def list(
+        self, function: str | None, *, after: str | None = None, limit: int | None = None
+    ) -> list[Token]:
         """A function's tokens (`*`: the edge-wide ones; None: all), oldest first.
 
         Revoked ones and rotated-out ones whose overlap is over are left out; expired ones are
         there, so that one sees why they are refused.
+
+        Args:
+            after: the id of a token, revoked or not; only those that come later in the order.
+            limit: how many at most; fewer are there only if no more follow.
         """
         now = self._clock()
-        return [
-            token
-            for token in self._store.tokens(function)
-            if token.revoked is None and not (token.replaced_by and token.refusal(now))
-        ]
+        found: list[Token] = []
+        while True:
+            page = self._store.tokens(function, after=after, limit=limit)
+            found += [token for token in page if _is_listed(token, now)]
+            if limit is None or len(page) < limit or len(found) >= limit:
+                return found[:limit]
+            after = page[-1].id
 
     def revoke(self, function: str, id_or_name: str) -> Token:
         """End a token now, with those that it was rotated in for and whose overlap still runs.
@@ -112,11 +120,10 @@ class TokenService:
         """
         with self._store.transaction():
             now = self._clock()
-            tokens = self._store.tokens(function)
-            token = names.resolve(tokens, function, id_or_name, now)
+            token = self._resolve(function, id_or_name, now)
             if token.revoked is not None:
                 raise TokenEnded(f"The token {token.id} ({token.name}) is revoked already.")
-            for predecessor in _predecessors(tokens, token):
+            for predecessor in _predecessors(self._store.named(function, token.name), token):
                 self._store.update(replace(predecessor, revoked=now))
             revoked = replace(token, revoked=now)
             self._store.update(revoked)
@@ -136,7 +143,7 @@ class TokenService:
             raise InvalidToken("The overlap is a number of seconds, 0 or more.")
         with self._store.transaction():
             now = self._clock()
-            old = names.resolve(self._store.tokens(function), function, id_or_name, now)
+            old = self._resolve(function, id_or_name, now)
             _check_rotatable(old, now)
             fresh = replace(old, id=names.new_id("tok_", self._random), created=now, last_used=None)
             self._store.update(old.rotated_out(fresh.id, now + overlap))
@@ -159,8 +166,12 @@ class TokenService:
         if used:
             self._store.touch(used)
 
+    def _resolve(self, function: str, id_or_name: str, now: float) -> Token:
+        candidates = self._store.named(function, names.given(id_or_name))
+        return names.resolve(candidates, function, id_or_name, now)
+
     def _check_free(self, function: str, name: str, now: float) -> None:
-        for token in self._store.tokens(function):
+        for token in self._store.named(function, name):
             if token.shown_name == name and token.refusal(now) is None:
                 raise NameTaken(
                     f"The name {name!r} is taken by {token.id}; choose another, or revoke or rotate"
@@ -172,6 +183,10 @@ class TokenService:
         token = replace(token, hint=secret.hint(text))
         self._store.add(secret.digest(text), token)
         return Minted(token, text)
+
+
+def _is_listed(token: Token, now: float) -> bool:
+    return token.revoked is None and not (token.replaced_by and token.refusal(now))
 
 
 def _predecessors(tokens: Iterable[Token], token: Token) -> Iterable[Token]:

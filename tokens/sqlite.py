@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from sys import intern
 from typing import Any
 
 from tokens.database import Database
 from tokens.errors import ScopeError, StoreTooNew
-from tokens.model import AccessToken, Scopes, Token
+from tokens.model import EVERYTHING, AccessToken, Scopes, Token
 
 CHANGED_TOKEN = "token"
 """The kind of change that names a token; its key is the digest in hexadecimal."""
@@ -17,6 +18,27 @@ _COLUMNS = (
 )
 _SCOPES = _COLUMNS.split(", ").index("scopes")
 _ACCESS_COLUMNS = "id, name, hint, created, last_used, revoked"
+_NO_LIMIT = -1
+
+_FIND = f"SELECT {_COLUMNS} FROM tokens WHERE digest = ?"  # noqa: S608
+_NAMED = (
+    f"SELECT {_COLUMNS} FROM tokens WHERE rowid IN"  # noqa: S608
+    " (SELECT rowid FROM tokens WHERE id = ? AND function = ?"
+    " UNION ALL SELECT rowid FROM tokens WHERE function = ? AND name = ?)"
+    " ORDER BY created, rowid"
+)
+_OF_FUNCTION = "function = ?"
+_LATER = "(created, rowid) > (SELECT created, rowid FROM tokens WHERE id = ?)"
+_UPDATE = (
+    "UPDATE tokens SET name = ?, expires = ?, revoked = ?, scopes = ?, rate = ?, replaced_by = ?"
+    " WHERE id = ? RETURNING digest"
+)
+
+
+def _listing(*conditions: str) -> str:
+    """The query for tokens that meet these conditions, oldest first, so many at most."""
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {_COLUMNS} FROM tokens{where} ORDER BY created, rowid LIMIT ?"  # noqa: S608
 
 
 class SqliteTokens:
@@ -45,8 +67,7 @@ class SqliteTokens:
         """See TokenStore."""
         with self._database.write() as write:
             [(digest,)] = write.connection.execute(
-                "UPDATE tokens SET name = ?, expires = ?, revoked = ?, scopes = ?, rate = ?,"
-                " replaced_by = ? WHERE id = ? RETURNING digest",
+                _UPDATE,
                 (
                     token.name,
                     token.expires,
@@ -61,16 +82,21 @@ class SqliteTokens:
 
     def find(self, digest: bytes) -> Token | None:
         """See TokenStore."""
-        query = f"SELECT {_COLUMNS} FROM tokens WHERE digest = ?"  # noqa: S608
-        return next(map(_token, self._database.rows(query, (digest,))), None)
+        return next(map(_token, self._database.rows(_FIND, (digest,))), None)
 
-    def tokens(self, function: str | None) -> list[Token]:
+    def tokens(
+        self, function: str | None, *, after: str | None = None, limit: int | None = None
+    ) -> list[Token]:
         """See TokenStore."""
-        query = f"SELECT {_COLUMNS} FROM tokens"  # noqa: S608
-        if function is None:
-            return [_token(row) for row in self._database.rows(f"{query} ORDER BY created, rowid")]
-        query += " WHERE function = ? ORDER BY created, rowid"
-        return [_token(row) for row in self._database.rows(query, (function,))]
+        where = [_OF_FUNCTION] * (function is not None) + [_LATER] * (after is not None)
+        values = [value for value in (function, after) if value is not None]
+        most = _NO_LIMIT if limit is None else limit
+        return [_token(row) for row in self._database.rows(_listing(*where), (*values, most))]
+
+    def named(self, function: str, id_or_name: str) -> list[Token]:
+        """See TokenStore."""
+        by_id, by_name = (id_or_name, function), (function, id_or_name)
+        return [_token(row) for row in self._database.rows(_NAMED, (*by_id, *by_name))]
 
     def touch(self, used: Mapping[str, float]) -> None:
         """See TokenStore."""
@@ -148,12 +174,16 @@ def _values(token: Token) -> tuple[Any, ...]:
 
 
 def _token(row: tuple[Any, ...]) -> Token:
+    """A token that shares with others what it can: workers hold many in memory."""
+    id_, function, name, hint, created, lineage = row[:6]
+    text = row[_SCOPES]
     try:
-        scopes = Scopes.parse(row[_SCOPES].splitlines())
+        scopes = Scopes.parse(text.splitlines()) if text else EVERYTHING
     except ScopeError as error:
         # A scope that this program does not know must not open anything.
         raise StoreTooNew(f"A newer version of this program wrote the token: {error}") from error
-    return Token(*(*row[:_SCOPES], scopes, *row[_SCOPES + 1 :]))
+    shared = id_, intern(function), name, hint, created, id_ if lineage == id_ else lineage
+    return Token(*(*shared, *row[6:_SCOPES], scopes, *row[_SCOPES + 1 :]))
 
 
 def _touch(database: Database, table: str, used: Mapping[str, float]) -> None:

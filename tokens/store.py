@@ -35,8 +35,19 @@ class TokenStore(Protocol):
         """The token with this digest, whatever its state."""
         ...
 
-    def tokens(self, function: str | None) -> list[Token]:
-        """A function's tokens, or all (None), in every state, oldest first."""
+    def tokens(
+        self, function: str | None, *, after: str | None = None, limit: int | None = None
+    ) -> list[Token]:
+        """A function's tokens, or all (None), in every state, oldest first.
+
+        Args:
+            after: the id of a token; only those that come later in the order.
+            limit: how many at most.
+        """
+        ...
+
+    def named(self, function: str, id_or_name: str) -> list[Token]:
+        """A function's tokens with this id or this name, in every state, oldest first."""
         ...
 
     def touch(self, used: Mapping[str, float]) -> None:

@@ -6,7 +6,7 @@ is written before everything has been read and checked.
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from edge.admin import documents, example
@@ -14,7 +14,7 @@ from edge.admin.errors import AdminError
 from edge.admin.operations import DeployRequest, DeployResult
 from edge.admin.projects import checked, listed
 from edge.config import Config, base_url, function_url
-from edge.functions import Deployment, Project, Route
+from edge.functions import Deployment, Function, Project, Route
 from edge.project_file import catalogs
 from edge.project_file.parse import (
     Parsed,
@@ -205,8 +205,9 @@ class Deployer:
         if error.outcome == "absent":
             declared = project.document.declared
             return None, ((f"No OpenAPI document: {error}.",) if declared else ())
-        if live is not None and live.document and live.project.document == project.document:
-            return live.document, (f"{_why(error)} The document deployed before is kept.",)
+        kept = live and self._registry.document(live.id)
+        if live is not None and kept and live.project.document == project.document:
+            return kept, (f"{_why(error)} The document deployed before is kept.",)
         return None, (f"{_why(error)} {_PROMISE[error.outcome]}",)
 
     def _write(
@@ -244,16 +245,25 @@ class Deployer:
         )
 
     def _watch_live(self, now: float) -> None:
-        """Note what is live, if anything has changed since the last time."""
-        generation = self._database.generation()
-        if generation == self._seen:
-            return
-        known, self._seen = self._watched, generation
-        self._watched = {
-            function.slug: _kept(known.get(function.slug), function.live, now)
-            for function in self._registry.functions()
-            if function.live.project.document.kind in ("path", "url")
-        }
+        """Note what has been made live, or has gone, since the last time."""
+        changes = self._database.changes_since(self._seen)
+        if changes.keys is None:
+            known = self._watched
+            functions = self._registry.functions()
+            self._watched = {
+                function.slug: _kept(known.get(function.slug), function.live, now)
+                for function in functions
+                if _is_fetched(function.live)
+            }
+        for kind, slug in changes.keys or ():
+            if kind == "function":
+                self._watch(slug, self._registry.function(slug), now)
+        self._seen = changes.generation
+
+    def _watch(self, slug: str, function: Function | None, now: float) -> None:
+        known = self._watched.pop(slug, None)
+        if function is not None and _is_fetched(function.live):
+            self._watched[slug] = _kept(known, function.live, now)
 
     def _look_again(self, slug: str, clock: Callable[[], float]) -> Refreshed | None:
         watch, function = self._watched[slug], self._registry.function(slug)
@@ -269,7 +279,7 @@ class Deployer:
             document = documents.fetch(live.project)
         except documents.NoDocument:
             return None
-        if document == live.document or document in self._rolled_back(live):
+        if any(_has(made, document) for made in (live, *self._rolled_back(live))):
             return None
         routes = catalogs.routes(live.project, catalogs.catalog(live.project, document))
         with self._database.write():
@@ -280,11 +290,19 @@ class Deployer:
             deployed = self._registry.deploy(live.project, document, routes, "document", now)
         return deployed.deployment if deployed.changed else None
 
-    def _rolled_back(self, live: Deployment) -> list[bytes | None]:
-        """The documents that a rollback to `live` has left: finding one again is no change."""
+    def _rolled_back(self, live: Deployment) -> Iterable[Deployment]:
+        """What a rollback to `live` has left: finding a document of one again is no change."""
         made = self._registry.deployments(live.slug)
-        newer = itertools.takewhile(lambda deployment: deployment.id != live.id, made)
-        return [deployment.document for deployment in newer]
+        return itertools.takewhile(lambda deployment: deployment.id != live.id, made)
+
+
+def _is_fetched(live: Deployment) -> bool:
+    return live.project.document.kind in ("path", "url")
+
+
+def _has(deployment: Deployment, document: bytes | None) -> bool:
+    """Whether this is the document of a deployment, told without reading it."""
+    return digest(deployment.project, document) == deployment.digest
 
 
 def _kept(known: _Watch | None, live: Deployment, now: float) -> _Watch:
@@ -296,7 +314,7 @@ def _kept(known: _Watch | None, live: Deployment, now: float) -> _Watch:
     if known is not None and known.deployment == live.id:
         return known
     every = float(live.project.document.refresh)
-    if live.document is None:
+    if live.document_bytes is None:
         return _Watch(live.id, min(RETRY_MISSING, every), now)
     return _Watch(live.id, every, now + every)
 

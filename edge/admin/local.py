@@ -52,7 +52,7 @@ class LocalOperations(LocalTokens):
     def info(self) -> EdgeInfo:
         """See Operations."""
         with explained():
-            count = len(self._registry.functions())
+            count = self._registry.count()
         return EdgeInfo(self._place.base, self._version, self._place.running, count)
 
     def whoami(self) -> Identity:
@@ -113,7 +113,8 @@ class LocalOperations(LocalTokens):
         with explained():
             self._existing(slug)
             found = self._deployment(slug, id)
-        text = found.document.decode("utf-8", "replace") if found.document is not None else None
+            document = self._registry.document(found.id)
+        text = document.decode("utf-8", "replace") if document is not None else None
         return DeploymentFiles(found.id, slug, found.project.text, text)
 
     def rollback(self, slug: str, id: str | None = None) -> RolledBack:  # noqa: A002
@@ -142,7 +143,8 @@ class LocalOperations(LocalTokens):
 
     def _function_info(self, function: Function) -> FunctionInfo:
         live, project = function.live, function.live.project
-        catalog = catalogs.catalog(project, live.document)
+        document = self._registry.document(live.id)
+        catalog = catalogs.catalog(project, document)
         return FunctionInfo(
             slug=function.slug,
             description=project.description,
@@ -156,7 +158,7 @@ class LocalOperations(LocalTokens):
             deployed=live.created,
             tokens=len(self._tokens.list(function.slug)),
             tools=listed(project, catalog),
-            warnings=tool_warnings(project, live.document, catalog),
+            warnings=tool_warnings(project, document, catalog),
         )
 
 
@@ -177,5 +179,5 @@ def _deployment_info(deployment: Deployment, live: str) -> DeploymentInfo:
         live=deployment.id == live,
         digest=deployment.digest,
         upstream=tuple(upstream.url for upstream in deployment.project.upstreams),
-        document_bytes=None if deployment.document is None else len(deployment.document),
+        document_bytes=deployment.document_bytes,
     )

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from edge.doors.asgi import Message, Receive, Scope, Send, dated
 from edge.doors.asked import Asked
 from edge.doors.invoker import FunctionInvoker
+from edge.doors.rendering import render
+from edge.errors import Refusal, store_unavailable
 from edge.forwarding.forwarder import Forwarder
 from edge.forwarding.plan import guarded
 from edge.gate.decisions import Bridge as ToBridge
 from edge.message import Headers
 from edge.state.catalogs import Catalogs
+from edge.state.view import StoreUnavailable
 from mcp_bridge.server import Bridge, Endpoint
 
 
@@ -32,7 +35,11 @@ class McpDoor:
         self, asked: Asked, decision: ToBridge, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer one request to `/mcp`."""
-        endpoint = await self._endpoint(asked, decision)
+        try:
+            endpoint = await self._endpoint(asked, decision)
+        except StoreUnavailable:
+            await _refuse(asked, store_unavailable(), send)
+            return
         sending = _with_fields(send, asked.common, checked=decision.checked)
         await self.bridge.serve(endpoint, scope, receive, sending)
 
@@ -57,6 +64,13 @@ class McpDoor:
             request_id=asked.request_id.decode(),
             forward_headers=function.config.mcp.forward_headers,
         )
+
+
+async def _refuse(asked: Asked, refused: Refusal, send: Send) -> None:
+    error = render(refused, asked.head.headers, asked.request_id, mcp=True)
+    fields = dated((*error.headers, *asked.cors))
+    await send({"type": "http.response.start", "status": error.status, "headers": fields})
+    await send({"type": "http.response.body", "body": error.body})
 
 
 def _with_fields(send: Send, common: Headers, *, checked: bool) -> Send:

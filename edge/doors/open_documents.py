@@ -7,37 +7,50 @@ import orjson
 
 from edge.doors.openapi_document import published
 from edge.doors.rendering import Rendered, json_answer
-from edge.errors import EdgeError, Errors, refusal
+from edge.errors import EdgeError, Errors, refusal, store_unavailable
 from edge.functions import Deployment, Function
 from edge.gate.decisions import Place
 from edge.state.catalogs import Catalogs
 from edge.state.health import Health
-from edge.state.per_deployment import PerDeployment
+from edge.state.per_deployment import Documents, PerDeployment
+from edge.state.view import StoreUnavailable
 
 
 class OpenDocuments:
-    """Makes them; a published document is kept as long as its deployment is live.
+    """Makes them, and keeps published documents as `PerDeployment` does.
 
     Args:
         url_of: the published address of a function by its slug.
     """
 
-    def __init__(self, catalogs: Catalogs, health: Health, url_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        documents: Documents,
+        catalogs: Catalogs,
+        health: Health,
+        url_of: Callable[[str], str],
+    ) -> None:
         self._catalogs = catalogs
         self._health = health
         self._url_of = url_of
-        self._published = PerDeployment(self._publish)
+        self._published = PerDeployment(documents, self._publish)
         self.forget = self._published.forget
 
     async def render(self, document: Literal["health", "openapi"], place: Place) -> Rendered:
         """The answer, without the fields that every answer carries.
 
         Raises:
-            EdgeError: 404, there is no document.
+            EdgeError: 404, there is no document; 503, the store cannot be read.
         """
-        if document == "health":
-            return await self._render_health(place.function)
-        body = await self._published.of(place.function.live)
+        try:
+            if document == "health":
+                return await self._render_health(place.function)
+            return await self._render_openapi(place.function)
+        except StoreUnavailable:
+            raise EdgeError(store_unavailable()) from None
+
+    async def _render_openapi(self, function: Function) -> Rendered:
+        body = await self._published.of(function.live)
         if body is None:
             raise EdgeError(refusal(Errors.NOT_FOUND, "This function has no OpenAPI document."))
         return json_answer(200, body)
@@ -57,11 +70,11 @@ class OpenDocuments:
         no_store = ((b"cache-control", b"no-store"),)
         return json_answer(200 if answers else 503, orjson.dumps(body), no_store)
 
-    def _publish(self, live: Deployment) -> bytes | None:
-        if live.document is None:
+    def _publish(self, live: Deployment, document: bytes | None) -> bytes | None:
+        if document is None:
             return None
         return published(
-            live.document,
+            document,
             url=self._url_of(live.slug),
             public=live.project.config.public,
             routes=live.routes,

@@ -1,11 +1,12 @@
 """A registry in memory: for tests, and as the plainest reading of the contract."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import RLock
 
 from edge.functions import Deployment, DeploymentOrigin, Function, Project, Route
 from edge.registry.store import (
     DOCUMENTS_KEPT,
+    NONE_KNOWN,
     Deployed,
     HostTaken,
     Random,
@@ -25,6 +26,7 @@ class MemoryRegistry:
         self._changed = changed
         self._functions: dict[str, Function] = {}
         self._deployments: dict[str, list[Deployment]] = {}
+        self._documents: dict[str, bytes | None] = {}
         self._before: dict[str, str] = {}
         self._hosts: dict[str, str] = {}
         self._lock = RLock()
@@ -33,10 +35,17 @@ class MemoryRegistry:
         """See `Registry.function`."""
         return self._functions.get(slug)
 
-    def functions(self) -> list[Function]:
+    def functions(
+        self,
+        known: Mapping[str, Function] = NONE_KNOWN,  # noqa: ARG002 - nothing is spared here
+    ) -> list[Function]:
         """See `Registry.functions`."""
         with self._lock:
             return [self._functions[slug] for slug in sorted(self._functions)]
+
+    def count(self) -> int:
+        """See `Registry.count`."""
+        return len(self._functions)
 
     def by_host(self, host: str) -> Function | None:
         """See `Registry.by_host`."""
@@ -59,7 +68,9 @@ class MemoryRegistry:
             if known is not None and known.live.digest == print_:
                 return Deployed(known.live, first=False, changed=False)
             id_ = self._fresh_id()
-            made = Deployment(id_, project, now, origin, document, routes, print_)
+            size = None if document is None else len(document)
+            made = Deployment(id_, project, now, origin, size, routes, print_)
+            self._documents[id_] = document
             created = now if known is None else known.created
             before = "" if known is None else known.live.id
             self._make_live(Function(project.slug, created, made, since=now))
@@ -77,6 +88,10 @@ class MemoryRegistry:
     def deployment(self, slug: str, id_: str) -> Deployment | None:
         """See `Registry.deployment`."""
         return next((made for made in self.deployments(slug) if made.id == id_), None)
+
+    def document(self, id_: str) -> bytes | None:
+        """See `Registry.document`."""
+        return self._documents.get(id_)
 
     def rollback(self, slug: str, id_: str | None, now: float) -> Deployment:
         """See `Registry.rollback`."""
@@ -96,7 +111,8 @@ class MemoryRegistry:
         with self._lock:
             if self._functions.pop(slug, None) is None:
                 return False
-            del self._deployments[slug]
+            for made in self._deployments.pop(slug):
+                del self._documents[made.id]
             self._release_hosts(slug)
             self._changed("function", slug)
             return True
@@ -132,3 +148,4 @@ class MemoryRegistry:
         documents = [made for made in history if made.origin == "document" and made is not live]
         for made in documents[:-DOCUMENTS_KEPT]:
             history.remove(made)
+            del self._documents[made.id]

@@ -39,4 +39,27 @@ def create_hosts(schema: Any) -> None:
     schema.table("hosts").create_index(["slug"])
 
 
-STEPS: tuple[Migration, ...] = (create_deployments, create_functions, create_hosts)
+def move_documents(schema: Any) -> None:
+    """Documents to a table of their own, so that reading a deployment does not read past its.
+
+    A deployment takes its document along.
+    """
+    schema.execute("CREATE TABLE documents (deployment TEXT PRIMARY KEY, content BLOB NOT NULL)")
+    schema.execute(
+        "INSERT INTO documents SELECT id, document FROM deployments WHERE document IS NOT NULL"
+    )
+    schema.execute("ALTER TABLE deployments ADD COLUMN document_bytes INTEGER")
+    schema.execute("UPDATE deployments SET document_bytes = length(document)")
+    schema.execute("ALTER TABLE deployments DROP COLUMN document")
+    schema.execute(
+        "CREATE TRIGGER documents_go AFTER DELETE ON deployments BEGIN"
+        " DELETE FROM documents WHERE deployment = OLD.id; END"
+    )
+
+
+STEPS: tuple[Migration, ...] = (
+    create_deployments,
+    create_functions,
+    create_hosts,
+    move_documents,
+)

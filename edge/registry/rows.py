@@ -9,7 +9,7 @@ from edge.project_file.parse import ProjectError, load_project
 from edge.registry.store import UnreadableDeployment
 from tokens.paths import PathTemplate
 
-COLUMNS = "d.id, d.slug, d.created, d.origin, d.document, d.digest, d.project, d.routes"
+COLUMNS = "d.id, d.slug, d.created, d.origin, d.document_bytes, d.digest, d.project, d.routes"
 
 
 def encode_routes(routes: tuple[Route, ...]) -> str:
@@ -50,10 +50,10 @@ def deployment_of(row: tuple[Any, ...]) -> Deployment:
     Raises:
         UnreadableDeployment: the row holds what this version does not understand.
     """
-    id_, slug, created, origin, document, digest, project, routes = row[:8]
+    id_, slug, created, origin, size, digest, project, routes = row[:8]
     try:
         return Deployment(
-            id_, load_project(project), created, origin, document, decode_routes(routes), digest
+            id_, load_project(project), created, origin, size, decode_routes(routes), digest
         )
     except (ProjectError, orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise UnreadableDeployment(slug, id_, str(error)) from error

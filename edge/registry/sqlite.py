@@ -1,7 +1,7 @@
 """The registry in the edge's SQLite file, which it shares with the tokens."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edge.functions import Deployment, DeploymentOrigin, Function, Project, Route
@@ -9,6 +9,7 @@ from edge.registry import migrations
 from edge.registry.rows import COLUMNS, deployment_of, encode_routes
 from edge.registry.store import (
     DOCUMENTS_KEPT,
+    NONE_KNOWN,
     Deployed,
     HostTaken,
     Random,
@@ -17,6 +18,7 @@ from edge.registry.store import (
     UnreadableDeployment,
     deployment_id,
     digest,
+    same,
 )
 from tokens.database import Database
 
@@ -31,7 +33,7 @@ _HEAD = (
 _HISTORY = f"SELECT {COLUMNS} FROM deployments d WHERE d.slug = ?"  # noqa: S608
 _INSERT = (
     "INSERT INTO deployments "
-    "(id, slug, created, origin, document, digest, project, routes, before) "
+    "(id, slug, created, origin, document_bytes, digest, project, routes, before) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _PRUNE = (
@@ -54,9 +56,15 @@ class SqliteRegistry:
         """See `Registry.function`."""
         return _one(self._database.rows(f"{_LIVE} WHERE f.slug = ?", (slug,)))
 
-    def functions(self) -> list[Function]:
+    def functions(self, known: Mapping[str, Function] = NONE_KNOWN) -> list[Function]:
         """See `Registry.functions`."""
-        return [_function_of(row) for row in self._database.rows(f"{_LIVE} ORDER BY f.slug")]
+        rows = self._database.rows(f"{_LIVE} ORDER BY f.slug")
+        return [_kept(known, row) or _function_of(row) for row in rows]
+
+    def count(self) -> int:
+        """See `Registry.count`."""
+        [(number,)] = self._database.rows("SELECT count(*) FROM functions")
+        return int(number)
 
     def by_host(self, host: str) -> Function | None:
         """See `Registry.by_host`."""
@@ -81,9 +89,10 @@ class SqliteRegistry:
             if equal is not None:
                 return Deployed(equal, first=False, changed=False)
             id_ = _fresh_id(connection, self._random)
-            made = Deployment(id_, project, now, origin, document, routes, print_)
+            size = None if document is None else len(document)
+            made = Deployment(id_, project, now, origin, size, routes, print_)
             _make_live(connection, Function(slug, created, made, since=now))
-            _insert(connection, made, before=live)
+            _insert(connection, made, document, before=live)
             write.changed("function", slug)
             return Deployed(made, first=known is None, changed=True)
 
@@ -97,6 +106,11 @@ class SqliteRegistry:
         query = f"{_HISTORY} AND d.id = ?"
         rows = self._database.rows(query, (slug, id_))
         return deployment_of(rows[0]) if rows else None
+
+    def document(self, id_: str) -> bytes | None:
+        """See `Registry.document`."""
+        rows = self._database.rows("SELECT content FROM documents WHERE deployment = ?", (id_,))
+        return rows[0][0] if rows else None
 
     def rollback(self, slug: str, id_: str | None, now: float) -> Deployment:
         """See `Registry.rollback`."""
@@ -143,6 +157,12 @@ def _function_of(row: tuple[Any, ...]) -> Function:
     return Function(live.slug, created, live, since)
 
 
+def _kept(known: Mapping[str, Function], row: tuple[Any, ...]) -> Function | None:
+    """The function of a row as it is known, if it is still the same."""
+    function = known.get(row[1])
+    return function if same(function, live=row[0], since=row[-1]) else None
+
+
 def _fresh_id(connection: sqlite3.Connection, random: Random) -> str:
     query = "SELECT 1 FROM deployments WHERE id = ?"
     while connection.execute(query, (id_ := deployment_id(random),)).fetchone():
@@ -184,7 +204,11 @@ def _check_hosts(connection: sqlite3.Connection, slug: str, hosts: Iterable[str]
             raise HostTaken(host, str(row[0]))
 
 
-def _insert(connection: sqlite3.Connection, made: Deployment, before: str) -> None:
-    values = (made.id, made.slug, made.created, made.origin, made.document, made.digest)
+def _insert(
+    connection: sqlite3.Connection, made: Deployment, document: bytes | None, before: str
+) -> None:
+    values = (made.id, made.slug, made.created, made.origin, made.document_bytes, made.digest)
     connection.execute(_INSERT, (*values, made.project.text, encode_routes(made.routes), before))
+    if document is not None:
+        connection.execute("INSERT INTO documents VALUES (?, ?)", (made.id, document))
     connection.execute(_PRUNE, (made.slug, made.id, made.slug, made.id, DOCUMENTS_KEPT))

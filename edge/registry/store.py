@@ -4,8 +4,9 @@ Not the view of a worker, which holds functions in memory and learns from change
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from edge.functions import Deployment, DeploymentOrigin, Function, Project, Route
@@ -15,6 +16,8 @@ Random = Callable[[int], bytes]
 
 DOCUMENTS_KEPT = 50
 """Deployments that a changed document alone made, kept for one function beside the live one."""
+
+NONE_KNOWN: Mapping[str, Function] = MappingProxyType({})
 
 _ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -95,8 +98,17 @@ class Registry(Protocol):
         """The live function with this slug."""
         ...
 
-    def functions(self) -> list[Function]:
-        """Every live function, by slug."""
+    def functions(self, known: Mapping[str, Function] = NONE_KNOWN) -> list[Function]:
+        """Every live function, by slug.
+
+        Args:
+            known: functions by slug, as they were once; one that is still the same is given back
+                as it is, rather than read.
+        """
+        ...
+
+    def count(self) -> int:
+        """How many live functions there are."""
         ...
 
     def by_host(self, host: str) -> Function | None:
@@ -132,6 +144,13 @@ class Registry(Protocol):
         """One deployment of a live function."""
         ...
 
+    def document(self, id_: str) -> bytes | None:
+        """The OpenAPI document of a deployment, as it was fetched.
+
+        None if it has none, or if there is no such deployment any more.
+        """
+        ...
+
     def rollback(self, slug: str, id_: str | None, now: float) -> Deployment:
         """Make a former deployment live again: the one named, or what the live one took over from.
 
@@ -156,6 +175,11 @@ class Registry(Protocol):
             Whether there was one.
         """
         ...
+
+
+def same(known: Function | None, live: str, since: float) -> bool:
+    """Whether a function is still as it is known: its live deployment, and since when."""
+    return known is not None and (known.live.id, known.since) == (live, since)
 
 
 def digest(project: Project, document: bytes | None) -> str:

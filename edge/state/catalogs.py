@@ -1,26 +1,30 @@
-"""The tools of each live deployment, built from its document once per worker."""
+"""The tools of each live deployment, built from its document beside the loop."""
 
 from edge.functions import Deployment, Function
 from edge.project_file import catalogs
-from edge.state.per_deployment import PerDeployment
+from edge.state.per_deployment import Documents, PerDeployment
 from mcp_bridge.catalog import Catalog
 
 NONE = Catalog()
 
 
 class Catalogs:
-    """Built when first asked for, beside the loop."""
+    """Built when first asked for, and kept as `PerDeployment` keeps."""
 
-    def __init__(self) -> None:
-        self._built = PerDeployment(_build)
+    def __init__(self, documents: Documents) -> None:
+        self._built = PerDeployment(documents, _build)
         self.forget = self._built.forget
 
     async def of(self, function: Function) -> Catalog:
-        """The tools that the function offers; none where `config.mcp` is false."""
+        """The tools that the function offers; none where `config.mcp` is false.
+
+        Raises:
+            StoreUnavailable: the document cannot be read.
+        """
         if not function.config.mcp.enabled:
             return NONE
         return await self._built.of(function.live)
 
 
-def _build(live: Deployment) -> Catalog:
-    return catalogs.catalog(live.project, live.document)
+def _build(live: Deployment, document: bytes | None) -> Catalog:
+    return catalogs.catalog(live.project, document)

@@ -1,7 +1,13 @@
-"""What is made from a live deployment once per worker, and kept for as long as it is live."""
+"""What is made from a live deployment and its document, and kept while it is live and in use.
+
+Kept up to a weight, so that memory does not grow with the number of functions; what has not been
+asked for longest goes first, and is made again when it is asked for.
+"""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import anyio.to_thread
@@ -9,6 +15,24 @@ import anyio.to_thread
 from edge.functions import Deployment
 
 T = TypeVar("T")
+
+Documents = Callable[[Deployment], bytes | None]
+"""Reads the OpenAPI document of a deployment that has one from the store; may block, and raise."""
+
+MAX_WEIGHT = 32 * 1024 * 1024
+"""Bytes of documents whose makings are kept by one instance, in one worker."""
+
+LEAST_WEIGHT = 8 * 1024
+"""Bytes that every making counts for at least, also one without a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made(Generic[T]):
+    """One making, done or under way."""
+
+    deployment: str
+    weight: int
+    making: asyncio.Future[T]
 
 
 class PerDeployment(Generic[T]):
@@ -18,22 +42,43 @@ class PerDeployment(Generic[T]):
     making serves all who ask meanwhile.
     """
 
-    def __init__(self, make: Callable[[Deployment], T]) -> None:
+    def __init__(self, documents: Documents, make: Callable[[Deployment, bytes | None], T]) -> None:
+        self._documents = documents
         self._make = make
-        self._made: dict[str, tuple[str, asyncio.Future[T]]] = {}
+        self._made: OrderedDict[str, _Made[T]] = OrderedDict()
+        self._weight = 0
 
     async def of(self, live: Deployment) -> T:
-        """What is made of a function's live deployment; raises whatever making it raises."""
+        """What is made of a function's live deployment.
+
+        Raises whatever reading its document or making it raises.
+        """
         known = self._made.get(live.slug)
-        if known is None or known[0] != live.id:
-            making = asyncio.ensure_future(anyio.to_thread.run_sync(self._make, live))
-            known = self._made[live.slug] = (live.id, making)
+        if known is None or known.deployment != live.id:
+            making = asyncio.ensure_future(anyio.to_thread.run_sync(self._read_and_make, live))
+            known = self._keep(live, making)
+        self._made.move_to_end(live.slug)
         try:
-            return await asyncio.shield(known[1])
+            return await asyncio.shield(known.making)
         except Exception:
             self.forget(live.slug)  # it may be made the next time
             raise
 
     def forget(self, slug: str) -> None:
         """A function has changed or gone."""
-        self._made.pop(slug, None)
+        gone = self._made.pop(slug, None)
+        if gone is not None:
+            self._weight -= gone.weight
+
+    def _read_and_make(self, live: Deployment) -> T:
+        has_none = live.document_bytes is None
+        return self._make(live, None if has_none else self._documents(live))
+
+    def _keep(self, live: Deployment, making: asyncio.Future[T]) -> _Made[T]:
+        self.forget(live.slug)
+        made = _Made(live.id, max(live.document_bytes or 0, LEAST_WEIGHT), making)
+        self._made[live.slug] = made
+        self._weight += made.weight
+        while self._weight > MAX_WEIGHT and len(self._made) > 1:
+            self.forget(next(iter(self._made)))
+        return made

@@ -1,10 +1,10 @@
 """The store as a worker reads it: one file's registry, tokens and generation as `view.Source`."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from edge.functions import Function
+from edge.functions import Deployment, Function
 from edge.registry.store import Registry, RegistryError
 from edge.state.view import StoreUnavailable
 from tokens.database import Changes, Database
@@ -41,10 +41,15 @@ class StoreSource:
         with readable():
             return self._registry.function(slug)
 
-    def functions(self) -> list[Function]:
+    def functions(self, known: Mapping[str, Function]) -> list[Function]:
         """See view.Source."""
         with readable():
-            return self._registry.functions()
+            return self._registry.functions(known)
+
+    def document(self, live: Deployment) -> bytes | None:
+        """The OpenAPI document of a deployment, or None; raises StoreUnavailable."""
+        with readable():
+            return self._registry.document(live.id)
 
     def token(self, digest: bytes) -> Token | None:
         """See view.Source."""

@@ -6,7 +6,7 @@ applies the changed keys. What cannot be caught up with is no longer known: `Sto
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -48,8 +48,8 @@ class Source(Protocol):
         """One live function; raises StoreUnavailable."""
         ...
 
-    def functions(self) -> list[Function]:
-        """All live functions; raises StoreUnavailable."""
+    def functions(self, known: Mapping[str, Function]) -> list[Function]:
+        """All live functions, the known ones among them as they are; raises StoreUnavailable."""
         ...
 
     def token(self, digest: bytes) -> Token | None:
@@ -89,7 +89,7 @@ class WorkerView:
         self._hosts: dict[str, str] = {}
         self._tokens: OrderedDict[bytes, Token] = OrderedDict()
         self._misses: OrderedDict[bytes, None] = OrderedDict()
-        self._lookups: dict[bytes, asyncio.Future[None]] = {}
+        self._lookups: dict[bytes, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(MAX_LOOKUPS)
         self._retry_at = 0.0
 
@@ -155,23 +155,26 @@ class WorkerView:
         self._generation = changes.generation
 
     def _load_all(self) -> None:
-        functions = self._source.functions()
+        functions = self._source.functions(self._slugs)
         self._tokens.clear()
         self._misses.clear()
+        self._lookups.clear()
         self._slugs = {function.slug: function for function in functions}
         self._hosts = {
             host: function.slug for function in functions for host in function.live.project.hosts
         }
 
     def _put(self, slug: str, function: Function | None) -> None:
-        self._hosts = {host: owner for host, owner in self._hosts.items() if owner != slug}
-        if function is None:
-            self._slugs.pop(slug, None)
-            return
-        self._slugs[slug] = function
-        self._hosts |= dict.fromkeys(function.live.project.hosts, slug)
+        before = self._slugs.pop(slug, None)
+        for host in before.live.project.hosts if before is not None else ():
+            if self._hosts.get(host) == slug:  # another function may have it by now
+                del self._hosts[host]
+        if function is not None:
+            self._slugs[slug] = function
+            self._hosts |= dict.fromkeys(function.live.project.hosts, slug)
 
     def _forget(self, digest: bytes) -> None:
+        self._lookups.pop(digest, None)  # what it has read may be from before the change
         self._tokens.pop(digest, None)
         self._misses.pop(digest, None)
 
@@ -183,12 +186,12 @@ class WorkerView:
         """
         pending = self._lookups.get(digest)
         if pending is None or pending.done():  # done, but its callback has not run yet
-            pending = asyncio.ensure_future(self._fetch(digest))
+            pending = asyncio.create_task(self._fetch(digest))
             self._lookups[digest] = pending
             pending.add_done_callback(partial(self._looked_up, digest))
         await asyncio.shield(pending)
 
-    def _looked_up(self, digest: bytes, done: asyncio.Future[None]) -> None:
+    def _looked_up(self, digest: bytes, done: asyncio.Task[None]) -> None:
         if self._lookups.get(digest) is done:
             del self._lookups[digest]
         if not done.cancelled():
@@ -196,9 +199,8 @@ class WorkerView:
 
     async def _fetch(self, digest: bytes) -> None:
         async with self._slots:
-            generation = self._generation
             token = await self._run(self._source.token, digest)
-        if generation != self._generation:
+        if self._lookups.get(digest) is not asyncio.current_task():
             return
         if token is None:
             self._misses[digest] = None

@@ -342,6 +342,7 @@ def test_more_changes_than_are_worth_applying_one_by_one_load_all(database: Data
         for number in range(10_001):
             write.changed("function", f"f{number}")
     assert database.changes_since(seen).keys is None
+    assert database.rows("SELECT count(*) FROM changes") == [(0,)]
 
 
 def test_who_knows_a_future_that_was_undone_loads_all(database: Database) -> None:

@@ -104,7 +104,8 @@ def test_a_deployed_function_is_found_as_it_was_deployed(registry: Registry) -> 
     assert function.live == done.deployment
     assert function.live.project == project()
     assert function.live.project.text == project().text
-    assert (function.live.document, function.live.routes) == (DOCUMENT, routes)
+    assert (function.live.document_bytes, function.live.routes) == (len(DOCUMENT), routes)
+    assert registry.document(function.live.id) == DOCUMENT
     assert (function.created, function.since, function.live.created) == (12.5, 12.5, 12.5)
     assert registry.functions() == [function]
 
@@ -288,13 +289,15 @@ def test_a_host_is_free_once_no_live_deployment_has_it(registry: Registry) -> No
 
 
 def test_a_deleted_function_is_gone_with_its_deployments(registry: Registry) -> None:
-    old = deploy(registry, project(hosts='["a.example"]'))
+    old = deploy(registry, project(hosts='["a.example"]'), DOCUMENT)
+    assert registry.document(old.id) == DOCUMENT
     assert registry.delete("shop")
     assert not registry.delete("shop")
     assert registry.function("shop") is None
     assert registry.functions() == []
     assert registry.by_host("a.example") is None
     assert registry.deployments("shop") == []
+    assert registry.document(old.id) is None
     done = registry.deploy(project(port=9001), None, (), "deploy", 7)
     assert done.first
     assert registry.deployments("shop") == [done.deployment]
@@ -305,12 +308,35 @@ def test_a_deleted_function_is_gone_with_its_deployments(registry: Registry) -> 
 
 def test_a_document_that_keeps_changing_does_not_fill_the_store(registry: Registry) -> None:
     deployed = deploy(registry, project(), b"0")
-    for number in range(1, DOCUMENTS_KEPT + 10):
-        registry.deploy(project(), b"%d" % number, (), "document", number)
+    made = [
+        registry.deploy(project(), b"%d" % number, (), "document", number).deployment
+        for number in range(1, DOCUMENTS_KEPT + 10)
+    ]
     kept = registry.deployments("shop")
+    assert {d.id for d in made if registry.document(d.id) is None} == {
+        d.id for d in made if d not in kept
+    }
     assert len(kept) == DOCUMENTS_KEPT + 2
     assert kept[-1] == deployed
-    assert kept[0].document == b"%d" % (DOCUMENTS_KEPT + 9)
+    assert registry.document(kept[0].id) == b"%d" % (DOCUMENTS_KEPT + 9)
+
+
+def test_what_is_still_as_it_was_known_is_not_read_again(subject: Subject) -> None:
+    registry = subject.registry
+    for slug in ("shop", "other", "gone"):
+        deploy(registry, project(slug), DOCUMENT)
+    known = {function.slug: function for function in registry.functions()}
+    deploy(registry, project("other", port=9001), DOCUMENT)
+    registry.delete("gone")
+    again = registry.functions(known)
+    assert again == registry.functions()
+    assert [function.slug for function in again] == ["other", "shop"]
+    assert again[1] is known["shop"]
+    assert again[0].live.project.upstreams[0].port == 9001
+    assert registry.count() == 2
+    registry.rollback("other", known["other"].live.id, 9)
+    [other, _] = registry.functions(known)
+    assert (other.live.id, other.since) == (known["other"].live.id, 9)
 
 
 def test_errors_say_what_to_do() -> None:

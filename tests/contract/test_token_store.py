@@ -116,6 +116,35 @@ def test_tokens_come_oldest_first(store: TokenStore) -> None:
     assert store.tokens("nothing") == []
 
 
+def test_tokens_come_page_by_page_in_the_same_order(store: TokenStore) -> None:
+    made = [
+        Token(f"tok_{n}", ("shop", "other")[n % 2], "n", "h", float(n // 3), "l") for n in range(12)
+    ]
+    for number, token in enumerate(made):
+        store.add(bytes([number]) * 32, token)
+    for function in (None, "shop"):
+        whole, paged = store.tokens(function), list[Token]()
+        while page := store.tokens(function, after=paged[-1].id if paged else None, limit=5):
+            assert len(page) <= 5
+            paged += page
+        assert paged == whole
+    assert len(store.tokens("shop")) == 6
+    assert store.tokens(None, after="tok_nobody") == []
+
+
+def test_a_functions_tokens_are_found_by_id_or_name_in_every_state(store: TokenStore) -> None:
+    old = Token("tok_old", "shop", "ci", "h", 1.0, "tok_old", revoked=2.0)
+    new = Token("tok_new", "shop", "ci", "h", 3.0, "tok_new")
+    foreign = Token("tok_foreign", "other", "ci", "h", 4.0, "tok_foreign")
+    for number, token in enumerate((new, foreign, old, FULL)):
+        store.add(bytes([number]) * 32, token)
+    assert store.named("shop", "ci") == [old, new]
+    assert store.named("shop", "tok_old") == [old]
+    assert store.named("shop", "tok_foreign") == []
+    assert store.named("other", "ci") == [foreign]
+    assert store.named("shop", "nothing") == []
+
+
 def test_last_use_only_goes_forward_and_other_changes_leave_it_alone(store: TokenStore) -> None:
     store.add(b"2" * 32, PLAIN)
     store.touch({"tok_plain": 20.0, "tok_unknown": 30.0})
@@ -415,6 +444,21 @@ def test_a_name_shared_by_several_old_secrets_is_ambiguous(service: TokenService
         service.revoke("shop", "ci~old")
     assert first.token.id in str(refused.value)
     assert second.token.id in str(refused.value)
+
+
+def test_a_page_of_the_list_is_full_as_long_as_more_follow(service: TokenService) -> None:
+    made = [service.create("shop", f"t{number}").token for number in range(12)]
+    for token in made[2:9]:
+        service.revoke("shop", token.id)
+    left = [token.name for token in (*made[:2], *made[9:])]
+    assert shown(service) == left
+    paged: list[Token] = []
+    while page := service.list("shop", after=paged[-1].id if paged else None, limit=2):
+        paged += page
+        assert len(page) == 2 or len(paged) == len(left)
+    assert [token.name for token in paged] == left
+    after_a_revoked_one = service.list("shop", after=made[5].id, limit=1)
+    assert [token.name for token in after_a_revoked_one] == [made[9].name]
 
 
 def test_an_old_secret_is_revoked_alone(service: TokenService) -> None:

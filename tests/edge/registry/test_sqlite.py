@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.project_file.parse import project_for_url
+from edge.registry import migrations
 from edge.registry.sqlite import SqliteRegistry
 from edge.registry.store import UnreadableDeployment
 from tokens.database import Database
@@ -50,6 +51,28 @@ def test_an_outer_transaction_takes_the_registry_along(database: Database) -> No
         raise InterruptedError
     assert registry.function("shop") is not None
     assert database.generation() == before
+
+
+def test_documents_of_an_older_store_are_found_where_they_are_now(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(migrations, "STEPS", migrations.STEPS[:3])
+        registry_on(database)
+    text = project_for_url("http://127.0.0.1:9000", "shop").text
+    with database.write() as write:
+        for number, document in enumerate((b"{}", None)):
+            write.connection.execute(
+                "INSERT INTO deployments (id, slug, origin, digest, project, routes, document,"
+                " created, before) VALUES (?, 'shop', 'deploy', '', ?, '[]', ?, 1, '')",
+                (f"dep_{number}", text, document),
+            )
+        write.connection.execute("INSERT INTO functions VALUES ('shop', 'dep_0', 1, 1)")
+    registry = registry_on(database)
+    assert [made.document_bytes for made in registry.deployments("shop")] == [None, 2]
+    assert [registry.document(f"dep_{number}") for number in (0, 1)] == [b"{}", None]
+    assert registry.delete("shop")
+    assert database.rows("SELECT * FROM documents") == []
 
 
 @pytest.mark.parametrize(

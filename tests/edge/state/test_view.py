@@ -1,7 +1,7 @@
 """What a worker knows: changed keys alone are read again, and nothing known is ever out of date."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from itertools import count
 
@@ -72,8 +72,8 @@ class MemorySource:
         self._read("function", slug)
         return self.rows.get(slug)
 
-    def functions(self) -> list[Function]:
-        self._read("functions", None)
+    def functions(self, known: Mapping[str, Function]) -> list[Function]:
+        self._read("functions", frozenset(known))
         return list(self.rows.values())
 
     def token(self, sha256: bytes) -> Token | None:
@@ -322,6 +322,39 @@ async def test_a_look_up_that_a_change_overtook_is_not_kept(read_first: bool) ->
         made.token(digest(GOOD))
 
 
+async def test_a_look_up_that_a_change_of_something_else_overtook_is_kept() -> None:
+    source, halted = MemorySource(), Halted(read_first=True)
+    source.put(shop())
+    source.write(GOOD, TOKENS[GOOD])
+    made, _ = worker(source, halted)
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as askers:
+            askers.start_soon(made.look_up, digest(GOOD))
+            await halted.begun.wait()
+            source.write(secret_of("o"), TOKENS[GOOD])
+            source.put(shop(public=True))
+            made.catch_up()
+            halted.go.set()
+    assert made.token(digest(GOOD)) == TOKENS[GOOD]
+    assert source.reads.count(("token", digest(GOOD))) == 1
+
+
+async def test_a_look_up_that_a_change_of_everything_overtook_is_not_kept() -> None:
+    source, halted = MemorySource(), Halted(read_first=True)
+    source.write(GOOD, TOKENS[GOOD])
+    made, _ = worker(source, halted)
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as askers:
+            askers.start_soon(made.look_up, digest(GOOD))
+            await halted.begun.wait()
+            source.write(GOOD, replace(TOKENS[GOOD], revoked=NOW))
+            source.forget_changes()
+            made.catch_up()
+            halted.go.set()
+    with pytest.raises(KeyError):
+        made.token(digest(GOOD))
+
+
 async def test_a_look_up_that_read_before_a_change_is_undone_by_it() -> None:
     source = MemorySource()
     source.write(GOOD, TOKENS[GOOD])
@@ -410,6 +443,35 @@ async def test_a_flood_of_made_up_tokens_is_bounded_and_pushes_no_real_one_out(
     assert made.token(flood[-1]) is None
     with pytest.raises(KeyError):
         made.token(flood[0])
+
+
+async def test_memory_stays_bounded_whatever_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "MAX_TOKENS", 200)
+    monkeypatch.setattr(view, "MAX_MISSES", 100)
+    source = MemorySource()
+    good = [digest(f"good {number}") for number in range(1000)]
+    source.tokens = dict.fromkeys(good, TOKENS[GOOD])
+    made, _ = worker(source)
+    for key in good:
+        await made.look_up(key)
+        await made.look_up(digest(key.hex()))
+
+    def known(keys: list[bytes]) -> int:
+        return sum(is_known(made, key) for key in keys)
+
+    assert known(good) == 200
+    assert known(good[-200:]) == 200
+    assert known([digest(key.hex()) for key in good]) == 100
+    assert len(source.reads) == 2000
+
+
+def is_known(made: WorkerView, key: bytes) -> bool:
+    """Whether a digest can be judged without asking the store."""
+    try:
+        made.token(key)
+    except KeyError:
+        return False
+    return True
 
 
 # A store that cannot be read

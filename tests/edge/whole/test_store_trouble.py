@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
+import orjson
 
 from tests.support.calling import TOKEN, Caller
 from tests.support.edge_in_process import EdgeInProcess
@@ -88,6 +89,26 @@ async def test_a_token_that_cannot_be_looked_up_is_503_and_not_401(
         is_unavailable(await caller.ask(token=unseen))
         assert await is_live(caller)
     await served_again(caller, unseen)
+
+
+async def test_a_document_that_cannot_be_read_is_503_and_found_again(
+    edge: EdgeInProcess, origin: Origin, caller: Caller
+) -> None:
+    info = {"title": "Shop", "version": "1"}
+    edge.deploy(origin.upstream, document={"openapi": "3.1.0", "info": info, "paths": {}})
+    assert (await caller.ask()).status == 200
+    call = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+    accepts = ("accept", "application/json, text/event-stream")
+    fields = (accepts, ("content-type", "application/json"))
+    with damaged(edge), anyio.fail_after(10):
+        is_unavailable(await caller.ask("/openapi.json", token=None))
+        refused = await caller.ask("/mcp", "POST", body=call, fields=fields)
+        assert refused.status == 503
+        assert refused.json["error"]["data"]["code"] == "store_unavailable"
+        assert int(refused.one("retry-after")) >= 1
+    await served_again(caller, edge.mint("other").secret)
+    assert (await caller.ask("/openapi.json", token=None)).json["info"] == info
+    assert (await caller.ask("/mcp", "POST", body=call, fields=fields)).status == 200
 
 
 async def test_what_is_in_memory_is_served_while_nothing_changes(
