@@ -216,10 +216,11 @@ class Connection(asyncio.BufferedProtocol):
         """Read what the kernel still holds after a write has failed.
 
         An upstream that refuses a body answers, closes, and resets when more of the body comes.
-        asyncio drops the connection at the failed write, though the answer lies there unread. Its
-        own loops close the socket only after `connection_lost`; of others that is not known.
+        The loop drops the connection at the failed write, though the answer lies there unread.
+        asyncio and uvloop close the socket only after `connection_lost`; not so below TLS, where
+        there would be nothing to read but ciphertext.
         """
-        if not isinstance(self.loop, asyncio.BaseEventLoop) or self._transport is None:
+        if self._transport is None or self._transport.get_extra_info("sslcontext") is not None:
             return
         socket = self._transport.get_extra_info("socket")
         for _ in range(SALVAGE_READS):

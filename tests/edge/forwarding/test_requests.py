@@ -2,10 +2,13 @@
 
 import asyncio
 import gc
+import socket
+import struct
 
 import pytest
 
 from edge.forwarding.wire import BodyMismatch, UpstreamFailure
+from edge.functions import Upstream
 from edge.message import Body
 from tests.support import origin
 from tests.support.origin import serving
@@ -200,6 +203,24 @@ async def test_an_answer_that_refuses_the_body_survives_the_reset_that_follows()
     async with serving(origin.refuses_the_body) as server, pooled() as pool:
         for _ in range(10):
             found = await call(pool, server.upstream, b"POST", large())
+            assert (found.status, await read(found)) == (413, b"big")
+
+
+async def test_an_answer_whose_reset_is_met_before_it_is_read_is_delivered() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        async def met_by_a_reset() -> Body:
+            yield b"x"
+            peer, _ = await asyncio.to_thread(listener.accept)
+            # From here on the loop has no chance to read before it writes.
+            peer.sendall(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+            yield PIECE
+
+        async with pooled() as pool:
+            upstream = Upstream("http", "127.0.0.1", listener.getsockname()[1])
+            found = await call(pool, upstream, b"POST", met_by_a_reset())
             assert (found.status, await read(found)) == (413, b"big")
 
 
