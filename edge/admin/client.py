@@ -190,9 +190,11 @@ class RemoteOperations:
         )
         return cast(NewToken, made)
 
-    def tokens(self, function: str | None = None) -> tuple[TokenInfo, ...]:
+    def tokens(
+        self, function: str | None = None, after: str | None = None
+    ) -> tuple[TokenInfo, ...]:
         """See Operations."""
-        return cast(tuple[TokenInfo, ...], self._call("tokens", function=function))
+        return cast(tuple[TokenInfo, ...], self._call("tokens", function=function, after=after))
 
     def revoke_token(self, function: str, token: str) -> Revoked:
         """See Operations."""

@@ -4,6 +4,7 @@ Apart from the rest of the operations because it starts fast: it knows of no doc
 """
 
 from edge.admin.operations import (
+    TOKENS_AT_ONCE,
     AccessInfo,
     NewAccess,
     NewToken,
@@ -71,12 +72,15 @@ class LocalTokens:
             made = self._tokens.create(function, name, expires=expires, scopes=scopes, rate=rate)
         return _new_token(made.token, made.secret)
 
-    def tokens(self, function: str | None = None) -> tuple[TokenInfo, ...]:
+    def tokens(
+        self, function: str | None = None, after: str | None = None
+    ) -> tuple[TokenInfo, ...]:
         """See Operations."""
         with explained():
             if function not in (None, EDGE_WIDE):
                 self._existing(str(function))
-            return tuple(_token_info(token) for token in self._tokens.list(function))
+            found = self._tokens.list(function, after=after, limit=TOKENS_AT_ONCE)
+        return tuple(_token_info(token) for token in found)
 
     def revoke_token(self, function: str, token: str) -> Revoked:
         """See Operations."""

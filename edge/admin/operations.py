@@ -5,11 +5,15 @@ names become the JSON keys of the management API and of `--json`, in camelCase. 
 `AdminError`, and then has changed nothing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
 Time = Annotated[float, "time"]
 """Unix time in seconds; RFC 3339 in JSON."""
+
+TOKENS_AT_ONCE = 1000
+"""Tokens in one answer, so that an edge with a million of them serves on while they are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +298,19 @@ class TokenOperations(Protocol):
         """
         ...
 
-    def tokens(self, function: str | None = None) -> tuple[TokenInfo, ...]:
-        """Tokens not revoked, of one function or of all; NOT_FOUND if there is no function."""
+    def tokens(
+        self, function: str | None = None, after: str | None = None
+    ) -> tuple[TokenInfo, ...]:
+        """Tokens not revoked, of one function or of all, oldest first, TOKENS_AT_ONCE at most.
+
+        Fewer than that are the last ones; `all_tokens` gives all.
+
+        Args:
+            after: the id of a token; those that come later in the order.
+
+        Raises:
+            AdminError: NOT_FOUND if there is no function.
+        """
         ...
 
     def revoke_token(self, function: str, token: str) -> Revoked:
@@ -321,6 +336,17 @@ class TokenOperations(Protocol):
     def revoke_access(self, token: str) -> Revoked:
         """End an access token, named by id or name; NOT_FOUND if there is none."""
         ...
+
+
+def all_tokens(operations: TokenOperations, function: str | None) -> Iterator[TokenInfo]:
+    """What `tokens` lists, page by page to the end."""
+    after = None
+    while True:
+        page = operations.tokens(function, after)
+        yield from page
+        if len(page) < TOKENS_AT_ONCE:
+            return
+        after = page[-1].id
 
 
 class Operations(TokenOperations, Protocol):

@@ -1,14 +1,14 @@
 """`jelou tokens`: who may call a function."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from edge.admin.errors import AdminError
-from edge.admin.operations import NewToken, Revoked, TokenInfo, TokenVerdict
+from edge.admin.operations import NewToken, Revoked, TokenInfo, TokenVerdict, all_tokens
 from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.durations import Duration, shown
@@ -68,7 +68,7 @@ def create(
 def list_(session: Session, slug: str | None) -> None:
     """List tokens; never their secrets."""
     function = slug or slug_of(Path.cwd())
-    found = session.token_operations().tokens(function)
+    found = tuple(all_tokens(session.token_operations(), function))
     session.show(found, lambda found: _table(found, every=function is None))
 
 
@@ -80,7 +80,7 @@ def revoke(session: Session, slug: str, token: str) -> None:
     """End a token at once; ID is its id or its name."""
     operations = session.token_operations()
     if not session.given.yes:
-        found = _named(operations.tokens(slug), slug, token)
+        found = _named(all_tokens(operations, slug), slug, token)
         session.confirm(f"Revoke token {found.prefix.rstrip('.')}... for {slug}?")
     session.show(operations.revoke_token(slug, token), _revoked)
 
@@ -125,7 +125,7 @@ for _command in (create, list_, revoke, rotate, check):
     tokens.add_command(_command)
 
 
-def _named(found: tuple[TokenInfo, ...], slug: str, token: str) -> TokenInfo:
+def _named(found: Iterable[TokenInfo], slug: str, token: str) -> TokenInfo:
     for info in found:
         if token in (info.id, info.name):
             return info

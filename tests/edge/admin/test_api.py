@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from edge.admin import local_tokens, operations
 from edge.admin.api import AdminApi
 from edge.admin.client import HttpTransport, RemoteOperations, UnixTransport, check_url
 from edge.admin.codec import encode
 from edge.admin.errors import AdminError
 from edge.admin.local import LocalOperations
-from edge.admin.operations import DeployRequest
+from edge.admin.operations import DeployRequest, all_tokens
 from edge.admin.routes import ENDPOINTS
 from tests.support.asgi_server import on_tcp, on_unix
 from tests.support.documents_origin import BOOKS, Origin, free_port, origin
@@ -104,6 +105,22 @@ def test_the_client_gives_what_the_operations_give(
     assert local.revoke_access("x").name == "x"
     assert local.delete_function("books").function == "books"
     assert local.functions() == ()
+
+
+def test_tokens_are_listed_page_by_page(
+    local: RemoteOperations, edge: LocalOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (operations, local_tokens):
+        monkeypatch.setattr(module, "TOKENS_AT_ONCE", 3)
+    made = [edge.create_token("*", f"t{number}") for number in range(10)]
+    for token in made[1:6]:
+        edge.revoke_token("*", token.id)
+    left = [token.id for token in (made[0], *made[6:])]
+    assert [token.id for token in local.tokens("*")] == left[:3]
+    assert [token.id for token in local.tokens("*", made[2].id)] == left[1:4]
+    assert local.tokens("*", left[-1]) == ()
+    for function in ("*", None):
+        assert [token.id for token in all_tokens(local, function)] == left
 
 
 def test_errors_arrive_as_they_were_raised(local: RemoteOperations) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.admin import local_tokens, operations
 from tests.edge.cli.conftest import Cli
 
 TOKEN = r"jfn_rt_[0-9A-Za-z]{38}"
@@ -72,6 +73,19 @@ def test_the_list_as_json_is_an_array_without_secrets(cli: Cli, deployed: str) -
         f"{deployed[:11]}..",
     )
     assert deployed not in outcome.out
+
+
+def test_the_list_is_whole_however_many_there_are(
+    cli: Cli, deployed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (operations, local_tokens):
+        monkeypatch.setattr(module, "TOKENS_AT_ONCE", 2)
+    for number in range(4):
+        cli("tokens", "create", "--name", f"t{number}")
+    names = ["default", "t0", "t1", "t2", "t3"]
+    assert [token["name"] for token in cli("tokens", "list", "--json").data] == names
+    assert cli("tokens", "revoke", "my-function", "t3", "-y").code == 0
+    assert [token["name"] for token in cli("tokens", "list", "--json").data] == names[:-1]
 
 
 def test_without_a_project_the_list_is_of_all_functions(
