@@ -35,6 +35,8 @@ _CHANGES = """
     SELECT generation_now, known_from, kind, key
     FROM (SELECT generation AS generation_now, known_from FROM state)
     LEFT JOIN changes ON generation > ? LIMIT ?"""
+_TOO_MANY_SINCE = """
+    SELECT generation FROM changes WHERE rowid = (SELECT max(rowid) FROM changes) - ?"""
 _RAISE = """
     UPDATE state SET clock = max(clock, :clock),
         generation = CASE WHEN :changed THEN max(generation, :mirror) + 1 ELSE generation END
@@ -91,8 +93,13 @@ class Write:
             "INSERT INTO changes (generation, kind, key) VALUES (?, ?, ?)",
             [(generation, *pair) for pair in self._changed],
         )
-        self._forget(generation if self._everything else generation - KEPT_GENERATIONS)
+        self._forget(generation if self._everything else self._past_use(generation))
         return int(generation)
+
+    def _past_use(self, generation: int) -> int:
+        """The last generation whose changes nobody applies one by one any more."""
+        found = self.connection.execute(_TOO_MANY_SINCE, (MOST_CHANGES,)).fetchone()
+        return max(generation - KEPT_GENERATIONS, found[0] if found else 0)
 
     def _forget(self, through: int) -> None:
         raised = self.connection.execute(

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.store_process import StoreProcess
+from tokens import database as module
 from tokens import secret
 from tokens.database import KEPT_GENERATIONS, Changes, Database
 from tokens.errors import StoreLocked
@@ -343,6 +344,24 @@ def test_more_changes_than_are_worth_applying_one_by_one_load_all(database: Data
             write.changed("function", f"f{number}")
     assert database.changes_since(seen).keys is None
     assert database.rows("SELECT count(*) FROM changes") == [(0,)]
+
+
+def test_changes_that_are_too_many_to_be_applied_are_not_kept(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_CHANGES", 10)
+    seen = [database.generation()]
+    for number in range(20):
+        with database.write() as write:
+            for key in range(4):
+                write.changed("function", f"f{number}-{key}")
+        seen.append(database.generation())
+    [(rows,)] = database.rows("SELECT count(*) FROM changes")
+    assert rows <= 10
+    assert database.changes_since(seen[0]).keys is None
+    assert database.changes_since(seen[-3]).keys == tuple(
+        ("function", f"f{number}-{key}") for number in (18, 19) for key in range(4)
+    )
 
 
 def test_who_knows_a_future_that_was_undone_loads_all(database: Database) -> None:
