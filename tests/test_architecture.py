@@ -227,12 +227,13 @@ MAP = """
 
 == 7 edge, server: sockets, Hypercorn, workers
 0 -    edge.server.exchange             one request between connection and app
-0 -    edge.server.loops                which event loop a worker runs on
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
+0 -    edge.server.loops                which event loop a worker runs on
 0 pure edge.server.refusals             errors that are answered below the app
 0 -    edge.server.sockets              binding
 0 -    edge.server.stream               the connection as reader and writer
 1 -    edge.server.hypercorn_streams    Hypercorn's request streams, with our exchange
+1 pure edge.server.requests             where one is in a stream of requests
 2 -    edge.server.hypercorn_http1      Hypercorn's HTTP/1.1, with our endings
 2 -    edge.server.hypercorn_http2      Hypercorn's HTTP/2, with our endings
 3 -    edge.server.hypercorn_connection Hypercorn's server for one connection

@@ -5,6 +5,7 @@ by the edge; what a head asks for is the gate's business.
 """
 
 import re
+from operator import itemgetter
 
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.gate.decisions import GateSettings
@@ -20,6 +21,14 @@ _FIELDS = re.compile(rb"(?:\r\n" + _TOKEN + rb"++:" + _TEXT + rb"*+)*+")
 _FIELD = re.compile(rb"\r\n([^:]++):[\t ]*+([^\r]*+)")
 _NEVER = re.compile(rb"(?<!\r)\n|\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
+_BAD_LINE = refusal(
+    Errors.BAD_REQUEST, "The request line must be a method, a target and HTTP/1.1 or HTTP/1.0."
+)
+_CONTROL = refusal(Errors.BAD_REQUEST, "The request head holds a bare CR or LF, or a control byte.")
+
+_Fault = tuple[int, Refusal]
+"""How many bytes show a fault, and what it is."""
+
 
 def parse_head(block: bytes, peer: Peer, settings: GateSettings) -> Head:
     """A request head from its bytes, without the empty line that ends it.
@@ -29,12 +38,12 @@ def parse_head(block: bytes, peer: Peer, settings: GateSettings) -> Head:
     """
     line = _LINE.match(block)
     if line is None:
-        raise EdgeError(_bad_line(block, settings))
+        raise EdgeError(_early_fault(block + END, settings) or _BAD_LINE)
     at = line.end()
+    if at > settings.request_line or len(block) - at > settings.header_block:
+        raise EdgeError(_early_fault(block + END, settings) or block_too_large(settings))
     if _FIELDS.fullmatch(block, at) is None:
-        raise EdgeError(_bad_fields(block, at))
-    if len(block) - at > settings.header_block:
-        raise EdgeError(block_too_large(settings))
+        raise EdgeError(_early_fault(block + END, settings) or _bad_fields(block))
     method, target, minor = line.groups()
     headers = tuple(
         [(name.lower(), value.rstrip(b"\t ")) for name, value in _FIELD.findall(block, at)]
@@ -59,14 +68,9 @@ def check_unfinished(held: bytes, settings: GateSettings, scanned: int = 0) -> N
     Raises:
         EdgeError: over a limit already, or it holds what no head may hold.
     """
-    line_end = held.find(b"\r\n")
-    if line_end < 0 and len(held) > settings.request_line + 1:
-        raise EdgeError(line_too_long(settings))
-    if line_end >= 0 and len(held) - line_end > settings.header_block + len(END):
-        raise EdgeError(block_too_large(settings))
-    end = len(held) - held.endswith(b"\r")  # its LF may be on its way
-    if _NEVER.search(held, max(0, scanned - 1), end):
-        raise EdgeError(_control())
+    fault = _early_fault(held, settings, scanned)
+    if fault is not None:
+        raise EdgeError(fault)
 
 
 def _opens_websocket(method: bytes, minor: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bool:
@@ -77,24 +81,42 @@ def _opens_websocket(method: bytes, minor: bytes, headers: tuple[tuple[bytes, by
     return b"upgrade" in {option.lower() for option in split_list(headers, b"connection")}
 
 
-def _bad_line(block: bytes, settings: GateSettings) -> Refusal:
-    line = block.partition(b"\r\n")[0]
-    if len(line) > settings.request_line:
-        return line_too_long(settings)
-    if _NEVER.search(line):
-        return _control()
-    return refusal(
-        Errors.BAD_REQUEST, "The request line must be a method, a target and HTTP/1.1 or HTTP/1.0."
-    )
+def _early_fault(held: bytes, settings: GateSettings, scanned: int = 0) -> Refusal | None:
+    """What is wrong for certain, whatever may follow.
+
+    Of several faults it is the one that the fewest bytes show, so that the answer does not depend
+    on how the bytes are cut into pieces.
+    """
+    faults = [_fault_of_line(held, settings), _fault_of_block(held, settings)]
+    bad = _NEVER.search(held, max(0, scanned - 1))
+    if bad is not None:
+        shown = bad.end() + (bad[0] == b"\r")  # an LF may be on its way
+        if shown <= len(held):
+            faults.append((shown, _CONTROL))
+    return min(filter(None, faults), default=(0, None), key=itemgetter(0))[1]
 
 
-def _bad_fields(block: bytes, at: int) -> Refusal:
-    if _NEVER.search(block, at):
-        return _control()
+def _fault_of_line(held: bytes, settings: GateSettings) -> _Fault | None:
+    end = _line_end(held, settings)
+    if end >= 0:
+        return None if _LINE.fullmatch(held, 0, end) else (end + 2, _BAD_LINE)
+    too_long = settings.request_line + 2
+    return (too_long, line_too_long(settings)) if len(held) >= too_long else None
+
+
+def _fault_of_block(held: bytes, settings: GateSettings) -> _Fault | None:
+    line_end = _line_end(held, settings)
+    too_large = line_end + settings.header_block + len(END)
+    if line_end < 0 or len(held) < too_large:
+        return None
+    return (too_large, block_too_large(settings)) if held.find(END, 0, too_large) < 0 else None
+
+
+def _line_end(held: bytes, settings: GateSettings) -> int:
+    return held.find(b"\r\n", 0, settings.request_line + 2)
+
+
+def _bad_fields(block: bytes) -> Refusal:
     if b"\r\n " in block or b"\r\n\t" in block:
         return refusal(Errors.BAD_REQUEST, "A header field may not be folded over several lines.")
     return refusal(Errors.BAD_REQUEST, "A header field must be a name, a colon and a value.")
-
-
-def _control() -> Refusal:
-    return refusal(Errors.BAD_REQUEST, "The request head holds a bare CR or LF, or a control byte.")

@@ -25,8 +25,11 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from edge.config import Config
+from edge.gate.decisions import GateSettings
+from edge.message import Peer
 from edge.server.hypercorn_http1 import Http1
 from edge.server.hypercorn_http2 import Http2
+from edge.server.requests import RequestStream
 from edge.server.stream import PIECE, ClientStream
 
 LOG = logging.getLogger("edge.server")
@@ -67,6 +70,7 @@ class Service:
 
     Attributes:
         state: tells whether the worker is ending.
+        limits: what a request head is checked against.
     """
 
     app: App
@@ -74,11 +78,17 @@ class Service:
     hypercorn: HypercornConfig
     context: WorkerContext
     state: State
+    limits: GateSettings
 
 
 def service(app: App, config: Config, state: State) -> Service:
     """What the connections of one listener share."""
-    return Service(app, config, hypercorn_config(config), WorkerContext(None), state)
+    limits = GateSettings(
+        request_line=config.request_line,
+        header_block=config.header_block,
+        header_fields=config.header_fields,
+    )
+    return Service(app, config, hypercorn_config(config), WorkerContext(None), state, limits)
 
 
 def hypercorn_config(config: Config) -> HypercornConfig:
@@ -230,7 +240,12 @@ class Connection(TCPServer):
         elif isinstance(event, Closed):
             self.finish(unread=False)
         elif isinstance(event, Updated):
-            self._enter(Phase.IDLE if event.idle else Phase.BUSY)
+            self._enter(self._phase_between() if event.idle else Phase.BUSY)
+
+    def _phase_between(self) -> Phase:
+        """Some of the next head may have come while the last request was answered."""
+        amid_head = isinstance(self.protocol, Http1) and self.protocol.amid_head
+        return Phase.HEAD if amid_head else Phase.IDLE
 
     def _close_idle(self) -> None:
         self._protocol().drain()
@@ -250,18 +265,23 @@ class Connection(TCPServer):
 
     def _make_protocol(self, http2: bool) -> Http1 | Http2:
         sock = self._transport.get_extra_info("socket")
+        secure = self._transport.get_extra_info("ssl_object") is not None
+        client = parse_socket_addr(sock.family, self._transport.get_extra_info("peername"))
         arguments = [
             self.app,
             self.config,
             self.context,
             self._task_group,
             ConnectionState(self.state),
-            self._transport.get_extra_info("ssl_object") is not None,
-            parse_socket_addr(sock.family, self._transport.get_extra_info("peername")),
+            secure,
+            client,
             parse_socket_addr(sock.family, self._transport.get_extra_info("sockname")),
             self.protocol_send,
         ]
-        return Http2(self, arguments) if http2 else Http1(self, arguments)
+        if http2:
+            return Http2(self, arguments)
+        peer = Peer(client[0] if client else "", "https" if secure else "http")
+        return Http1(self, arguments, RequestStream(peer, self._shared.limits))
 
     async def _read_data(self) -> None:
         dropped = 0

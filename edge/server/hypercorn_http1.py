@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import h11
 from hypercorn.events import Closed, RawData, Updated
-from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Response
+from hypercorn.protocol.events import Body, Data, EndBody, Request, Response
+from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import (
     STREAM_ID,
     H2ProtocolAssumedError,
@@ -22,10 +23,12 @@ from hypercorn.protocol.h11 import (
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import suppress_body
 
-from edge.errors import Errors, Refusal, refusal
+from edge.errors import EdgeError, Errors, Refusal, refusal
+from edge.message import Head
 from edge.server.exchange import Exchange
 from edge.server.hypercorn_streams import Door, Stream, websocket
 from edge.server.refusals import refuse_raw
+from edge.server.requests import Begun, Content, Ended, Event, Http2Assumed, Opaque, RequestStream
 from mcp_bridge.failures import phrase
 
 DROP_BYTES = 64 * 1024
@@ -40,10 +43,11 @@ class Http1(H11Protocol):
         ends_with_connection: whether the answer under way ends where the connection does.
     """
 
-    def __init__(self, door: Door, arguments: list[Any]) -> None:
+    def __init__(self, door: Door, arguments: list[Any], requests: RequestStream) -> None:
         super().__init__(*arguments)
         self.over = False
         self._door = door
+        self._requests = requests
         self._method = ""
         self._version = "1.1"
         self._unread: int | None = 0
@@ -54,20 +58,25 @@ class Http1(H11Protocol):
     @property
     def answering(self) -> bool:
         """Whether a whole HTTP request is being answered, so that no more need be read."""
-        whole = self.connection.their_state in {h11.DONE, h11.MUST_CLOSE}
+        whole = self._requests.between
         return whole and isinstance(self.stream, HTTPStream) and not self.over
+
+    @property
+    def amid_head(self) -> bool:
+        """Whether some of the next request's head has come."""
+        return self._requests.amid_head
 
     async def handle(self, event: Any) -> None:
         """Take bytes, or the end of the connection."""
         if isinstance(event, RawData) and not self.over:
-            self.connection.receive_data(event.data)
+            self._requests.feed(event.data)
             await self._handle_events()
         elif isinstance(event, Closed):
             await self._stop()
 
     async def expire_head(self) -> None:
         """The head took too long: 408 if some of it came, else just the end."""
-        if self.connection.trailing_data[0]:
+        if self.amid_head:
             await self._refuse(refusal(Errors.REQUEST_TIMEOUT))
         else:
             await self._end()
@@ -78,7 +87,7 @@ class Http1(H11Protocol):
     def drain(self) -> None:
         """Nothing to announce: the answer under way will say `close`."""
 
-    async def stream_send(self, event: Event) -> None:
+    async def stream_send(self, event: StreamEvent) -> None:
         """Send what a stream has to say."""
         if self.over:
             return
@@ -88,64 +97,86 @@ class Http1(H11Protocol):
             await super().stream_send(event)
 
     async def _handle_events(self) -> None:
+        """Let h11 see what was checked, piece by piece, and no head before its turn."""
         while not self.over:
+            if self.amid_head:
+                await self._until_answered()
             try:
-                event = self.connection.next_event()
-            except h11.RemoteProtocolError as error:
-                await self._refuse(self._as_refusal(error))
-                return
-            if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
-                return
-            if event is h11.PAUSED:
-                await self.can_read.clear()
-                await self.can_read.wait()
-            elif isinstance(event, h11.Request):
-                await self._begin(event)
-            else:
-                await self._feed(event)
+                event = self._requests.next()
+                if event is None:
+                    return
+                await self._take(event)
+            except EdgeError as error:
+                await self._refuse(error.refusal)
+            except h11.RemoteProtocolError:
+                await self._refuse(refusal(Errors.BAD_REQUEST))
 
-    async def _begin(self, request: h11.Request) -> None:
+    async def _until_answered(self) -> None:
+        while self.connection.their_state is not h11.IDLE and not self.over:
+            await self.can_read.clear()
+            await self.can_read.wait()
+
+    async def _take(self, event: Event) -> None:
+        match event:
+            case Begun():
+                self.connection.receive_data(event.raw)
+                request = self.connection.next_event()
+                if not isinstance(request, h11.Request):
+                    raise EdgeError(refusal(Errors.BAD_REQUEST))
+                await self._begin(event, request)
+            case Content(data):
+                chunked = self._unread is None
+                await self._feed(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+            case Ended():
+                await self._feed(b"0\r\n\r\n" if self._unread is None else b"")
+            case Opaque(data):
+                await self._feed(data)
+            case Http2Assumed(data):
+                raise H2ProtocolAssumedError(data)
+
+    async def _begin(self, begun: Begun, request: h11.Request) -> None:
         await self.send(Updated(idle=False))
-        if request.method == b"PRI" and request.target == b"*" and request.http_version == b"2.0":
-            raise H2ProtocolAssumedError(
-                b"PRI * HTTP/2.0\r\n\r\n" + self.connection.trailing_data[0]
-            )
-        if not request.http_version.startswith(b"1."):
-            await self._refuse(
-                refusal(Errors.BAD_REQUEST)
-            )  # RFC 9110 §2.5: another major version is another protocol
-            return
-        self._method = request.method.decode("ascii")
-        self._version = request.http_version.decode("ascii")
-        self._unread = _body_length(request)
-        self.stream = self._make_stream(request)
+        self._method = begun.head.method
+        self._version = begun.head.version
+        self._unread = begun.length
+        self.stream = self._make_stream(begun.head)
         await self.stream.handle(
             Request(
                 stream_id=STREAM_ID,
                 headers=list(request.headers),
                 http_version=self._version,
                 method=self._method,
-                raw_path=request.target,
+                raw_path=begun.head.target,
                 state=self.connection_state,
             )
         )
         if not isinstance(self.stream, Stream) and self.stream.closed:
             await self._end()
 
-    def _make_stream(self, request: h11.Request) -> Any:
+    async def _feed(self, data: bytes) -> None:
+        """Give h11 some more of the body, and what that comes to, to the stream."""
+        if data:
+            self.connection.receive_data(data)
+        while not self.over:
+            event = self.connection.next_event()
+            if event is h11.NEED_DATA or event is h11.PAUSED:
+                return
+            await self._hand_over(event)
+
+    def _make_stream(self, head: Head) -> Any:
         exchange = Exchange(
-            request.target, bounded=True, abort=self._abort, on_wait=self._send_continue
+            head.target, bounded=True, abort=self._abort, on_wait=self._send_continue
         )
         arguments: list[Any] = [self.app, self.config, self.context, self.task_group, self.ssl]
         arguments += [self.client, self.server, self.stream_send, STREAM_ID]
-        if _opens_websocket(request):
+        if head.websocket:
             self.connection = H11WSConnection(cast("h11.Connection", self.connection))
             return websocket(arguments, self.task_group, exchange)
         stream = Stream(*arguments)
         stream.exchange = exchange
         return stream
 
-    async def _feed(self, event: Any) -> None:
+    async def _hand_over(self, event: Any) -> None:
         if isinstance(event, h11.Data):
             size = len(event.data)
             self._unread = None if self._unread is None else self._unread - size
@@ -200,19 +231,15 @@ class Http1(H11Protocol):
         self.over = True
         self.task_group.spawn(self._stop)
 
-    def _as_refusal(self, error: h11.RemoteProtocolError) -> Refusal:
-        """h11 takes a request line without end for a header block."""
-        if error.error_status_hint != Errors.HEADERS_TOO_LARGE.value.status:
-            return refusal(Errors.BAD_REQUEST)
-        in_line = self.stream is None and b"\n" not in self.connection.trailing_data[0]
-        return refusal(Errors.URI_TOO_LONG if in_line else Errors.HEADERS_TOO_LARGE)
-
     async def _refuse(self, refused: Refusal) -> None:
+        """Answer with an error if none was begun, and end."""
         await self._close_stream()
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             answer = refuse_raw(refused, str(uuid4()), time())
             await self.send(RawData(answer if self._method != "HEAD" else _without_body(answer)))
-        await self._end()
+        elif self.connection.our_state is h11.SEND_BODY and self.ends_with_connection:
+            self._door.reset()
+        await self._end(unread=True)
 
     async def _maybe_recycle(self) -> None:
         await self._close_stream()
@@ -250,9 +277,9 @@ class Http1(H11Protocol):
         if self._droppable < 0:
             await self._end()
 
-    async def _end(self) -> None:
+    async def _end(self, *, unread: bool = False) -> None:
         if not self.over:
-            self._door.finish(unread=self._is_unread())
+            self._door.finish(unread=unread or self._is_unread())
             await self._stop()
 
     def _is_unread(self) -> bool:
@@ -265,23 +292,5 @@ class Http1(H11Protocol):
         await self.can_read.set()
 
 
-def _body_length(request: h11.Request) -> int | None:
-    """Bytes of the body that are announced, or None for chunked (h11 has refused both at once)."""
-    length: int | None = 0
-    for name, value in request.headers:
-        if name == b"transfer-encoding":
-            return None
-        if name == b"content-length":
-            length = int(value)
-    return length
-
-
 def _without_body(answer: bytes) -> bytes:
     return answer[: answer.index(b"\r\n\r\n") + 4]
-
-
-def _opens_websocket(request: h11.Request) -> bool:
-    fields = {name: value.lower() for name, value in request.headers}
-    tokens = [token.strip() for token in fields.get(b"connection", b"").split(b",")]
-    asked = fields.get(b"upgrade", b"").strip() == b"websocket" and b"upgrade" in tokens
-    return asked and request.method == b"GET" and request.http_version == b"1.1"
