@@ -4,6 +4,7 @@ One task for each rhythm; none of them is on any request's way, and an error in 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 
 import anyio
 import anyio.to_thread
@@ -21,6 +22,10 @@ SWEEP_SECONDS = 0.2
 TOUCH_SECONDS = 20.0
 """How late last use may be in the store."""
 
+TOUCHED_AT_ONCE = 1000
+TOUCH_PAUSE = 0.005
+"""Seconds; longer than other processes' writers sleep between two tries for the lock."""
+
 DOCUMENTS_SECONDS = 2.0
 FORGET_SECONDS = 60.0
 
@@ -37,12 +42,18 @@ class LastUse:
         self._used[token_id] = now
 
     async def flush(self) -> None:
-        """Write down what was noted; what cannot be written is kept for the next time."""
+        """Write down what was noted; what cannot be written is kept for the next time.
+
+        A piece at a time: who revokes a token meanwhile does not wait for all of them.
+        """
         used, self._used = self._used, {}
-        if not used:
-            return
         try:
-            await anyio.to_thread.run_sync(self._tokens.touch, used)
+            while used:
+                piece = dict(islice(used.items(), TOUCHED_AT_ONCE))
+                await anyio.to_thread.run_sync(self._tokens.touch, piece)
+                for token_id in piece:
+                    del used[token_id]
+                await anyio.sleep(TOUCH_PAUSE)
         except BaseException:
             self._used = used | self._used
             raise
