@@ -24,6 +24,8 @@ from edge.doors.http import HttpDoor, WorkerState
 from edge.doors.mcp import McpDoor
 from edge.doors.open_documents import OpenDocuments
 from edge.doors.websocket import WebSocketDoor
+from edge.fast.connection import FastConnection
+from edge.fast.lane import Counts, Lane
 from edge.forwarding.forwarder import Forwarder
 from edge.forwarding.limit import InFlight
 from edge.forwarding.pool import Pool
@@ -34,6 +36,7 @@ from edge.headers import Networks
 from edge.housekeeping import Housekeeping, LastUse
 from edge.observe.log import log_error
 from edge.registry.sqlite import SqliteRegistry
+from edge.server.acceptor import FastLane
 from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
 from edge.state.health import Health
@@ -55,6 +58,8 @@ class Edge:
 
     Attributes:
         app: the public ASGI application.
+        fast: what the fast lane has done, or None without it.
+        fast_lane: what public connections begin on, or None.
         local_admin: the management API for the data directory's socket.
         remote_admin: the management API for the admin address, behind access tokens.
         state: what the server tells the app; `draining` is set when a shutdown begins.
@@ -63,6 +68,8 @@ class Edge:
     """
 
     app: Door
+    fast: Counts | None
+    fast_lane: FastLane | None
     local_admin: AdminApi
     remote_admin: AdminApi
     state: WorkerState
@@ -83,8 +90,8 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
     store = _open_store(config)
     database = store.database
     operations = assembled(database, Place(config, tuple(bound), running=True), VERSION)
-    pool = Pool()
-    forwarder = _forwarder(config, pool, store.name)
+    pool, in_flight = Pool(), _in_flight(config)
+    forwarder = Forwarder(pool, in_flight, store.name, config.connect_timeout, config.answer_idle)
     read = store.source.document
     catalogs, streams, state = Catalogs(read), OpenStreams(), WorkerState()
     health = Health(_probe(pool, config.connect_timeout), time.monotonic)
@@ -108,8 +115,25 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
     refresh = partial(operations.refresh_documents, time.monotonic) if slot == 0 else None
     forget = (health.forget, store.ended.reload)
     housekeeping = Housekeeping(database, door, streams, forget, last_use, refresh, log_error)
+    lane = Lane(
+        door=door,
+        pool=pool,
+        in_flight=in_flight,
+        documents=documents,
+        streams=streams,
+        pace=pace,
+        edge_id=store.name,
+        connect=config.connect_timeout,
+        idle=config.answer_idle,
+        head=config.head_timeout,
+        keep_alive=config.keep_alive,
+        log=log_error,
+        counts=Counts(),
+    )
     return Edge(
         app=door,
+        fast=lane.counts if config.fast_lane else None,
+        fast_lane=partial(FastConnection, lane) if config.fast_lane else None,
         local_admin=AdminApi(operations),
         remote_admin=AdminApi(operations, operations.authenticate),
         state=state,
@@ -146,10 +170,6 @@ def _open_store(config: Config) -> _Store:
         keys=session_keys(config.data_dir, os.urandom),
         name=edge_id(config.data_dir, os.urandom),
     )
-
-
-def _forwarder(config: Config, pool: Pool, name: str) -> Forwarder:
-    return Forwarder(pool, _in_flight(config), name, config.connect_timeout, config.answer_idle)
 
 
 def _bridge(config: Config, store: _Store) -> Bridge:

@@ -227,6 +227,7 @@ MAP = """
 
 == 7 edge, server: sockets, Hypercorn, workers
 0 -    edge.server.exchange             one request between connection and app
+0 -    edge.server.endings              how a client connection ends without harm
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
 0 -    edge.server.loops                which event loop a worker runs on
 0 pure edge.server.refusals             errors that are answered below the app
@@ -237,14 +238,23 @@ MAP = """
 2 -    edge.server.hypercorn_http1      Hypercorn's HTTP/1.1, with our endings
 2 -    edge.server.hypercorn_http2      Hypercorn's HTTP/2, with our endings
 3 -    edge.server.hypercorn_connection Hypercorn's server for one connection
-4 -    edge.server.worker               serves the app on given sockets
-5 -    edge.server.worker_main          the process of one worker
-6 -    edge.server.supervisor           binds, starts workers, replaces them
+4 -    edge.server.acceptor             the connections of a listener, on either lane
+5 -    edge.server.worker               serves the app on given sockets
+6 -    edge.server.worker_main          the process of one worker
+7 -    edge.server.supervisor           binds, starts workers, replaces them
 
-== 8 edge, composition: constructor calls, nothing else
+== 8 edge, fast lane: plain HTTP/1.1 in callbacks, without a task for each request
+0 pure edge.fast.body                   a request's body, where it ends, how fast it comes
+0 -    edge.fast.client                 a client's connection: bytes, flow control, its end
+0 -    edge.fast.lane                   what the lane's connections share
+0 -    edge.fast.wording                answer heads as they go on the wire
+1 -    edge.fast.forward                one request to a function, and its answer
+2 -    edge.fast.connection             requests read, decided, carried out or handed over
+
+== 9 edge, composition: constructor calls, nothing else
 0 -    edge.compose                     builds everything from a Config
 
-== 9 edge, command line: one file per noun
+== 10 edge, command line: one file per noun
 0 pure edge.cli.durations               90d, 24h, 30m
 0 -    edge.cli.loading                 what is imported only when needed
 0 pure edge.cli.mcp_headers             header fields that mirror an MCP message

@@ -208,24 +208,31 @@ def serialise_request(request: UpstreamRequest) -> bytes:
         InvalidRequest: a part of it would break out of its place (RFC 9112 §11.1), or a framing
             field came along.
     """
-    lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
-    for name, value in request.headers:
+    body = request.body
+    length = len(body) if isinstance(body, bytes) else request.length
+    return serialise(request.method, request.target, request.headers, length, bodiless=body is None)
+
+
+def serialise(
+    method: bytes, target: bytes, headers: Headers, length: int | None, *, bodiless: bool
+) -> bytes:
+    """As `serialise_request`, from the parts; `length` is bytes of body, None sends it chunked."""
+    lines = [b"%b %b HTTP/1.1" % (method, target)]
+    for name, value in headers:
         if name in FRAMING_FIELDS:
             raise InvalidRequest("framing fields follow from the body")
         lines.append(b"%b: %b" % (name, value))
-    lines += _framing_line(request)
+    lines += _framing_line(method, length, bodiless=bodiless)
     block = b"\r\n".join(lines)
     if block.count(b"\r\n") != len(lines) - 1 or _REQUEST.fullmatch(block) is None:
         raise InvalidRequest("method, target or a header holds what HTTP/1.1 does not allow there")
     return block + b"\r\n\r\n"
 
 
-def _framing_line(request: UpstreamRequest) -> tuple[bytes, ...]:
-    if request.body is None:
+def _framing_line(method: bytes, length: int | None, *, bodiless: bool) -> tuple[bytes, ...]:
+    if bodiless:
         # RFC 9110 §8.6: with these methods an upstream may expect to be told that nothing follows.
-        return (b"content-length: 0",) if request.method in _LENGTH_BY_HABIT else ()
-    if isinstance(request.body, bytes):
-        return (b"content-length: %d" % len(request.body),)
-    if request.length is not None:
-        return (b"content-length: %d" % request.length,)
-    return (b"transfer-encoding: chunked",)
+        return (b"content-length: 0",) if method in _LENGTH_BY_HABIT else ()
+    if length is None:
+        return (b"transfer-encoding: chunked",)
+    return (b"content-length: %d" % length,)

@@ -1,7 +1,7 @@
 """One worker: serves the app on sockets that it was given, until it is told to end.
 
-`Acceptor.accept` is the seam between an accepted connection and what handles it. Not here: what a
-connection does (`hypercorn_connection`), processes and binding (`supervisor`, `sockets`).
+Not here: what becomes of an accepted connection (`acceptor`), processes and binding (`supervisor`,
+`sockets`).
 """
 
 import asyncio
@@ -11,22 +11,12 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
-from functools import partial
-from time import time
 from typing import Protocol
-from uuid import uuid4
 
 from edge.config import Config
-from edge.server.hypercorn_connection import (
-    App,
-    Connection,
-    Service,
-    State,
-    hypercorn_config,
-    service,
-)
-from edge.server.refusals import TOO_MANY_CONNECTIONS, refuse_raw
-from edge.server.stream import PIECE, ClientStream
+from edge.server.acceptor import Acceptor, FastLane, Live
+from edge.server.hypercorn_connection import App, State, hypercorn_config, service
+from edge.server.stream import PIECE
 
 LOG = logging.getLogger("edge.server")
 
@@ -36,6 +26,7 @@ class Served(Protocol):
 
     Attributes:
         app: the public ASGI app.
+        fast_lane: what public connections begin on, or None.
         local_admin: the one on the data directory's socket.
         remote_admin: the one on the admin address.
         state: its `draining` is set when a drain begins.
@@ -45,6 +36,9 @@ class Served(Protocol):
 
     @property
     def app(self) -> App: ...
+
+    @property
+    def fast_lane(self) -> FastLane | None: ...
 
     @property
     def local_admin(self) -> App: ...
@@ -85,40 +79,21 @@ class CannotServe(Exception):
     """A setting that only turns out at start to be of no use; the text says which and why."""
 
 
-class Acceptor:
-    """Takes accepted connections of one service and keeps them until they end."""
-
-    def __init__(self, shared: Service) -> None:
-        self.connections: dict[Connection, asyncio.Task[None]] = {}
-        self._shared = shared
-
-    def accept(self, client: ClientStream) -> None:
-        """Serve a connection, or answer 503 if there are too many."""
-        if len(self.connections) >= self._shared.config.max_connections:
-            client.writer.write(refuse_raw(TOO_MANY_CONNECTIONS, str(uuid4()), time()))
-            client.writer.transport.close()
-            return
-        connection = Connection(self._shared, client)
-        task = asyncio.get_running_loop().create_task(connection.run())
-        self.connections[connection] = task
-        task.add_done_callback(lambda _: self.connections.pop(connection, None))
-
-
 class Server:
     """A worker at work: its app, its listening sockets and its connections."""
 
     def __init__(self, config: Config, served: Served) -> None:
         self._config = config
         self._served = served
-        self._public = Acceptor(service(served.app, config, served.state))
-        self._local_admin = Acceptor(service(served.local_admin, config, served.state))
-        self._remote_admin = Acceptor(service(served.remote_admin, config, served.state))
-        self._buffer = memoryview(bytearray(PIECE))
+        inbox = memoryview(bytearray(PIECE))
+        self._public = Acceptor(service(served.app, config, served.state), inbox, served.fast_lane)
+        self._local_admin = Acceptor(service(served.local_admin, config, served.state), inbox)
+        self._remote_admin = Acceptor(service(served.remote_admin, config, served.state), inbox)
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[Live]:
         """Every connection that has not ended."""
         return [connection for acceptor in self._acceptors for connection in acceptor.connections]
 
@@ -173,7 +148,7 @@ class Server:
         return 0.0 if any(c.busy for c in self.connections) else 1.0
 
     async def _cut_off(self) -> None:
-        tasks = [task for acceptor in self._acceptors for task in acceptor.connections.values()]
+        tasks = [task for acceptor in self._acceptors for task in acceptor.tasks]
         for connection in self.connections:
             connection.abort()
         for task in tasks:
@@ -186,7 +161,7 @@ class Server:
         loop = asyncio.get_running_loop()
         over_tls = tls if sock.family != socket.AF_UNIX else None
         server = await loop.create_server(
-            partial(ClientStream, self._buffer, acceptor.accept, loop),
+            acceptor.protocol,
             sock=sock,
             ssl=over_tls,
             ssl_handshake_timeout=self._config.head_timeout if over_tls else None,

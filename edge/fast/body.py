@@ -1,0 +1,101 @@
+"""A request's body as it comes from the client: where it ends, and how fast it comes. Pure."""
+
+from edge.errors import EdgeError, Errors, body_too_large, refusal
+from edge.forwarding.chunks import ChunkWalker
+from edge.forwarding.parse import InvalidAnswer
+
+
+class RequestBody:
+    """Where one is in the body of one request (RFC 9112 §6.3).
+
+    Trailers end here, as on the other lane.
+
+    Attributes:
+        length: bytes of it, or None for chunked.
+        complete: whether all of it has come.
+        rest: bytes that came after its end: the next request's.
+    """
+
+    __slots__ = ("_chunks", "_left", "_limit", "_size", "complete", "length", "rest")
+
+    def __init__(self, length: int | None, limit: int | None) -> None:
+        """`limit` is bytes of body; None for no limit."""
+        self.length = length
+        self.complete = length == 0
+        self.rest = b""
+        self._left = length or 0
+        self._chunks = ChunkWalker() if length is None else None
+        self._limit = limit
+        self._size = 0
+
+    @property
+    def left(self) -> int | None:
+        """Bytes that have not come yet; None if that is not known."""
+        return self._left if self._chunks is None else None
+
+    def feed(self, data: bytes) -> bytes:
+        """The body bytes that these bytes bring, perhaps none.
+
+        Raises:
+            EdgeError: over the limit, or not well-formed.
+        """
+        if self._chunks is None:
+            return self._feed_length(data)
+        try:
+            piece = self._chunks.feed(data)
+        except InvalidAnswer as error:
+            message = f"The chunked request body is malformed: {error}."
+            raise EdgeError(refusal(Errors.BAD_REQUEST, message)) from None
+        self.complete, self.rest = self._chunks.complete, self._chunks.rest
+        self._size += len(piece)
+        if self._limit is not None and self._size > self._limit:
+            raise EdgeError(body_too_large(self._limit))
+        return piece
+
+    def _feed_length(self, data: bytes) -> bytes:
+        size = len(data)
+        if size <= self._left:
+            self._left -= size
+            self.complete = self._left == 0
+            return data
+        piece, self.rest = data[: self._left], data[self._left :]
+        self._left = 0
+        self.complete = True
+        return piece
+
+
+class BodyClock:
+    """Whether a body comes fast enough: something every `idle` seconds, and `rate` bytes a second.
+
+    Only time spent waiting for the client counts: `excuse` it while the function is what is slow.
+    """
+
+    __slots__ = ("_bytes", "_idle", "_last", "_rate", "_since")
+
+    def __init__(self, idle: float, rate: int, now: float) -> None:
+        """`idle` in seconds, `rate` in bytes a second over any `idle` seconds."""
+        self._idle = idle
+        self._rate = rate
+        self._since = self._last = now
+        self._bytes = 0
+
+    def came(self, size: int, now: float) -> None:
+        """So many bytes have come."""
+        self._last = now
+        self._bytes += size
+
+    def excuse(self, now: float) -> None:
+        """The wait until now was not the client's."""
+        self._since = self._last = now
+        self._bytes = 0
+
+    def too_slow(self, now: float) -> bool:
+        """Whether the client has had its time."""
+        if now - self._last > self._idle:
+            return True
+        waited = now - self._since
+        if waited < self._idle:
+            return False
+        slow = self._bytes < self._rate * waited
+        self._since, self._bytes = now, 0
+        return slow

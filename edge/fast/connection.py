@@ -1,0 +1,389 @@
+"""Requests on one client connection: read strictly, put to the gate, carried out or handed over.
+
+The lane takes what is plain: HTTP/1.1 with no body, a length or a sole `chunked`, forwarded or
+answered by the edge itself. Everything else goes to the ASGI lane, unread bytes and all, between
+two requests.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from enum import Enum
+from time import time
+from typing import Any
+from uuid import uuid4
+
+from edge.doors import own_answers
+from edge.doors.asgi import UNREAD_BYTES, UNREAD_SECONDS
+from edge.doors.asked import Asked
+from edge.doors.rendering import Rendered
+from edge.errors import EdgeError, Errors, Refusal, refusal
+from edge.fast.body import RequestBody
+from edge.fast.client import Client
+from edge.fast.forward import Forwarding
+from edge.fast.lane import Lane
+from edge.fast.wording import own_answer
+from edge.forwarding.wire import PIECE
+from edge.gate.decisions import Answer, Bridge, Decision, Forward, Open, Refuse, Status
+from edge.message import Head
+from edge.server.acceptor import Acceptor
+from edge.server.heads import END, check_unfinished, parse_head
+from edge.server.refusals import TOO_MANY_CONNECTIONS, refuse_raw
+
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
+
+_ODD = frozenset({b"expect", b"te", b"upgrade", b"http2-settings", b"proxy-connection"})
+"""Fields that make a request the other lane's."""
+
+
+class Phase(Enum):
+    """What a connection is doing."""
+
+    HEAD = "waiting for a request head, or amid one"
+    BUSY = "answering"
+    DROPPING = "letting a body go by that its answer did not wait for"
+    IDLE = "between requests"
+
+
+class FastConnection(Client):
+    """One client connection on the fast lane."""
+
+    def __init__(self, lane: Lane, host: Acceptor) -> None:
+        super().__init__(host)
+        self._lane = lane
+        self._phase = Phase.HEAD
+        self._since = self.loop.time()
+        self._held = b""
+        self._scanned = 0
+        self._skipped = False
+        self._reading = False
+        self._last = False
+        self._droppable = 0
+        self.asked: Asked | None = None
+        self._body = RequestBody(0, None)
+        self._forwarding: Forwarding | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # For the worker.
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self._phase is Phase.BUSY
+
+    def begin_drain(self) -> None:
+        """Close if idle; an answer under way will say `close`."""
+        if self._phase is Phase.IDLE:
+            self.finish(unread=False)
+
+    def close_unless_busy(self) -> None:
+        """Close what waits for a request."""
+        if not self.busy:
+            self.finish(unread=False)
+
+    # For `Client`.
+
+    def opened(self) -> None:
+        """See `Client`."""
+        tls = self._transport.get_extra_info("ssl_object")
+        if self.host.full:
+            self._refuse_unread(TOO_MANY_CONNECTIONS)
+            return
+        self.host.connections.add(self)
+        if tls is not None and tls.selected_alpn_protocol() == "h2":
+            self._hand_over()
+
+    def received(self, data: bytes) -> None:
+        """See `Client`."""
+        forwarding = self._forwarding
+        if forwarding is not None and not self._body.complete:
+            self._take_body(forwarding, data)
+        elif self._phase is Phase.BUSY:
+            self._hold(data)
+        elif self._phase is Phase.DROPPING:
+            self._drop(data)
+        else:
+            self._held = self._held + data if self._held else data
+            self._next()
+
+    def ended(self) -> None:
+        """See `Client`: who has not said all by now never will."""
+        if self._phase is not Phase.BUSY or not self._body.complete:
+            self.finish(unread=False)
+
+    def gone(self) -> None:
+        """See `Client`."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._forwarding is not None:
+            self._forwarding.client_left()
+            self._forwarding = None
+
+    def writable(self) -> None:
+        """See `Client`."""
+        if self._forwarding is not None:
+            self._forwarding.client_writable()
+
+    def tick(self, now: float) -> None:
+        """See `Client`."""
+        waited = now - self._since
+        if self._forwarding is not None:
+            self._forwarding.tick(now)
+        elif self._phase is Phase.IDLE and waited > self._lane.keep_alive:
+            self.finish(unread=False)
+        elif self._phase is Phase.HEAD and waited > self._lane.head:
+            self._expire_head()
+        elif self._phase is Phase.DROPPING and waited > UNREAD_SECONDS:
+            self.finish(unread=True)
+
+    # For the request being forwarded.
+
+    @property
+    def stays(self) -> bool:
+        """Whether another request may follow on the connection."""
+        return not (self._last or self.half_closed or self.finishing or self.host.draining)
+
+    def answered(self, *, keep: bool) -> None:
+        """The answer has been written, whole; `keep` the connection or end it."""
+        self._forwarding = None
+        self._end_request(keep=keep and self.stays)
+
+    def refuse(self, refused: Refusal) -> None:
+        """Answer with an error of the edge's instead of the function's answer."""
+        self._forwarding = None
+        if self.asked is None:
+            self._refuse_unread(refused)
+        else:
+            self._answer(own_answers.refused(self.asked, refused), closes=refused.kind.closes)
+
+    def break_off(self) -> None:
+        """End the connection so that the answer cannot look whole."""
+        self._forwarding = None
+        self.finish(unread=not self._body.complete)
+
+    # Reading requests.
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._since = self.loop.time()
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what comes behind a request that is being answered, within bounds."""
+        self._held += data
+        if len(self._held) >= PIECE:
+            self.pause()
+
+    def _next(self) -> None:
+        """Take requests out of what is held, as long as each is answered at once."""
+        if self._reading:
+            return
+        self._reading = True
+        try:
+            while self._held and self.is_open and self._phase in (Phase.HEAD, Phase.IDLE):
+                if not self._take_next():
+                    return
+        finally:
+            self._reading = False
+
+    def _take_next(self) -> bool:
+        """Take one request; False if its head is not whole yet."""
+        if self._phase is Phase.IDLE:
+            self._enter(Phase.HEAD)
+        if not self._skipped and self._held.startswith(b"\r\n"):
+            self._skipped = True  # one empty line is let go by (RFC 9112 §2.2)
+            self._held = self._held[2:]
+            return True
+        end = self._held.find(END, max(0, self._scanned - len(END) + 1))
+        if end < 0:
+            self._check_unfinished()
+            return False
+        self._scanned = end + len(END)
+        self._take(self._held[:end])
+        return True
+
+    def _check_unfinished(self) -> None:
+        try:
+            check_unfinished(self._held, self._lane.door.settings, self._scanned)
+        except EdgeError as error:
+            self._refuse_unread(error.refusal)
+        self._scanned = len(self._held)
+
+    def _take(self, block: bytes) -> None:
+        """One request, whose head is held whole."""
+        try:
+            head = parse_head(block, self.peer, self._lane.door.settings)
+        except EdgeError as error:
+            if self._held.startswith(HTTP2_PREFACE):
+                self._hand_over()
+            else:
+                self._refuse_unread(error.refusal)
+            return
+        plain = _plain(head)
+        if plain is None:
+            self._hand_over()
+            return
+        length, self._last = plain
+        self.asked = None
+        decision = self._lane.door.admit_at_once(head)
+        if decision is None:
+            self._wait(self._decide_later(head, length))
+        else:
+            self._carry_out(head, decision, length)
+
+    async def _decide_later(self, head: Head, length: int | None) -> None:
+        self._carry_out(head, await self._lane.door.admit(head), length)
+
+    def _wait(self, work: Coroutine[Any, Any, None]) -> None:
+        self._enter(Phase.BUSY)
+        self._task = self.loop.create_task(self._guarded(work))
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except EdgeError as error:
+            self.refuse(error.refusal)
+        except Exception as error:
+            self._lane.log(error, b"-" if self.asked is None else self.asked.request_id)
+            self.refuse(refusal(Errors.INTERNAL))
+
+    # Carrying out.
+
+    def _carry_out(self, head: Head, decision: Decision, length: int | None) -> None:
+        if isinstance(decision, Bridge):
+            self._hand_over()
+            return
+        asked = self.asked = self._lane.door.asked(head, decision)
+        self._lane.counts.requests += 1
+        self._skipped = False
+        data, self._held, self._scanned = self._held[self._scanned :], b"", 0
+        if isinstance(decision, Forward):
+            self._forward(asked, decision, length, data)
+        else:
+            self._body = RequestBody(length, None)
+            self._held = data
+            self._answer_own(asked, decision)
+
+    def _forward(self, asked: Asked, decision: Forward, length: int | None, data: bytes) -> None:
+        self._enter(Phase.BUSY)
+        body = self._body = RequestBody(length, decision.place.function.config.body_limit)
+        forwarding = self._forwarding = Forwarding(self._lane, self, asked, decision, body)
+        if length == 0:
+            self._held = data
+            forwarding.begin(b"")
+            return
+        try:
+            piece = body.feed(data)
+        except EdgeError as error:
+            self.refuse(error.refusal)
+            return
+        self._held = body.rest
+        forwarding.begin(piece)
+
+    def _take_body(self, forwarding: Forwarding, data: bytes) -> None:
+        try:
+            piece = self._body.feed(data)
+        except EdgeError as error:
+            forwarding.give_up(error.refusal)
+            return
+        if self._body.rest:
+            self._hold(self._body.rest)
+        forwarding.client_sent(piece)
+
+    def _answer_own(self, asked: Asked, decision: Decision) -> None:
+        match decision:
+            case Refuse():
+                self.refuse(decision.refusal)
+            case Answer():
+                self._answer(own_answers.at_once(asked, decision))
+            case Status():
+                draining = self.host.draining
+                self._answer(own_answers.status(asked, decision, draining=draining))
+            case Open():
+                self._wait(self._open(asked, decision))
+            case _:
+                raise TypeError(type(decision))
+
+    async def _open(self, asked: Asked, decision: Open) -> None:
+        made = await self._lane.documents.render(decision.document, decision.place)
+        self._answer(own_answers.document(asked, decision, made))
+
+    def _answer(self, answer: Rendered, *, closes: bool = False) -> None:
+        """Answer from memory; what still comes of the body is let go by, or the connection ends."""
+        body, held = self._body, self._held
+        if held and not body.complete:
+            self._held = b""
+            try:
+                body.feed(held)
+                self._held = body.rest
+            except EdgeError:
+                closes = True
+        left = 0 if body.complete else body.left
+        keep = self.stays and not closes and (left is None or left <= UNREAD_BYTES)
+        method = "" if self.asked is None else self.asked.head.method
+        self.write(own_answer(answer, method, keep=keep))
+        self._end_request(keep=keep)
+
+    def _end_request(self, *, keep: bool) -> None:
+        """An answer is out: make ready for the next request, or end the connection."""
+        self._task = None
+        if not keep:
+            self.finish(unread=not self._body.complete)
+            return
+        self.resume()
+        if self._body.complete:
+            self._enter(Phase.IDLE)
+            self._next()
+        else:
+            self._droppable = UNREAD_BYTES
+            self._enter(Phase.DROPPING)
+
+    def _drop(self, data: bytes) -> None:
+        self._droppable -= len(data)
+        try:
+            self._body.feed(data)
+        except EdgeError:
+            self._droppable = -1
+        if self._body.complete:
+            self._held = self._body.rest
+            self._enter(Phase.IDLE)
+            self._next()
+        elif self._droppable < 0:
+            self.finish(unread=True)
+
+    def _expire_head(self) -> None:
+        if self._held:
+            self._refuse_unread(refusal(Errors.REQUEST_TIMEOUT))
+        else:
+            self.finish(unread=False)
+
+    def _refuse_unread(self, refused: Refusal) -> None:
+        """Answer what cannot be read as a request, and end the connection."""
+        self.write(refuse_raw(refused, str(uuid4()), time()))
+        self.finish(unread=True)
+
+    def _hand_over(self) -> None:
+        self._lane.counts.handed_over += 1
+        self.give_away(self._held)
+
+
+def _plain(head: Head) -> tuple[int | None, bool] | None:
+    """The length of a request's body (None: chunked) and whether it is its connection's last.
+
+    None if the request is one for the other lane.
+    """
+    if head.version != "1.1":
+        return None
+    length: int | None = 0
+    last = False
+    for name, value in head.headers:
+        if name in _ODD:
+            return None
+        if name == b"content-length":
+            length = int(value)
+        elif name == b"transfer-encoding":
+            length = None
+        elif name == b"connection":
+            option = value.lower()
+            if option not in (b"keep-alive", b"close"):
+                return None
+            last = last or option == b"close"
+    return length, last

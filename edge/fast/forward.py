@@ -1,0 +1,400 @@
+"""One request on its way to a function and its answer on the way back, in callbacks alone.
+
+The handler of an upstream connection; a task runs only where a connection must be opened or a
+place waited for. Not here: which requests are forwarded (`connection`), and what heads look like
+(`wording`).
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from math import inf
+from typing import Any
+
+from edge.doors.asked import Asked
+from edge.errors import Errors, Refusal, refusal
+from edge.fast import wording
+from edge.fast.body import BodyClock, RequestBody
+from edge.fast.lane import Asker, Lane
+from edge.forwarding import plan
+from edge.forwarding.connection import Connection
+from edge.forwarding.forwarder import refused
+from edge.forwarding.limit import Overloaded
+from edge.forwarding.parse import Frame, InvalidAnswer, InvalidRequest, ResponseHead, serialise
+from edge.forwarding.pool import may_retry
+from edge.forwarding.reader import AnswerReader
+from edge.forwarding.wire import FailureKind, RetryRule, UpstreamFailure
+from edge.gate.decisions import Forward
+from edge.message import first
+from edge.state.streams import OpenStream
+
+
+class Forwarding:
+    """One exchange between a client and a function.
+
+    `begin` it; then it is told of what comes from the client (`client_sent`, `client_writable`,
+    `client_left`, `tick`) and, as a `connection.Handler`, of what comes from the function.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_asker",
+        "_body",
+        "_caller",
+        "_chunked",
+        "_clock",
+        "_connection",
+        "_decision",
+        "_early",
+        "_idle",
+        "_lane",
+        "_over",
+        "_reader",
+        "_reused",
+        "_sent",
+        "_slot",
+        "_started",
+        "_stays",
+        "_stream",
+        "_task",
+        "_upstream",
+        "_upstreams",
+        "_written",
+    )
+
+    def __init__(
+        self, lane: Lane, asker: Asker, asked: Asked, decision: Forward, body: RequestBody
+    ) -> None:
+        self._lane = lane
+        self._asker = asker
+        self._asked = asked
+        self._decision = decision
+        self._body = body
+        self._caller = asked.caller(decision.place)
+        self._upstreams = lane.pool.order(decision.place.function.live.project.upstreams)
+        self._upstream = self._upstreams[0]
+        self._idle = lane.idle
+        self._connection: Connection | None = None
+        self._reader: AnswerReader = AnswerReader(b"")
+        self._clock: BodyClock | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stream: OpenStream | None = None
+        self._early = b""
+        self._slot = False
+        self._reused = False
+        self._written = False
+        self._sent = False
+        self._started = False
+        self._stays = True
+        self._chunked = False
+        self._over = False
+
+    # For the client's connection.
+
+    def begin(self, piece: bytes) -> None:
+        """Send the request, with what has come of its body."""
+        if plan.loops(self._asked.head.headers, self._lane.edge_id):
+            self.give_up(refusal(Errors.LOOP_DETECTED))
+            return
+        if not self._body.complete:
+            self._clock = BodyClock(self._lane.pace.idle, self._lane.pace.rate, self._now())
+        self._early = piece
+        if self._lane.in_flight.try_acquire(self._slug):
+            self._slot = True
+            self._choose()
+        else:
+            self._wait(self._queue_up())
+
+    def client_sent(self, piece: bytes) -> None:
+        """More of the request's body has come."""
+        connection = self._connection
+        if self._clock is not None:
+            self._clock.came(len(piece), self._now())
+        if connection is None:
+            self._early += piece
+        else:
+            coded = self._coded(piece)
+            if coded:
+                connection.write(coded)
+            self._after_write(connection)
+
+    def client_writable(self) -> None:
+        """The client takes bytes again."""
+        if self._connection is not None and not self._over:
+            self._connection.resume()
+            self._expect_more(self._connection)
+
+    def client_left(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._end()
+
+    def give_up(self, why: Refusal) -> None:
+        """Answer with an error, or break off an answer that has begun."""
+        self._end()
+        if self._started:
+            self._asker.break_off()
+        else:
+            self._asker.refuse(why)
+
+    def tick(self, now: float) -> None:
+        """Look at the clock: loop time, seconds."""
+        if self._clock is None or self._body.complete:
+            return
+        connection = self._connection
+        if connection is None or connection.congested:
+            self._clock.excuse(now)
+        elif self._clock.too_slow(now):
+            self.give_up(refusal(Errors.REQUEST_TIMEOUT))
+
+    # Finding a place and a connection.
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    @property
+    def _slug(self) -> str:
+        return self._decision.place.function.slug
+
+    def _wait(self, work: Coroutine[Any, Any, None]) -> None:
+        if not self._body.complete:
+            self._asker.pause()
+        self._task = asyncio.get_running_loop().create_task(work)
+
+    async def _queue_up(self) -> None:
+        try:
+            await self._lane.in_flight.acquire(self._slug)
+        except Overloaded:
+            self.give_up(refusal(Errors.OVERLOADED, headers=((b"retry-after", b"1"),)))
+            return
+        self._slot = True
+        self._task = None
+        self._choose()
+
+    def _choose(self) -> None:
+        connection = self._lane.pool.take(self._upstream)
+        if connection is None:
+            self._wait(self._connect())
+        else:
+            self._send(connection)
+
+    async def _connect(self) -> None:
+        pool, seconds = self._lane.pool, self._lane.connect
+        try:
+            self._upstream, connection = await pool.connect_any(self._upstreams, seconds)
+        except UpstreamFailure as failure:
+            self.give_up(refused(failure, self._decision.timeout))
+            return
+        self._task = None
+        self._send(connection)
+
+    # Sending.
+
+    def _send(self, connection: Connection) -> None:
+        try:
+            head = self._request_head()
+        except InvalidRequest as error:
+            self._lane.pool.release(connection, None)
+            self.give_up(refusal(Errors.BAD_REQUEST, reason=str(error)))
+            return
+        self._reader = AnswerReader(self._method, self._asked.head.websocket)
+        self._reused = connection.exchanges > 0
+        self._connection = connection
+        connection.handler = self
+        connection.exchanges += 1
+        connection.write(head + self._coded(self._early))
+        if connection.closing:
+            # Nothing was waiting to be sent, so this write failed at its first byte.
+            self._fail("reset", "the connection was closed before anything was sent")
+            return
+        self._asker.resume()
+        self._written = True
+        self._early = b""
+        self._after_write(connection)
+
+    @property
+    def _method(self) -> bytes:
+        return self._asked.head.method.encode()
+
+    def _request_head(self) -> bytes:
+        asked, place = self._asked, self._decision.place
+        fields = plan.request_headers(
+            asked.head.headers,
+            self._caller,
+            place.function,
+            self._upstream,
+            self._decision.principal,
+            "http",
+            self._lane.edge_id,
+            upgrade=asked.head.websocket,
+        )
+        target = place.target
+        if target != b"*":
+            target = self._upstream.base.encode() + target
+        bodiless = self._body.length == 0
+        length = None if bodiless else self._body.length
+        return serialise(self._method, target, fields, length, bodiless=bodiless)
+
+    def _coded(self, piece: bytes) -> bytes:
+        """A piece of the request's body as it is sent, with what ends the body if it is whole."""
+        if self._body.length is not None:
+            return piece
+        coded = wording.chunk(piece) if piece else b""
+        return coded + wording.LAST_CHUNK if self._body.complete else coded
+
+    def _after_write(self, connection: Connection) -> None:
+        if self._body.complete:
+            self._sent = True
+            self._clock = None
+        elif connection.congested:
+            self._asker.pause()
+        if self._reader.head is not None:
+            self._expect_more(connection)
+        elif self._sent or connection.congested:
+            connection.set_deadline(connection.loop.time() + self._decision.timeout / 1000)
+        else:
+            connection.deadline = inf
+
+    # For the upstream's connection.
+
+    def received(self, data: bytes) -> None:
+        """See `connection.Handler`."""
+        reader, connection = self._reader, self._connection
+        awaiting = reader.head is None
+        try:
+            piece = reader.feed(data)
+        except InvalidAnswer as error:
+            self._fail("invalid", str(error))
+            return
+        reader.interim.clear()
+        if reader.head is None or reader.frame is None or connection is None:
+            return
+        if awaiting and reader.head.status == 101:
+            self._switch(connection, reader)
+            return
+        out = self._begin_answer(reader.head, reader.frame) if awaiting else b""
+        if piece:
+            out += wording.chunk(piece) if self._chunked else piece
+        if reader.complete:
+            self._complete(connection, out)
+        else:
+            if out:
+                self._asker.write(out)
+            self._expect_more(connection)
+
+    def lost(self, in_order: bool) -> None:
+        """See `connection.Handler`."""
+        if in_order and self._reader.end() and self._connection is not None:
+            self._complete(self._connection, b"")
+        elif self._reader.head is None:
+            how = "closed" if in_order else "reset"
+            self._fail("reset", f"the connection was {how} before an answer")
+        else:
+            self._fail("truncated", "the connection ended within the answer")
+
+    def writable(self) -> None:
+        """See `connection.Handler`."""
+        connection = self._connection
+        if connection is None or self._over:
+            return
+        if self._clock is not None:
+            self._clock.excuse(connection.loop.time())
+        self._asker.resume()
+        if self._reader.head is None and not self._sent:
+            connection.deadline = inf
+
+    def expired(self) -> None:
+        """See `connection.Handler`."""
+        if self._reader.head is None:
+            self._fail("timeout", "no answer in time")
+        else:
+            self._fail("idle", f"no byte of the answer for {self._idle:g} s")
+
+    def end_stream(self) -> None:
+        """The stream's token, or its function, is over."""
+        self._end()
+        self._asker.break_off()
+
+    # Answering.
+
+    def _begin_answer(self, head: ResponseHead, frame: Frame) -> bytes:
+        asked, decision = self._asked, self._decision
+        self._started = True
+        # A body that is still coming is let go by; where the next request begins is then open.
+        self._stays = self._asker.stays and self._body.complete
+        fields = plan.answer_headers(
+            asked.head.headers,
+            head.headers,
+            self._caller,
+            decision.place.function,
+            self._upstream,
+            checked=decision.checked,
+        )
+        if _is_event_stream(fields):
+            self._hold_stream()
+        fields, self._chunked = wording.framed(fields, frame, asked.head.method, head.status)
+        if not self._stays:
+            fields += (wording.CLOSE,)
+        return wording.answer_head(head.status, head.reason, fields)
+
+    def _hold_stream(self) -> None:
+        self._idle = self._decision.place.function.config.stream_idle / 1000
+        self._stream = OpenStream(self._asked.head, self._decision.until, self.end_stream)
+        self._lane.streams.add(self._stream)
+
+    def _expect_more(self, connection: Connection) -> None:
+        if self._asker.congested:
+            connection.pause()
+            # The silence is ours now, not the upstream's.
+            connection.deadline = inf
+        elif self._reader.head is not None:
+            connection.set_deadline(connection.loop.time() + self._idle)
+
+    def _complete(self, connection: Connection, out: bytes) -> None:
+        reader = self._reader
+        if self._sent and reader.reusable and not connection.unsent:
+            connection.resume()
+            self._lane.pool.release(connection, reader.frame.keep_for if reader.frame else None)
+        elif self._sent and not connection.unsent:
+            connection.close()
+        else:
+            connection.abort()
+        self._connection = None
+        self._end()
+        self._asker.write(out + wording.LAST_CHUNK if self._chunked else out)
+        self._asker.answered(keep=self._stays)
+
+    def _switch(self, connection: Connection, reader: AnswerReader) -> None:
+        raise NotImplementedError
+
+    # Failing.
+
+    def _fail(self, kind: FailureKind, detail: str) -> None:
+        failure = UpstreamFailure(
+            kind, detail, written=self._written, reused=self._reused, begun=self._reader.begun
+        )
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+        bodiless = self._body.length == 0
+        if self._reused and may_retry(failure, self._method, RetryRule.SAFE, bodiless=bodiless):
+            self._wait(self._connect())
+        else:
+            self.give_up(refused(failure, self._decision.timeout))
+
+    def _end(self) -> None:
+        """Give back everything that is held."""
+        if self._over:
+            return
+        self._over = True
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        if self._connection is not None:
+            self._connection.abort()
+        if self._slot:
+            self._lane.in_flight.release(self._slug)
+        if self._stream is not None:
+            self._lane.streams.remove(self._stream)
+
+
+def _is_event_stream(fields: tuple[tuple[bytes, bytes], ...]) -> bool:
+    kind = first(fields, b"content-type") or b""
+    return kind.partition(b";")[0].strip().lower() == b"text/event-stream"

@@ -1,0 +1,43 @@
+"""Answer heads as the client gets them on the wire (RFC 9112 §4). Pure but for the date."""
+
+from edge.doors.asgi import dated
+from edge.doors.rendering import Rendered
+from edge.forwarding.parse import Frame
+from edge.message import Headers, first
+from mcp_bridge.failures import phrase
+
+CLOSE = (b"connection", b"close")
+CHUNKED = (b"transfer-encoding", b"chunked")
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def answer_head(status: int, reason: bytes, fields: Headers) -> bytes:
+    """A head with the empty line that ends it; `Date` is added if it is not there."""
+    lines = [b"HTTP/1.1 %d %b" % (status, reason or phrase(status).encode())]
+    lines += [b"%b: %b" % pair for pair in dated(fields)]
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
+
+
+def own_answer(answer: Rendered, method: str, *, keep: bool) -> bytes:
+    """An answer of the edge's own, head and body; `HEAD` gets the head alone."""
+    fields = answer.headers if keep else (*answer.headers, CLOSE)
+    head = answer_head(answer.status, b"", fields)
+    return head if method == "HEAD" else head + answer.body
+
+
+def framed(fields: Headers, frame: Frame, method: str, status: int) -> tuple[Headers, bool]:
+    """An answer's fields with what says where its body ends, and whether it goes out in chunks.
+
+    A body that ends with the upstream's connection goes out in chunks, so that its end is known.
+    """
+    if frame.framing in ("chunked", "close"):
+        return (*fields, CHUNKED), True
+    if method == "HEAD" and status not in (204, 304) and first(fields, b"content-length") is None:
+        return (*fields, CHUNKED), False
+    return fields, False
+
+
+def chunk(piece: bytes) -> bytes:
+    """A piece of a body as one chunk (RFC 9112 §7.1)."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)

@@ -1,0 +1,114 @@
+"""The connections of one listener, whichever lane has them, from accept to end.
+
+Not here: what a connection does; listening and draining (`worker`).
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import time
+from typing import Protocol
+from uuid import uuid4
+
+from edge.server.hypercorn_connection import Connection, Service
+from edge.server.refusals import TOO_MANY_CONNECTIONS, refuse_raw
+from edge.server.stream import ClientStream
+
+
+class Live(Protocol):
+    """A connection as the worker sees it, on either lane."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        ...
+
+    def begin_drain(self) -> None:
+        """Close if idle, else announce the end."""
+        ...
+
+    def close_unless_busy(self) -> None:
+        """Close what waits for a request."""
+        ...
+
+    def sweep(self, now: float) -> None:
+        """Look at the clock: called several times a second at most, loop time in seconds."""
+        ...
+
+    def abort(self) -> None:
+        """End the connection now, whatever it is doing."""
+        ...
+
+
+FastLane = Callable[["Acceptor"], asyncio.BufferedProtocol]
+"""Makes what an accepted connection begins as."""
+
+
+class Acceptor:
+    """Takes accepted connections and keeps them until they end.
+
+    Attributes:
+        inbox: what connections receive into; emptied before the loop reads anything else.
+        slow_reader: seconds for which a client may take nothing of what waits for it.
+    """
+
+    def __init__(
+        self, shared: Service, inbox: memoryview, fast_lane: FastLane | None = None
+    ) -> None:
+        self.connections: set[Live] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.inbox = inbox
+        self.slow_reader = shared.config.slow_reader
+        self._shared = shared
+        self._fast_lane = fast_lane
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the worker is ending."""
+        return self._shared.state.draining
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many connections as there may be."""
+        return len(self.connections) >= self._shared.config.max_connections
+
+    def protocol(self) -> asyncio.BaseProtocol:
+        """What the loop gives the next accepted connection to."""
+        if self._fast_lane is not None:
+            return self._fast_lane(self)
+        return ClientStream(self.inbox, self._accept, self._loop)
+
+    def hand_over(self, transport: asyncio.Transport, unread: bytes, *, ended: bool) -> None:
+        """Let the ASGI lane go on with a connection of the fast lane's.
+
+        Args:
+            unread: bytes that came and were not taken.
+            ended: whether the client has ended its side.
+        """
+        stream = ClientStream(self.inbox, self._serve, self._loop)
+        transport.set_protocol(stream)
+        stream.connection_made(transport)
+        if unread:
+            stream.data_received(unread)
+        if ended:
+            stream.eof_received()
+
+    def _accept(self, client: ClientStream) -> None:
+        """Serve a connection, or answer 503 if there are too many."""
+        if self.full:
+            client.writer.write(refuse_raw(TOO_MANY_CONNECTIONS, str(uuid4()), time()))
+            client.writer.transport.close()
+        else:
+            self._serve(client)
+
+    def _serve(self, client: ClientStream) -> None:
+        connection = Connection(self._shared, client)
+        task = self._loop.create_task(connection.run())
+        self.connections.add(connection)
+        self.tasks.add(task)
+
+        def over(_: object) -> None:
+            self.connections.discard(connection)
+            self.tasks.discard(task)
+
+        task.add_done_callback(over)
