@@ -174,7 +174,7 @@ class RequestStream:
         try:
             data = self._chunks.feed(self._take(len(self._held)))
         except InvalidAnswer as error:
-            message = f"The chunked body is malformed: {error}."
+            message = f"The chunked request body is malformed: {error}."
             raise EdgeError(refusal(Errors.BAD_REQUEST, message)) from None
         if data:
             return Content(data)

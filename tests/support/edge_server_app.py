@@ -17,9 +17,14 @@ class State:
 
 @dataclass
 class Small:
-    """What a worker serves, as `edge.server.worker.Served` has it."""
+    """What a worker serves, as `edge.server.worker.Served` has it.
+
+    Attributes:
+        seen: method and path of every request that came to the app.
+    """
 
     fails: bool = False
+    seen: list[tuple[str, bytes]] = field(default_factory=list)
     state: State = field(default_factory=State)
     left: int = 0
     streams_end: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,6 +66,7 @@ class App:
         self.small = small
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.small.seen.append((scope.get("method", "websocket"), scope["raw_path"]))
         if scope["type"] == "websocket":
             await echo(receive, send)
             return

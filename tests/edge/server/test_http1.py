@@ -230,22 +230,154 @@ async def test_nothing_is_left_of_many_connections_however_they_end(tmp_path: Pa
         await edge.until(lambda: len(asyncio.all_tasks()) <= before)
 
 
-async def test_a_bad_head_is_answered_in_the_edges_own_words(tmp_path: Path) -> None:
+BAD_HEADS = {
+    "bare LF": (b"GET /target HTTP/1.1\nhost: x\n\n", 400, "bad_request"),
+    "NUL": (b"GET /target HTTP/1.1\r\nhost: x\r\na: \x00\r\n\r\n", 400, "bad_request"),
+    "folded": (b"GET /target HTTP/1.1\r\nhost: x\r\na: b\r\n c\r\n\r\n", 400, "bad_request"),
+    "no colon": (b"GET /target HTTP/1.1\r\nhost x\r\n\r\n", 400, "bad_request"),
+    "no host": (b"GET /target HTTP/1.1\r\n\r\n", 400, "bad_request"),
+    "both framings": (
+        post("/target", "content-length: 3", "transfer-encoding: chunked") + b"0\r\n\r\n",
+        400,
+        "bad_request",
+    ),
+    "two empty lines": (b"\r\n\r\n" + get("/target"), 400, "bad_request"),
+    "HTTP/2.0": (b"GET /target HTTP/2.0\r\nhost: x\r\n\r\n", 400, "bad_request"),
+    "half a preface": (b"PRI * HTTP/2.0\r\n\r\n" + get("/target"), 400, "bad_request"),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "bad_request"),
+    "a long line": (get("/" + "a" * 8192), 414, "uri_too_long"),
+    "a line without end": (b"GET /" + b"a" * 100_000, 414, "uri_too_long"),
+    "a large block": (get("/target", "1.1", "a: " + "a" * 32768), 431, "headers_too_large"),
+    "a block without end": (
+        b"GET / HTTP/1.1\r\nhost: x\r\na: " + b"a" * 100_000,
+        431,
+        "headers_too_large",
+    ),
+    "many fields": (get("/target", "1.1", *["a: b"] * 128), 431, "headers_too_large"),
+}
+
+
+def is_refusal(answer: bytes, status: int, code: str) -> bool:
+    """Whether this is one answer of the edge, as the contract has its errors, and nothing else."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    line, *lines = head.decode().split("\r\n")
+    fields = dict(entry.split(": ", 1) for entry in lines)
+    said = json.loads(body)
+    assert line == f"HTTP/1.1 {status} {said['error']}"
+    assert set(said) == {"error", "message", "code", "requestId"}
+    assert said["requestId"] == fields["x-request-id"]
+    assert fields["content-type"] == "application/json"
+    assert fields["content-length"] == str(len(body))
+    assert fields["x-jelou-error-source"] == "edge"
+    assert fields["cache-control"] == "no-store"
+    assert fields["connection"] == "close"
+    assert fields["access-control-allow-origin"] == "*"
+    assert "X-Request-Id" in fields["access-control-expose-headers"]
+    assert fields["date"].endswith(" GMT")
+    assert "\ufffd" not in said["message"]
+    return bool(said["code"] == code)
+
+
+@pytest.mark.parametrize(("bad", "status", "code"), BAD_HEADS.values(), ids=BAD_HEADS.keys())
+async def test_a_bad_head_is_refused_and_the_connection_ends(
+    tmp_path: Path, bad: bytes, status: int, code: str
+) -> None:
     async with running(tmp_path) as edge:
-        answer = await edge.ask(b"GET / HTTP/1.1\r\nhost x\r\n\r\n")
+        assert is_refusal(await edge.ask(bad + get("/target")), status, code)
+        assert edge.small.seen == []
+
+
+@pytest.mark.parametrize(("bad", "status", "code"), BAD_HEADS.values(), ids=BAD_HEADS.keys())
+async def test_a_bad_head_behind_a_good_request_is_refused_in_its_turn(
+    tmp_path: Path, bad: bytes, status: int, code: str
+) -> None:
+    good = post("/slow?0.05", "transfer-encoding: chunked") + b"2\r\nhi\r\n0\r\n\r\n"
+    async with running(tmp_path) as edge:
+        client = await edge.connect()
+        client.send(good + bad + get("/target"))
+        assert (await client.until(b"done\r\n0\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        assert is_refusal(await client.rest(), status, code)
+        assert edge.small.seen == [("POST", b"/slow")]
+        client.close()
+
+
+async def test_a_bad_head_byte_by_byte_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as edge:
+        client = await edge.connect()
+        client.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in b"GET /target HTTP/1.1\r\nhost: x\n":
+            client.send(bytes([byte]))
+            await asyncio.sleep(0)
+        assert is_refusal(await client.rest(), 400, "bad_request")
+        assert edge.small.seen == []
+        client.close()
+
+
+@pytest.mark.parametrize(
+    "broken", [b"x\r\n", b"5;" + b"a" * 300, b"2\r\nhi\r\n0\r\na: b\n\r\n\r\n"]
+)
+async def test_a_broken_chunked_body_is_refused_and_nothing_behind_it_is_a_request(
+    tmp_path: Path, broken: bytes
+) -> None:
+    async with running(tmp_path) as edge:
+        answer = await edge.ask(
+            post("/body", "transfer-encoding: chunked") + broken + get("/target")
+        )
+        assert is_refusal(answer, 400, "bad_request")
+        assert edge.small.seen == [("POST", b"/body")]
+
+
+async def test_a_broken_body_of_a_head_request_gets_the_head_alone(tmp_path: Path) -> None:
+    sent = post("/body", "transfer-encoding: chunked").replace(b"POST", b"HEAD") + b"x\r\n"
+    async with running(tmp_path) as edge:
+        answer = await edge.ask(sent)
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert b"x-jelou-error-source: edge" in answer
-    assert b'"code":"bad_request"' in answer
+    assert answer.endswith(b"\r\n\r\n")
 
 
-async def test_a_request_line_without_end_is_414_and_a_head_without_end_431(tmp_path: Path) -> None:
-    long = b"a" * 100_000
+async def test_a_bad_head_behind_a_head_request_gets_the_whole_error(tmp_path: Path) -> None:
     async with running(tmp_path) as edge:
-        line = await edge.ask(b"GET /" + long)
-        head = await edge.ask(b"GET / HTTP/1.1\r\nhost: x\r\na: " + long)
-    assert line.startswith(b"HTTP/1.1 414 URI Too Long\r\n")
-    assert b'"code":"uri_too_long"' in line
-    assert head.startswith(b"HTTP/1.1 431 ")
+        client = await edge.connect()
+        client.send(get("/pid").replace(b"GET", b"HEAD") + b"junk\r\n")
+        await client.until(b"\r\n\r\n")
+        assert is_refusal(await client.rest(), 400, "bad_request")
+        client.close()
+
+
+async def test_what_follows_the_last_request_of_a_connection_is_let_go(tmp_path: Path) -> None:
+    async with running(tmp_path) as edge:
+        answer = await edge.ask(get("/target", "1.1", CLOSE) + b"junk\n" + get("/pid"))
+        assert answer.endswith(b"\r\n\r\nGET /target")
+        assert edge.small.seen == [("GET", b"/target")]
+
+
+async def test_one_empty_line_before_a_request_is_let_pass(tmp_path: Path) -> None:
+    async with running(tmp_path) as edge:
+        client = await edge.connect()
+        for _ in range(2):
+            client.send(b"\r\n")
+            assert await client.get("/target") == b"GET /target"
+        client.close()
+
+
+async def test_a_pipelined_head_that_does_not_go_on_is_answered_408(tmp_path: Path) -> None:
+    async with running(tmp_path, head_timeout=0.2) as edge:
+        client = await edge.connect()
+        client.send(get("/target") + b"GET /pid HTTP/1.1\r\n")
+        assert (await client.answer())[1] == b"GET /target"
+        assert is_refusal(await client.rest(), 408, "request_timeout")
+        client.close()
+
+
+async def test_an_upgrade_to_what_is_not_spoken_is_passed_over(tmp_path: Path) -> None:
+    upgrade = ("connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AAMAAABk")
+    async with running(tmp_path) as edge:
+        client = await edge.connect()
+        client.send(get("/target", "1.1", *upgrade) + get("/pid") + get("/target?2"))
+        assert (await client.answer())[1] == b"GET /target"
+        await client.answer()
+        assert (await client.answer())[1] == b"GET /target?2"
+        client.close()
 
 
 async def test_a_head_that_takes_too_long_is_answered_408(tmp_path: Path) -> None:
