@@ -8,7 +8,7 @@ UV := uv==0.13.9
 COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: run test test-all lint lock dev clients
+.PHONY: run test test-all lint lock dev clients bench bench-full
 
 run: $(VENV)/.installed
 	@$(BIN)/python examples/run.py
@@ -33,6 +33,14 @@ lock:
 	.run/lock/bin/python -m pip --quiet install $(UV)
 	.run/lock/bin/$(COMPILE) --upgrade --group build -o .ci/requirements.txt
 	.run/lock/bin/$(COMPILE) --upgrade --group dev -c .ci/requirements.txt -o .ci/requirements-dev.txt
+
+# CPU per request beside nginx, HAProxy, Envoy, Caddy, Traefik and Python proxies: docs/performance.md.
+bench: dev
+	@$(BIN)/python -m tests.benchmarks
+
+# The same in every scenario; about an hour.
+bench-full: dev
+	@$(BIN)/python -m tests.benchmarks --full
 
 dev: $(VENV)/.installed-dev
 

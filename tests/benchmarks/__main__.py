@@ -1,0 +1,157 @@
+"""The benchmark's command line: `python -m tests.benchmarks`, which is `make bench`.
+
+Prints the tables, and writes `docs/performance.json` (raw), the numbers of `docs/performance.md`
+and its chart. Exit status 1 if an answer was wrong anywhere: nothing is written then.
+"""
+
+import argparse
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.benchmarks import chart, machine, report, results, run
+from tests.benchmarks.install import FOLDER, Installed, install
+from tests.benchmarks.opponents.table import OPPONENTS
+from tests.benchmarks.results import Results, Run
+from tests.benchmarks.scenarios import BY_KEY, FORWARD, SCENARIOS
+from tests.support.processes import ROOT
+
+RAW = ROOT / "docs" / "performance.json"
+PAGE = ROOT / "docs" / "performance.md"
+CHART = ROOT / "docs" / "performance.svg"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, or with `--render` only write the page anew; the exit status."""
+    given = _parser().parse_args(arguments)
+    if given.render:
+        _write_page(results.load(RAW))
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended on the way
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        return _bench(given)
+    except KeyboardInterrupt:
+        _say("Interrupted: everything that was started has been ended.")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m tests.benchmarks")
+    add = parser.add_argument
+    add("--full", action="store_true", help="every scenario, not only the two of make bench")
+    add("--only", nargs="+", choices=sorted(BY_KEY), metavar="KEY", help="these scenarios")
+    add("--opponents", nargs="+", metavar="TEXT", help="those whose names hold one of these")
+    add("--rounds", type=int, default=5, help="of each scenario (5)")
+    add("--seconds", type=float, default=2.0, help="of load in each round (2)")
+    add("--no-fetch", action="store_true", help="take what is installed")
+    add("--no-write", action="store_true", help="print only")
+    add("--render", action="store_true", help="measure nothing: write the page from the raw file")
+    return parser
+
+
+def _bench(given: argparse.Namespace) -> int:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    installed = install(_say, fetch=not given.no_fetch)
+    wanted = [o for o in OPPONENTS if not given.opponents or _named(o.name, given.opponents)]
+    opponents, skipped = run.available(wanted, installed.programs, installed.missing)
+    for name, why in skipped.items():
+        _say(f"✗ {name} is skipped: {why}")
+    keys = given.only or [s.key for s in SCENARIOS if given.full or s.quick]
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=FOLDER) as folder:
+        tour = run.Tour(
+            folder=Path(folder),
+            programs=installed.programs,
+            opponents=opponents,
+            rounds=given.rounds,
+            seconds=given.seconds,
+            say=_say,
+        )
+        this = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        measured = tour.measure([BY_KEY[key] for key in keys], this)
+    about = _about(given, installed, this, skipped | tour.skipped)
+    fresh = Results()
+    fresh.add(about, measured)
+    _print(fresh)
+    _say(f"▸ Took {time.monotonic() - began:.0f} s")
+    if tour.failures:
+        _say("\n".join(["✗ The run does not count:", *tour.failures]))
+        return 1
+    if not given.no_write:
+        known = results.load(RAW)
+        known.add(about, measured)
+        results.save(known, RAW)
+        _write_page(known)
+    return 0
+
+
+def _named(name: str, texts: Sequence[str]) -> bool:
+    return any(text.lower() in name.lower() for text in texts)
+
+
+def _about(
+    given: argparse.Namespace, installed: Installed, began: str, skipped: Mapping[str, str]
+) -> Run:
+    return Run(
+        began=began,
+        commit=_commit(),
+        machine=machine.describe(),
+        versions=run.versions(installed.programs),
+        skipped={name: _without_places(why) for name, why in skipped.items()},
+        rounds=given.rounds,
+        seconds=given.seconds,
+    )
+
+
+def _without_places(text: str) -> str:
+    """A reason without addresses and paths of this machine."""
+    return re.sub(r"\S*(?:://|/\w+/)\S*", "…", text)
+
+
+def _commit() -> str:
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    return ""
+
+
+def _print(fresh: Results) -> None:
+    for title, text, _ in report.sections(fresh, OPPONENTS):
+        _say(f"\n{title}\n\n{text}")
+    aims = report.goals_table(fresh)
+    if aims:
+        _say(f"\nWhere it landed\n\n{aims}")
+
+
+def _write_page(known: Results) -> None:
+    text = report.block(known, OPPONENTS, CHART.name)
+    PAGE.write_text(report.put_between(PAGE.read_text("utf-8"), text), "utf-8")
+    if FORWARD in known.scenarios:
+        ours = frozenset(opponent.name for opponent in OPPONENTS if opponent.ours)
+        title = f"CPU µs per request: {BY_KEY[FORWARD].title}, less is better, logarithmic"
+        CHART.write_text(chart.chart(known.scenarios[FORWARD], "cpu", title, ours), "utf-8")
+    _say(f"▸ Wrote {', '.join(str(path.relative_to(ROOT)) for path in (RAW, PAGE, CHART))}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

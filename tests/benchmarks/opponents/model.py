@@ -1,0 +1,96 @@
+"""What a contender is: a name, a token check, and how it is started for a given set-up."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Need = Literal["tls", "h2", "workers"]
+
+REFUSAL = '{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
+"""The body of a 401, the same for all that can choose it."""
+
+USED = 8
+"""How many of the known tokens the load uses: as many callers as there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """A certificate, PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """What one start of a contender is to do.
+
+    Attributes:
+        folder: its own; it may write there.
+        port: where it listens, on 127.0.0.1.
+        upstream: the port of the function, on 127.0.0.1.
+        tokens: the known ones; the load uses the first `USED`.
+        digests: SHA-256 of each, lower-case hex.
+        store: a data directory of ours that knows the same tokens.
+        workers: processes, or threads where that is its way.
+    """
+
+    folder: Path
+    port: int
+    upstream: int
+    tokens: Sequence[str] = field(repr=False)
+    digests: Sequence[str] = field(repr=False)
+    store: Path
+    tls: Tls | None = None
+    workers: int = 1
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of its configuration."""
+        path = self.folder / name
+        path.write_text(text, "utf-8")
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An installed program, and what it needs in its environment."""
+
+    path: Path
+    version: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+Programs = Mapping[str, Program]
+"""What could be found or installed, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A command line and its environment beyond the usual."""
+
+    command: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Opponent:
+    """One row of the benchmark.
+
+    Attributes:
+        name: as tables show it.
+        check: how it checks a token, in a few words.
+        equal: whether that is what we do: SHA-256 of the token among 1,000 digests.
+        programs: what has to be installed; the first one's version is shown.
+        launch: writes its files and says how it is started.
+        can: what else it can be measured in.
+        ours: whether it is the edge itself.
+    """
+
+    name: str
+    check: str
+    equal: bool
+    programs: tuple[str, ...]
+    launch: Callable[[SetUp, Programs], Launch]
+    can: frozenset[Need] = frozenset()
+    ours: bool = False

@@ -1,0 +1,38 @@
+"""The edge itself, as its users start it: `jelou serve`, everything on, in its lanes and loops."""
+
+from collections.abc import Callable
+
+from tests.benchmarks.opponents.model import Launch, Opponent, Programs, SetUp
+from tests.support.edge import isolated
+from tests.support.processes import JELOU
+
+
+def _serve(*flags: str) -> Callable[[SetUp, Programs], Launch]:
+    def launch(setup: SetUp, programs: Programs) -> Launch:
+        del programs
+        command = [*JELOU, "serve", "--data-dir", str(setup.store), *flags]
+        command += ["--bind", f"127.0.0.1:{setup.port}", "--workers", str(setup.workers)]
+        if setup.tls:
+            command += ["--certfile", str(setup.tls.certificate), "--keyfile", str(setup.tls.key)]
+        return Launch(command, isolated(setup.store))
+
+    return launch
+
+
+_CHECK = "SHA-256 of 1,000"
+_ALL = frozenset({"tls", "h2", "workers"})
+
+
+def _row(name: str, needs: tuple[str, ...], *flags: str) -> Opponent:
+    return Opponent(name, _CHECK, True, needs, _serve(*flags), _ALL, ours=True)
+
+
+UVLOOP = "jelou, uvloop"
+ASYNCIO = "jelou, asyncio"
+ONE_LANE = "jelou, uvloop, no fast lane"
+
+OPPONENTS = (
+    _row(UVLOOP, ("jelou", "jelou-uvloop"), "--loop", "uvloop"),
+    _row(ASYNCIO, ("jelou",), "--loop", "asyncio"),
+    _row(ONE_LANE, ("jelou", "jelou-uvloop"), "--loop", "uvloop", "--no-fast-lane"),
+)

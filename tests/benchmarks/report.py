@@ -1,0 +1,147 @@
+"""Renders results: tables for the terminal and for `docs/performance.md`. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tests.benchmarks import figures, goals
+from tests.benchmarks.opponents.model import Opponent
+from tests.benchmarks.opponents.ours import ASYNCIO, UVLOOP
+from tests.benchmarks.results import Measured, Results, Run
+from tests.benchmarks.scenarios import SCENARIOS, Figure, Scenario
+
+BEGIN = "<!-- bench:begin -->"
+END = "<!-- bench:end -->"
+
+Row = Sequence[str]
+
+
+def table(head: Row, rows: Sequence[Row]) -> str:
+    """A Markdown table whose columns line up; all but the first two are set to the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    left = 2 if len(head) > 2 else 1
+
+    def line(cells: Row) -> str:
+        padded = [
+            cell.ljust(width) if at < left else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = [
+        "-" * width if at < left else "-" * (width - 1) + ":" for at, width in enumerate(widths)
+    ]
+    return "\n".join([line(head), line(rule), *map(line, rows)])
+
+
+def scenario_table(scenario: Scenario, measured: Measured, checks: Mapping[str, str]) -> str:
+    """Every contender of a scenario, the cheapest first, as a multiple of ours."""
+    main = scenario.figures[0]
+    compares = scenario.kind != "events"  # a difference has no quotient
+    ours = _reference(measured)
+    head = ["", "token check", *(figure.title for figure in scenario.figures)]
+    head += ["× ours, medians", "× ours, by round"] if compares else []
+    rows = []
+    for name in sorted(measured.opponents, key=lambda n: _median(measured, n, main)):
+        row = [name, checks.get(name, "")]
+        for figure in scenario.figures:
+            values = list(measured.figure(name, figure.key).values())
+            row.append(_cell(figure, figures.spread(values)))
+        if compares:
+            row += _ratio(measured.figure(name, main.key), measured.figure(ours, main.key))
+        rows.append(row)
+    return table(head, rows)
+
+
+def _reference(measured: Measured) -> str:
+    """Which of ours the others are held against."""
+    there = measured.opponents
+    return next((name for name in (UVLOOP, ASYNCIO) if name in there), there[0])
+
+
+def _median(measured: Measured, name: str, figure: Figure) -> float:
+    return figures.spread(list(measured.figure(name, figure.key).values())).median
+
+
+def _cell(figure: Figure, spread: figures.Spread) -> str:
+    """The median, and the least and most behind it."""
+    median, least, most = (
+        f"{value:,.{figure.digits}f}" for value in (spread.median, spread.least, spread.most)
+    )
+    return f"{median} ({least}–{most})"
+
+
+def _ratio(theirs: Mapping[int, float], ours: Mapping[int, float]) -> list[str]:
+    try:
+        found = figures.ratio(theirs, ours)
+    except (ValueError, ZeroDivisionError):
+        return ["–", "–"]
+    return [f"{value:.2f}" for value in (found.of_medians, found.per_round)]
+
+
+def goals_table(results: Results) -> str:
+    """What was aimed at, and what came out."""
+    rows = [
+        [
+            goal.title,
+            f"at most {_amount(goal, goal.limit)}",
+            _amount(goal, value),
+            _mark(goal, value),
+        ]
+        for goal, value in goals.landed(results)
+    ]
+    return table(["", "goal", "measured", ""], rows) if rows else ""
+
+
+def _mark(goal: goals.Goal, value: float) -> str:
+    return "✓" if value <= goal.limit else "missed"
+
+
+def _amount(goal: goals.Goal, value: float) -> str:
+    if goal.unit == "×" and value < 0.4:
+        return f"1/{1 / value:.3g}"
+    return f"{value:.2f}{goal.unit}" if goal.unit == "×" else f"{value:.0f}{goal.unit}"
+
+
+def sections(results: Results, opponents: Sequence[Opponent]) -> Iterator[tuple[str, str, Run]]:
+    """Title, table and run of every scenario that was measured, in the scenarios' order."""
+    checks = {opponent.name: opponent.check for opponent in opponents}
+    for scenario in SCENARIOS:
+        measured = results.scenarios.get(scenario.key)
+        if measured is not None:
+            run = results.runs[measured.run]
+            yield scenario.title, scenario_table(scenario, measured, checks), run
+
+
+def block(results: Results, opponents: Sequence[Opponent], chart: str) -> str:
+    """What stands between the markers of the page; `chart` is the picture's file name."""
+    parts = [f"![CPU of an authenticated forward, contender by contender]({chart})"]
+    aims = goals_table(results)
+    if aims:
+        parts += ["### Where it landed", aims]
+    several = len(results.runs) > 1
+    for title, text, run in sections(results, opponents):
+        parts += [f"### {title}", *([f"Run of {run.began}."] if several else []), text]
+    parts.append("### Machine and versions")
+    parts += [run_text(run) for run in results.runs.values()]
+    return "\n\n".join(parts)
+
+
+def run_text(run: Run) -> str:
+    """When and with what a run was made."""
+    at = run.machine
+    lines = [
+        f"* Run of {run.began}{f', commit {run.commit}' if run.commit else ''}: {run.rounds} "
+        f"rounds of {run.seconds:g} s for each contender.",
+        f"* {at['cpu']}, {at['cpus']} CPUs, {at['memory']}; {at['system']}, {at['kernel']}.",
+        f"* {', '.join(f'{name} {version}' for name, version in run.versions.items())}.",
+    ]
+    lines += [f"* Skipped: {name} ({why})." for name, why in run.skipped.items()]
+    return "\n".join(lines)
+
+
+def put_between(page: str, text: str) -> str:
+    """A page with this between its markers. Raises ValueError if it has none."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page has no {BEGIN} … {END}")
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"

@@ -1,0 +1,47 @@
+"""The whole benchmark in small: a real edge and the benchmark's own tools, nothing fetched."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks import machine, run
+from tests.benchmarks.opponents.model import Program
+from tests.benchmarks.opponents.ours import ASYNCIO, OPPONENTS
+from tests.benchmarks.scenarios import SCENARIOS, Scenario
+from tests.benchmarks.traffic import Shape
+
+SMALL = [
+    Scenario("small", "A few POSTs", connections=2),
+    Scenario("refused", "A few 401s", connections=2, refused=True),
+    Scenario("closing", "A connection each", shape=Shape(close=True), connections=2),
+    Scenario("down", "Down", "bulk", size=50 * 10**6),
+    Scenario("up", "Up", "bulk", size=50 * 10**6, up=True),
+    Scenario("events", "Events", "events"),
+]
+
+
+def test_scenarios_have_names_of_their_own() -> None:
+    assert len({scenario.key for scenario in SCENARIOS}) == len(SCENARIOS)
+    assert len({scenario.title for scenario in SCENARIOS}) == len(SCENARIOS)
+
+
+@pytest.fixture
+def tour(tmp_path: Path) -> run.Tour:
+    ours = [opponent for opponent in OPPONENTS if opponent.name == ASYNCIO]
+    said: list[str] = []
+    programs = {"jelou": Program(Path("jelou"), "0")}
+    return run.Tour(tmp_path, programs, ours, 1, 0.2, said.append, tokens=20)
+
+
+def test_a_run_measures_every_scenario_and_leaves_nothing_running(tour: run.Tour) -> None:
+    before = machine.tree(os.getpid())
+    measured = tour.measure(SMALL, "now")
+    assert tour.failures == []
+    assert tour.skipped == {}
+    assert list(measured) == [scenario.key for scenario in SMALL]
+    for scenario in SMALL:
+        figures = measured[scenario.key].samples[0].figures
+        assert list(figures) == [figure.key for figure in scenario.figures]
+        assert scenario.kind == "events" or all(value > 0 for value in figures.values())
+    assert machine.tree(os.getpid()) == before
