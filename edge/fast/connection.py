@@ -201,6 +201,8 @@ class FastConnection(Client):
         return True
 
     def _check_unfinished(self) -> None:
+        if HTTP2_PREFACE.startswith(self._held):
+            return
         try:
             check_unfinished(self._held, self._lane.door.settings, self._scanned)
         except EdgeError as error:
@@ -362,7 +364,8 @@ class FastConnection(Client):
 
     def _hand_over(self) -> None:
         self._lane.counts.handed_over += 1
-        self.give_away(self._held)
+        unread, self._held = self._held, b""  # none of it is this lane's to read any more
+        self.give_away(unread)
 
 
 def _plain(head: Head) -> tuple[int | None, bool] | None:
