@@ -29,7 +29,14 @@ UNREAD_SECONDS = 1.0
 
 
 class Connection(Protocol):
-    """The server's end of the connection, as far as an answer needs it."""
+    """The server's end of the connection, as far as an answer needs it.
+
+    Attributes:
+        reason: the answer's reason phrase where HTTP has one, which ASGI cannot say; set before
+            the answer begins, empty for the usual one.
+    """
+
+    reason: bytes
 
     @property
     def target(self) -> bytes:
@@ -207,9 +214,16 @@ class Reply:
         self.started = False
 
     async def start(
-        self, status: int, headers: Headers, *, close: bool = False, trailers: bool = False
+        self,
+        status: int,
+        headers: Headers,
+        *,
+        reason: bytes = b"",
+        close: bool = False,
+        trailers: bool = False,
     ) -> None:
         """Send the head; `close` announces that HTTP/1.x ends the connection after this answer."""
+        self._connection.reason = reason
         fields = dated(headers)
         if close and self._http1:
             fields.append((b"connection", b"close"))

@@ -142,7 +142,13 @@ class _Exchange:
         """Send the function's answer on, piece by piece; an event stream ends with its token."""
         has_trailers = first(relayed.answer.headers, b"trailer") is not None
         early = not self.inbox.complete
-        await self.reply.start(relayed.status, relayed.headers, close=early, trailers=has_trailers)
+        await self.reply.start(
+            relayed.status,
+            relayed.headers,
+            reason=relayed.answer.reason,
+            close=early,
+            trailers=has_trailers,
+        )
         with anyio.CancelScope() as ending:
             if relayed.is_event_stream:
                 stream = OpenStream(self.asked.head, decision.until, ending.cancel)

@@ -55,7 +55,7 @@ class WebSocketDoor:
         with anyio.CancelScope() as leaving:
             watch = asyncio.create_task(_leave_with(connection, leaving.cancel))
             try:
-                await self._answer(asked, _Client(receive, send, watch))
+                await self._answer(asked, _Client(connection, receive, send, watch))
             except EdgeError as error:
                 await _refuse(asked, error, send)
             except UpstreamFailure:
@@ -89,6 +89,7 @@ class WebSocketDoor:
             if relayed.status == 101:
                 await self._relay(asked, decision, relayed, key, client)
             else:
+                client.connection.reason = relayed.answer.reason
                 await _relay_refusal(relayed, client.send)
 
     async def _relay(
@@ -129,6 +130,7 @@ class _Client:
         watch: ends the handshake if the client leaves meanwhile.
     """
 
+    connection: Connection
     receive: Receive
     send: Send
     watch: "asyncio.Task[None]"

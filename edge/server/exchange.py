@@ -24,6 +24,7 @@ class Exchange:
 
     Attributes:
         target: the raw request target as it was on the wire (RFC 9112 §3.2; `:path` in HTTP/2).
+        reason: the answer's reason phrase (RFC 9112 §4), set before it begins; empty: the usual.
         task: the app's task.
         complete: whether the whole request has arrived.
         aborted: whether the answer was broken off.
@@ -39,6 +40,7 @@ class Exchange:
         on_wait: Callable[[], Awaitable[None]] = nothing,
     ) -> None:
         self.target = target
+        self.reason = b""
         self.task: asyncio.Task[None] | None = None
         self.complete = False
         self.aborted = False

@@ -51,6 +51,7 @@ class Http1(H11Protocol):
         self._method = ""
         self._version = "1.1"
         self._unread: int | None = 0
+        self._exchange: Exchange | None = None
         self.ends_with_connection = False
         self._droppable = 0
         self._drop_timer: asyncio.TimerHandle | None = None
@@ -164,7 +165,7 @@ class Http1(H11Protocol):
             await self._hand_over(event)
 
     def _make_stream(self, head: Head) -> Any:
-        exchange = Exchange(
+        exchange = self._exchange = Exchange(
             head.target, bounded=True, abort=self._abort, on_wait=self._send_continue
         )
         arguments: list[Any] = [self.app, self.config, self.context, self.task_group, self.ssl]
@@ -203,7 +204,8 @@ class Http1(H11Protocol):
         if self._must_close():
             headers = [(n, v) for n, v in headers if n.lower() != b"connection"]
             headers.append((b"connection", b"close"))
-        reason = phrase(event.status_code).encode()
+        said = b"" if self._exchange is None else self._exchange.reason
+        reason = said or phrase(event.status_code).encode()
         await self._send_h11_event(
             h11.Response(headers=headers, status_code=event.status_code, reason=reason)
         )
