@@ -28,6 +28,7 @@ class Small:
     state: State = field(default_factory=State)
     left: int = 0
     streams_end: asyncio.Event = field(default_factory=asyncio.Event)
+    fast_lane: None = None
 
     def __post_init__(self) -> None:
         self.app = App(self)
