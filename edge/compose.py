@@ -113,7 +113,7 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
         used=last_use.note,
     )
     refresh = partial(operations.refresh_documents, time.monotonic) if slot == 0 else None
-    forget = (health.forget, store.ended.reload)
+    forget = (health.forget, store.ended.forget_old)
     housekeeping = Housekeeping(database, door, streams, forget, last_use, refresh, log_error)
     lane = Lane(
         door=door,
@@ -196,7 +196,8 @@ def _on_change(
                 ended.reload()
         for kind, key in keys or ():
             if kind == KIND:
-                ended.heard(key)
+                with readable():
+                    ended.heard(key)
             elif kind == "function":
                 for forget_function in forget:
                     forget_function(key)

@@ -3,6 +3,7 @@
 Ending one raises the generation like any change of who may do what, so it bites at once everywhere.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,12 @@ def create_ended_sessions(schema: Any) -> None:
     schema.create_table("ended_sessions", columns, pk="nonce", not_null={"until"})
 
 
-STEPS: tuple[Migration, ...] = (create_ended_sessions,)
+def index_ended_sessions(schema: Any) -> None:
+    """Those whose age is out are found among however many."""
+    schema.table("ended_sessions").create_index(["until"])
+
+
+STEPS: tuple[Migration, ...] = (create_ended_sessions, index_ended_sessions)
 
 
 class StoredEndedSessions:
@@ -29,12 +35,12 @@ class StoredEndedSessions:
         database.migrate(SET, STEPS)
         self._database = database
         self._clock = clock
-        self._nonces: set[str] = set()
+        self._until: OrderedDict[str, float] = OrderedDict()
         self.reload()
 
     def ended(self, nonce: str) -> bool:
         """See EndedSessions."""
-        return nonce in self._nonces
+        return nonce in self._until
 
     def end(self, nonce: str, until: float) -> None:
         """See EndedSessions; those whose age is out are forgotten on the way."""
@@ -47,13 +53,28 @@ class StoredEndedSessions:
                 (nonce, until),
             )
             write.changed(KIND, nonce)
-        self._nonces.add(nonce)
+        self._until[nonce] = until
 
     def heard(self, nonce: str) -> None:
-        """Another worker has ended it."""
-        self._nonces.add(nonce)
+        """A worker has ended it; raises StoreError."""
+        query = "SELECT until FROM ended_sessions WHERE nonce = ?"
+        for (until,) in self._database.rows(query, (nonce,)):
+            self._until[nonce] = until
+
+    def forget_old(self) -> None:
+        """Drop those whose age is out.
+
+        In the order in which they were ended, so that none but those is looked at. One that was
+        ended young keeps those behind it, for as long as a session lives at most.
+        """
+        now = self._clock()
+        while self._until:
+            nonce, until = next(iter(self._until.items()))
+            if until > now:
+                return
+            self._until.pop(nonce, None)
 
     def reload(self) -> None:
-        """Read them all again, after changes that are not known one by one."""
-        rows = self._database.rows("SELECT nonce FROM ended_sessions")
-        self._nonces = {row[0] for row in rows}
+        """Read them all again, after changes that are not known one by one; raises StoreError."""
+        query = "SELECT nonce, until FROM ended_sessions ORDER BY until"
+        self._until = OrderedDict(self._database.rows(query))

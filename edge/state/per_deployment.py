@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import anyio
 import anyio.to_thread
 
 from edge.functions import Deployment
@@ -19,8 +20,10 @@ T = TypeVar("T")
 Documents = Callable[[Deployment], bytes | None]
 """Reads the OpenAPI document of a deployment that has one from the store; may block, and raise."""
 
-MAX_WEIGHT = 32 * 1024 * 1024
+MAX_WEIGHT = 16 * 1024 * 1024
 """Bytes of documents whose makings are kept by one instance, in one worker."""
+
+MADE_AT_ONCE = 4
 
 LEAST_WEIGHT = 8 * 1024
 """Bytes that every making counts for at least, also one without a document."""
@@ -47,6 +50,7 @@ class PerDeployment(Generic[T]):
         self._make = make
         self._made: OrderedDict[str, _Made[T]] = OrderedDict()
         self._weight = 0
+        self._limiter: anyio.CapacityLimiter | None = None
 
     async def of(self, live: Deployment) -> T:
         """What is made of a function's live deployment.
@@ -55,8 +59,7 @@ class PerDeployment(Generic[T]):
         """
         known = self._made.get(live.slug)
         if known is None or known.deployment != live.id:
-            making = asyncio.ensure_future(anyio.to_thread.run_sync(self._read_and_make, live))
-            known = self._keep(live, making)
+            known = self._keep(live, asyncio.ensure_future(self._begin(live)))
         self._made.move_to_end(live.slug)
         try:
             return await asyncio.shield(known.making)
@@ -69,6 +72,12 @@ class PerDeployment(Generic[T]):
         gone = self._made.pop(slug, None)
         if gone is not None:
             self._weight -= gone.weight
+
+    async def _begin(self, live: Deployment) -> T:
+        """In a thread; many at once do not keep those from whom tokens are waited for."""
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(MADE_AT_ONCE)
+        return await anyio.to_thread.run_sync(self._read_and_make, live, limiter=self._limiter)
 
     def _read_and_make(self, live: Deployment) -> T:
         has_none = live.document_bytes is None

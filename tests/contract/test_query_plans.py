@@ -14,6 +14,7 @@ import pytest
 from edge.project_file.parse import project_for_url
 from edge.registry.sqlite import SqliteRegistry
 from edge.registry.store import RegistryError
+from edge.state.ended_sessions import StoredEndedSessions
 from tokens.database import Database
 from tokens.secret import digest
 from tokens.service import TokenService
@@ -105,3 +106,9 @@ def test_a_page_of_a_list_comes_in_order_without_sorting_the_rest(
     steps = [step for text in found for step in plan(database.read(), text)]
     assert any("INDEX" in step for step in steps)
     assert [step for step in steps if step.startswith("SCAN") or "TEMP B-TREE" in step] == []
+
+
+def test_a_session_is_ended_and_heard_of_through_an_index(database: Database) -> None:
+    ended = StoredEndedSessions(database, lambda: 2.0)
+    assert read_whole(database, lambda: ended.end("n1", 3.0)) == []
+    assert read_whole(database, lambda: ended.heard("n1")) == []
