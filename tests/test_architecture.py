@@ -131,6 +131,7 @@ MAP = """
 1 -    edge.config                      every setting: flag, variable, key, default
 1 pure edge.errors                      every error: code, status, fault, public text
 1 pure edge.headers                     every rule about header fields
+2 pure edge.problems                    an error's body: JSON, or problem details
 
 == 4 edge, gate: the decision, and what it is made of
 0 pure edge.cors                        what browsers are told (Fetch, CORS protocol)
@@ -226,8 +227,8 @@ MAP = """
 4 -    edge.admin.opening               opens a store with all operations
 
 == 7 edge, server: sockets, Hypercorn, workers
-0 -    edge.server.exchange             one request between connection and app
 0 -    edge.server.endings              how a client connection ends without harm
+0 -    edge.server.exchange             one request between connection and app
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
 0 -    edge.server.loops                which event loop a worker runs on
 0 pure edge.server.refusals             errors that are answered below the app

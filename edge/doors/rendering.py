@@ -1,15 +1,11 @@
 """A refusal as bytes: the contract's JSON, problem details, JSON-RPC, or the one 401. Pure."""
 
-import re
 from dataclasses import dataclass
 
-import orjson
-
 from edge.errors import UNAUTHORIZED_BODY, Errors, Refusal
-from edge.message import Headers, first, split_list
+from edge.message import Headers, first
+from edge.problems import error_body
 from mcp_bridge.jsonrpc import jsonrpc_error
-
-_NO_WEIGHT = re.compile(rb"q=0(?:\.0*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +36,8 @@ def render(refused: Refusal, sent: Headers, request_id: bytes, *, mcp: bool = Fa
         body = UNAUTHORIZED_BODY
     elif mcp:
         body = jsonrpc_error(kind.status, kind.code, refused.message, request_id.decode())
-    elif _wants_problem(sent):
-        content_type, body = b"application/problem+json", _problem(refused, request_id)
     else:
-        body = _plain(refused, request_id)
+        content_type, body = error_body(refused, sent, request_id)
     fields: Headers = (
         (b"content-type", content_type),
         (b"content-length", b"%d" % len(body)),
@@ -54,39 +48,3 @@ def render(refused: Refusal, sent: Headers, request_id: bytes, *, mcp: bool = Fa
     if first(fields, b"cache-control") is None:
         fields += ((b"cache-control", b"no-store"),)
     return Rendered(kind.status, fields, body)
-
-
-def _plain(refused: Refusal, request_id: bytes) -> bytes:
-    return orjson.dumps(
-        {
-            "error": refused.kind.phrase,
-            "message": refused.message,
-            "code": refused.kind.code,
-            "requestId": request_id.decode(),
-        }
-    )
-
-
-def _problem(refused: Refusal, request_id: bytes) -> bytes:
-    """Problem details (RFC 9457 §3.1); `type` is `about:blank`, so `title` is the phrase."""
-    return orjson.dumps(
-        {
-            "type": "about:blank",
-            "title": refused.kind.phrase,
-            "status": refused.kind.status,
-            "detail": refused.message,
-            "code": refused.kind.code,
-            "requestId": request_id.decode(),
-        }
-    )
-
-
-def _wants_problem(sent: Headers) -> bool:
-    """Whether problem details are asked for by name; a wildcard gets the plain form."""
-    return any(_is_problem(member) for member in split_list(sent, b"accept"))
-
-
-def _is_problem(member: bytes) -> bool:
-    kind, *parameters = (part.strip().lower() for part in member.split(b";"))
-    refused = any(_NO_WEIGHT.fullmatch(parameter) for parameter in parameters)
-    return kind == b"application/problem+json" and not refused

@@ -24,9 +24,9 @@ from edge.fast.lane import Lane
 from edge.fast.wording import own_answer
 from edge.forwarding.wire import PIECE
 from edge.gate.decisions import Answer, Bridge, Decision, Forward, Open, Refuse, Status
-from edge.message import Head
+from edge.message import Head, Headers
 from edge.server.acceptor import Acceptor
-from edge.server.heads import END, check_unfinished, parse_head
+from edge.server.heads import END, BadHead, check_unfinished, parse_head
 from edge.server.refusals import TOO_MANY_CONNECTIONS, refuse_raw
 
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
@@ -213,11 +213,11 @@ class FastConnection(Client):
         """One request, whose head is held whole."""
         try:
             head = parse_head(block, self.peer, self._lane.door.settings)
-        except EdgeError as error:
+        except BadHead as error:
             if self._held.startswith(HTTP2_PREFACE):
                 self._hand_over()
             else:
-                self._refuse_unread(error.refusal)
+                self._refuse_unread(error.refusal, error.sent)
             return
         plain = _plain(head)
         if plain is None:
@@ -357,9 +357,9 @@ class FastConnection(Client):
         else:
             self.finish(unread=False)
 
-    def _refuse_unread(self, refused: Refusal) -> None:
+    def _refuse_unread(self, refused: Refusal, sent: Headers = ()) -> None:
         """Answer what cannot be read as a request, and end the connection."""
-        self.write(refuse_raw(refused, str(uuid4()), time()))
+        self.write(refuse_raw(refused, str(uuid4()), time(), sent))
         self.finish(unread=True)
 
     def _hand_over(self) -> None:

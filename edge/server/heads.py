@@ -10,7 +10,7 @@ from operator import itemgetter
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.gate.decisions import GateSettings
 from edge.gate.malformed import block_too_large, line_too_long, malformed
-from edge.message import Head, Peer, first, split_list
+from edge.message import Head, Headers, Peer, first, split_list
 
 END = b"\r\n\r\n"
 
@@ -26,6 +26,19 @@ _BAD_LINE = refusal(
 )
 _CONTROL = refusal(Errors.BAD_REQUEST, "The request head holds a bare CR or LF, or a control byte.")
 
+
+class BadHead(EdgeError):
+    """A head that is refused.
+
+    Attributes:
+        sent: its fields if they could be read: they say which form of an error is wanted.
+    """
+
+    def __init__(self, refused: Refusal, sent: Headers = ()) -> None:
+        super().__init__(refused)
+        self.sent = sent
+
+
 _Fault = tuple[int, Refusal]
 """How many bytes show a fault, and what it is."""
 
@@ -34,16 +47,16 @@ def parse_head(block: bytes, peer: Peer, settings: GateSettings) -> Head:
     """A request head from its bytes, without the empty line that ends it.
 
     Raises:
-        EdgeError: it breaks the grammar or a limit, or its framing or its target is ambiguous.
+        BadHead: it breaks the grammar or a limit, or its framing or its target is ambiguous.
     """
     line = _LINE.match(block)
     if line is None:
-        raise EdgeError(_early_fault(block + END, settings) or _BAD_LINE)
+        raise BadHead(_early_fault(block + END, settings) or _BAD_LINE)
     at = line.end()
     if at > settings.request_line or len(block) - at > settings.header_block:
-        raise EdgeError(_early_fault(block + END, settings) or block_too_large(settings))
+        raise BadHead(_early_fault(block + END, settings) or block_too_large(settings))
     if _FIELDS.fullmatch(block, at) is None:
-        raise EdgeError(_early_fault(block + END, settings) or _bad_fields(block))
+        raise BadHead(_early_fault(block + END, settings) or _bad_fields(block))
     method, target, minor = line.groups()
     headers = tuple(
         [(name.lower(), value.rstrip(b"\t ")) for name, value in _FIELD.findall(block, at)]
@@ -58,7 +71,7 @@ def parse_head(block: bytes, peer: Peer, settings: GateSettings) -> Head:
     )
     fault = malformed(head, settings)
     if fault is not None:
-        raise EdgeError(fault)
+        raise BadHead(fault, headers)
     return head
 
 
@@ -66,11 +79,11 @@ def check_unfinished(held: bytes, settings: GateSettings, scanned: int = 0) -> N
     """Refuse early what can no longer become a head; bytes before `scanned` were checked before.
 
     Raises:
-        EdgeError: over a limit already, or it holds what no head may hold.
+        BadHead: over a limit already, or it holds what no head may hold.
     """
     fault = _early_fault(held, settings, scanned)
     if fault is not None:
-        raise EdgeError(fault)
+        raise BadHead(fault)
 
 
 def _opens_websocket(method: bytes, minor: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bool:

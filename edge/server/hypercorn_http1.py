@@ -24,8 +24,9 @@ from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import suppress_body
 
 from edge.errors import EdgeError, Errors, Refusal, refusal
-from edge.message import Head
+from edge.message import Head, Headers
 from edge.server.exchange import Exchange
+from edge.server.heads import BadHead
 from edge.server.hypercorn_streams import Door, Stream, websocket
 from edge.server.refusals import refuse_raw
 from edge.server.requests import Begun, Content, Ended, Event, Http2Assumed, Opaque, RequestStream
@@ -107,6 +108,8 @@ class Http1(H11Protocol):
                 if event is None:
                     return
                 await self._take(event)
+            except BadHead as error:
+                await self._refuse(error.refusal, error.sent)
             except EdgeError as error:
                 await self._refuse(error.refusal)
             except h11.RemoteProtocolError:
@@ -233,11 +236,11 @@ class Http1(H11Protocol):
         self.over = True
         self.task_group.spawn(self._stop)
 
-    async def _refuse(self, refused: Refusal) -> None:
+    async def _refuse(self, refused: Refusal, sent: Headers = ()) -> None:
         """Answer with an error if none was begun, and end."""
         await self._close_stream()
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            answer = refuse_raw(refused, str(uuid4()), time())
+            answer = refuse_raw(refused, str(uuid4()), time(), sent)
             await self.send(RawData(answer if self._method != "HEAD" else _without_body(answer)))
         elif self.connection.our_state is h11.SEND_BODY and self.ends_with_connection:
             self._door.reset()

@@ -5,12 +5,11 @@ Errors of requests that reach the app are the app's.
 
 from email.utils import formatdate
 
-import orjson
-
-from edge import cors
+from edge import cors, headers
 from edge.errors import Errors, Refusal, refusal
 from edge.functions import Cors
 from edge.message import Headers
+from edge.problems import error_body
 from mcp_bridge.failures import phrase
 
 TOO_MANY_CONNECTIONS = refusal(
@@ -19,41 +18,39 @@ TOO_MANY_CONNECTIONS = refusal(
     headers=((b"retry-after", b"1"),),
 )
 
-_ANYBODY = cors.answer(Cors(), ())
+_ANYBODY = Cors()
 """Which function is meant is not known yet: CORS as by default, so that a page can read it."""
 
 
-def refuse(refused: Refusal, request_id: str, now: float) -> tuple[int, Headers, bytes]:
+def refuse(
+    refused: Refusal, fresh_id: str, now: float, sent: Headers = ()
+) -> tuple[int, Headers, bytes]:
     """Status, headers and body of an error that ends the connection.
 
     Args:
+        fresh_id: the request's id unless the caller brought one.
         now: Unix seconds, for `Date` (RFC 9110 §6.6.1).
+        sent: the request's fields, as far as they are known.
     """
-    kind = refused.kind
-    said = {
-        "error": kind.phrase,
-        "message": refused.message,
-        "code": kind.code,
-        "requestId": request_id,
-    }
-    body = orjson.dumps(said)
-    headers = (
-        (b"content-type", b"application/json"),
+    request_id = headers.request_id(sent) or fresh_id.encode()
+    content_type, body = error_body(refused, sent, request_id)
+    fields = (
+        (b"content-type", content_type),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
         (b"x-jelou-error-source", b"edge"),
-        (b"x-request-id", request_id.encode()),
-        *_ANYBODY,
+        (b"x-request-id", request_id),
+        *cors.answer(_ANYBODY, sent),
         *refused.headers,
         (b"date", formatdate(now, usegmt=True).encode()),
         (b"connection", b"close"),
     )
-    return kind.status, headers, body
+    return refused.kind.status, fields, body
 
 
-def refuse_raw(refused: Refusal, request_id: str, now: float) -> bytes:
+def refuse_raw(refused: Refusal, fresh_id: str, now: float, sent: Headers = ()) -> bytes:
     """The same as bytes on the wire."""
-    code, headers, body = refuse(refused, request_id, now)
+    code, fields, body = refuse(refused, fresh_id, now, sent)
     lines = [b"HTTP/1.1 %d %s" % (code, phrase(code).encode())]
-    lines += [name + b": " + value for name, value in headers]
+    lines += [name + b": " + value for name, value in fields]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body

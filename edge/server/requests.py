@@ -109,7 +109,8 @@ class RequestStream:
         """What comes next, or None if that needs more bytes.
 
         Raises:
-            EdgeError: what came is no HTTP/1.1 request; the stream is of no use any more.
+            EdgeError: what came is no HTTP/1.1 request (`BadHead`), or its body is broken; the
+            stream is of no use any more.
         """
         return self._next()
 
