@@ -88,18 +88,15 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
         StoreError: the data directory's store cannot be used; the text says what to do.
     """
     store = _open_store(config)
-    database = store.database
-    operations = assembled(database, Place(config, tuple(bound), running=True), VERSION)
+    operations = assembled(store.database, Place(config, tuple(bound), running=True), VERSION)
     pool, in_flight = Pool(), _in_flight(config)
     forwarder = Forwarder(pool, in_flight, store.name, config.connect_timeout, config.answer_idle)
-    read = store.source.document
-    catalogs, streams, state = Catalogs(read), OpenStreams(), WorkerState()
+    read, streams, state = store.source.document, OpenStreams(), WorkerState()
+    catalogs, url_of = Catalogs(read), partial(function_url, config, bound)
     health = Health(_probe(pool, config.connect_timeout), time.monotonic)
-    url_of = partial(function_url, config, bound)
     documents = OpenDocuments(read, catalogs, health, url_of)
     changed = _on_change(streams, store.ended, (catalogs.forget, documents.forget))
-    bridge = _bridge(config, store)
-    last_use = LastUse(store.tokens)
+    bridge, last_use = _bridge(config, store), LastUse(store.tokens)
     pace = Pace(config.body_idle, config.body_rate)
     door = Door(
         view=WorkerView(store.source, time.monotonic, anyio.to_thread.run_sync, changed),
@@ -108,13 +105,13 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
         http=HttpDoor(forwarder, documents, streams, state, log_error, pace),
         mcp=McpDoor(bridge, catalogs, forwarder, config.tool_result, config.max_timeout),
         websockets=WebSocketDoor(forwarder, streams, os.urandom),
-        clock=database.clock,
+        clock=store.database.clock,
         random=os.urandom,
         used=last_use.note,
     )
     refresh = partial(operations.refresh_documents, time.monotonic) if slot == 0 else None
     forget = (health.forget, store.ended.forget_old)
-    housekeeping = Housekeeping(database, door, streams, forget, last_use, refresh, log_error)
+    housekeeping = Housekeeping(store.database, door, streams, forget, last_use, refresh, log_error)
     lane = Lane(
         door=door,
         pool=pool,
@@ -138,7 +135,7 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
         remote_admin=AdminApi(operations, operations.authenticate),
         state=state,
         end_streams=streams.end_all,
-        running=partial(_running, database, pool, bridge, door, housekeeping, last_use),
+        running=partial(_running, store.database, pool, bridge, door, housekeeping, last_use),
     )
 
 
