@@ -221,9 +221,13 @@ def _find_python(found: Installed, reasons: Mapping[str, str]) -> None:
 
 def _find_ours(found: Installed) -> None:
     here = Path(sys.executable)
-    found.add("jelou", here, lambda: _last_line(_run([*JELOU, "--version"], ROOT).stdout), "")
+    found.add("jelou", here, _jelou_version, "")
     there = here if find_spec("uvloop") else None
     found.add("jelou-uvloop", there, lambda: metadata.version("uvloop"), "uvloop is not installed")
+
+
+def _jelou_version() -> str:
+    return _last_line(_run([*JELOU, "--version"], ROOT).stdout).split()[-1]
 
 
 def _run(

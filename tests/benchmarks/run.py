@@ -69,6 +69,8 @@ class Tour:
             for number in numbers:
                 self.say(f"▸ {scenario.title}: round {number} of {self.rounds}")
                 for each in running:
+                    if scenario.need is not None and scenario.need not in each.opponent.can:
+                        continue
                     self._one(bench, each, scenario, number, samples)
 
     def _one(
@@ -127,6 +129,8 @@ class Tour:
         try:
             return [started.start(opponent, setup, self.programs)]
         except (NotServing, OSError) as error:
+            if opponent.ours:
+                self.failures.append(str(error))
             self.skipped[opponent.name] = str(error)
             self.say(f"✗ {opponent.name} is skipped: {error}")
             return []

@@ -11,7 +11,7 @@ from tests.benchmarks.load.result import Load, LoadError
 
 _FINISHED = re.compile(r"^finished in ([\d.]+)(us|ms|s),", re.MULTILINE)
 _REQUESTS = re.compile(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout")
-_STATUS = re.compile(r"^status codes: (\d+) 2xx", re.MULTILINE)
+_STATUS = re.compile(r"^status codes: \d+ 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", re.MULTILINE)
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
@@ -44,22 +44,24 @@ class H2Load:
             check=False,
             timeout=120,
         )
-        if done.returncode or "Application protocol: h2" not in done.stdout:
-            raise LoadError(f"h2load: {done.stderr.strip() or done.stdout.strip()}")
+        if done.returncode:
+            raise LoadError(f"h2load: {done.stderr.strip()[-300:]}")
+        if "Application protocol: h2" not in done.stdout:
+            raise LoadError("h2load: the server does not speak HTTP/2")
         return parse(done.stdout, log.read_text())
 
 
 def parse(output: str, log: str) -> Load:
     """The report, and the log: start, status and microseconds of each request, tab-separated."""
     finished, counted = _FINISHED.search(output), _REQUESTS.search(output)
-    good = _STATUS.search(output)
-    if finished is None or counted is None or good is None:
+    others = _STATUS.search(output)
+    if finished is None or counted is None or others is None:
         raise LoadError(f"h2load wrote no report: {output.strip()}")
-    succeeded, *others = map(int, counted.groups())
+    succeeded, *broken = map(int, counted.groups())
     latencies = [float(line.split("\t")[2]) for line in log.splitlines()]
     return Load(
         requests=succeeded,
-        bad=sum(others) + succeeded - int(good[1]),
+        bad=sum(broken) + sum(map(int, others.groups())),
         seconds=float(finished[1]) * _SECONDS[finished[2]],
         p50=percentile(latencies, 50),
         p99=percentile(latencies, 99),
