@@ -40,7 +40,7 @@ class Phase(Enum):
 
     HEAD = "waiting for a request head, or amid one"
     BUSY = "answering"
-    DROPPING = "letting a body go by that its answer did not wait for"
+    DROPPING = "letting a body go by that nobody wants, before the answer to its request"
     IDLE = "between requests"
 
 
@@ -58,6 +58,7 @@ class FastConnection(Client):
         self._reading = False
         self._last = False
         self._droppable = 0
+        self._pending: Rendered | None = None
         self.asked: Asked | None = None
         self._body = RequestBody(0, None)
         self._forwarding: Forwarding | None = None
@@ -68,7 +69,7 @@ class FastConnection(Client):
     @property
     def busy(self) -> bool:
         """Whether a request is being answered."""
-        return self._phase is Phase.BUSY
+        return self._phase in (Phase.BUSY, Phase.DROPPING)
 
     def begin_drain(self) -> None:
         """Close if idle; an answer under way will say `close`."""
@@ -133,7 +134,7 @@ class FastConnection(Client):
         elif self._phase is Phase.HEAD and waited > self._lane.head:
             self._expire_head()
         elif self._phase is Phase.DROPPING and waited > UNREAD_SECONDS:
-            self.finish(unread=True)
+            self._send_pending(closes=True)
 
     # For the request being forwarded.
 
@@ -278,7 +279,10 @@ class FastConnection(Client):
             self.refuse(error.refusal)
             return
         self._held = body.rest
-        forwarding.begin(piece)
+        if self.half_closed and not body.complete:
+            self.finish(unread=False)  # the rest will never come
+        else:
+            forwarding.begin(piece)
 
     def _take_body(self, forwarding: Forwarding, data: bytes) -> None:
         try:
@@ -310,35 +314,20 @@ class FastConnection(Client):
 
     def _answer(self, answer: Rendered, *, closes: bool = False) -> None:
         """Answer from memory; what still comes of the body is let go by, or the connection ends."""
-        body, held = self._body, self._held
-        if held and not body.complete:
-            self._held = b""
-            try:
-                body.feed(held)
-                self._held = body.rest
-            except EdgeError:
-                closes = True
-        left = 0 if body.complete else body.left
-        keep = self.stays and not closes and (left is None or left <= UNREAD_BYTES)
-        method = "" if self.asked is None else self.asked.head.method
-        self.write(own_answer(answer, method, keep=keep))
-        self._end_request(keep=keep)
-
-    def _end_request(self, *, keep: bool) -> None:
-        """An answer is out: make ready for the next request, or end the connection."""
         self._task = None
-        if not keep:
-            self.finish(unread=not self._body.complete)
+        self._pending = answer
+        short = self._body.left is None or self._body.left <= UNREAD_BYTES
+        if self._body.complete or closes or not short:
+            self._send_pending(closes=closes)
             return
+        self._droppable = UNREAD_BYTES
+        self._enter(Phase.DROPPING)
         self.resume()
-        if self._body.complete:
-            self._enter(Phase.IDLE)
-            self._next()
-        else:
-            self._droppable = UNREAD_BYTES
-            self._enter(Phase.DROPPING)
+        held, self._held = self._held, b""
+        self._drop(held)
 
     def _drop(self, data: bytes) -> None:
+        """Let a body go by that nobody wants; its answer waits for its end, within bounds."""
         self._droppable -= len(data)
         try:
             self._body.feed(data)
@@ -346,10 +335,26 @@ class FastConnection(Client):
             self._droppable = -1
         if self._body.complete:
             self._held = self._body.rest
-            self._enter(Phase.IDLE)
-            self._next()
+            self._send_pending(closes=False)
         elif self._droppable < 0:
-            self.finish(unread=True)
+            self._send_pending(closes=True)
+
+    def _send_pending(self, *, closes: bool) -> None:
+        keep = self.stays and not closes
+        method = "" if self.asked is None else self.asked.head.method
+        if self._pending is not None:
+            self.write(own_answer(self._pending, method, keep=keep))
+        self._pending = None
+        self._end_request(keep=keep)
+
+    def _end_request(self, *, keep: bool) -> None:
+        """An answer is out: make ready for the next request, or end the connection."""
+        if not keep:
+            self.finish(unread=not self._body.complete)
+            return
+        self.resume()
+        self._enter(Phase.IDLE)
+        self._next()
 
     def _expire_head(self) -> None:
         if self._held:
