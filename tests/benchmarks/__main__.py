@@ -17,16 +17,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import chart, machine, report, results, run
+from tests.benchmarks import machine, report, results, run
 from tests.benchmarks.install import FOLDER, Installed, install
 from tests.benchmarks.opponents.table import OPPONENTS
-from tests.benchmarks.results import Results, Run
-from tests.benchmarks.scenarios import BY_KEY, FORWARD, SCENARIOS
+from tests.benchmarks.places import CHART, PAGE, RAW
+from tests.benchmarks.results import Measured, Results, Run
+from tests.benchmarks.scenarios import BY_KEY, SCENARIOS
 from tests.support.processes import ROOT
-
-RAW = ROOT / "docs" / "performance.json"
-PAGE = ROOT / "docs" / "performance.md"
-CHART = ROOT / "docs" / "performance.svg"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,14 +57,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _bench(given: argparse.Namespace) -> int:
-    FOLDER.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
+    FOLDER.mkdir(parents=True, exist_ok=True)
     installed = install(_say, fetch=not given.no_fetch)
     wanted = [o for o in OPPONENTS if not given.opponents or _named(o.name, given.opponents)]
     opponents, skipped = run.available(wanted, installed.programs, installed.missing)
     for name, why in skipped.items():
         _say(f"✗ {name} is skipped: {why}")
-    keys = given.only or [s.key for s in SCENARIOS if given.full or s.quick]
+    this = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with tempfile.TemporaryDirectory(prefix="bench-", dir=FOLDER) as folder:
         tour = run.Tour(
             folder=Path(folder),
@@ -76,13 +73,11 @@ def _bench(given: argparse.Namespace) -> int:
             rounds=given.rounds,
             seconds=given.seconds,
             say=_say,
+            skipped=skipped,
         )
-        this = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        measured = tour.measure([BY_KEY[key] for key in keys], this)
-    about = _about(given, installed, this, skipped | tour.skipped)
-    fresh = Results()
-    fresh.add(about, measured)
-    _print(fresh)
+        measured = tour.measure([BY_KEY[key] for key in _keys(given)], this)
+    about = _about(tour, installed, this)
+    _print(about, measured)
     _say(f"▸ Took {time.monotonic() - began:.0f} s")
     if tour.failures:
         _say("\n".join(["✗ The run does not count:", *tour.failures]))
@@ -95,21 +90,23 @@ def _bench(given: argparse.Namespace) -> int:
     return 0
 
 
+def _keys(given: argparse.Namespace) -> list[str]:
+    return given.only or [each.key for each in SCENARIOS if given.full or each.quick]
+
+
 def _named(name: str, texts: Sequence[str]) -> bool:
     return any(text.lower() in name.lower() for text in texts)
 
 
-def _about(
-    given: argparse.Namespace, installed: Installed, began: str, skipped: Mapping[str, str]
-) -> Run:
+def _about(tour: run.Tour, installed: Installed, began: str) -> Run:
     return Run(
         began=began,
         commit=_commit(),
         machine=machine.describe(),
         versions=run.versions(installed.programs),
-        skipped={name: _without_places(why) for name, why in skipped.items()},
-        rounds=given.rounds,
-        seconds=given.seconds,
+        skipped={name: _without_places(why) for name, why in tour.skipped.items()},
+        rounds=tour.rounds,
+        seconds=tour.seconds,
     )
 
 
@@ -130,7 +127,9 @@ def _commit() -> str:
     return ""
 
 
-def _print(fresh: Results) -> None:
+def _print(about: Run, measured: Mapping[str, Measured]) -> None:
+    fresh = Results()
+    fresh.add(about, measured)
     for title, text, _ in report.sections(fresh, OPPONENTS):
         _say(f"\n{title}\n\n{text}")
     aims = report.goals_table(fresh)
@@ -141,10 +140,7 @@ def _print(fresh: Results) -> None:
 def _write_page(known: Results) -> None:
     text = report.block(known, OPPONENTS, CHART.name)
     PAGE.write_text(report.put_between(PAGE.read_text("utf-8"), text), "utf-8")
-    if FORWARD in known.scenarios:
-        ours = frozenset(opponent.name for opponent in OPPONENTS if opponent.ours)
-        title = f"CPU µs per request: {BY_KEY[FORWARD].title}, less is better, logarithmic"
-        CHART.write_text(chart.chart(known.scenarios[FORWARD], "cpu", title, ours), "utf-8")
+    CHART.write_text(report.picture(known, OPPONENTS), "utf-8")
     _say(f"▸ Wrote {', '.join(str(path.relative_to(ROOT)) for path in (RAW, PAGE, CHART))}")
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tests.benchmarks import figures, goals
+from tests.benchmarks import chart, figures, goals
 from tests.benchmarks.opponents.model import Opponent
 from tests.benchmarks.opponents.ours import ASYNCIO, UVLOOP
 from tests.benchmarks.results import Measured, Results, Run
-from tests.benchmarks.scenarios import SCENARIOS, Figure, Scenario
+from tests.benchmarks.scenarios import BY_KEY, FORWARD, SCENARIOS, Figure, Scenario
 
 BEGIN = "<!-- bench:begin -->"
 END = "<!-- bench:end -->"
@@ -111,9 +111,9 @@ def sections(results: Results, opponents: Sequence[Opponent]) -> Iterator[tuple[
             yield scenario.title, scenario_table(scenario, measured, checks), run
 
 
-def block(results: Results, opponents: Sequence[Opponent], chart: str) -> str:
-    """What stands between the markers of the page; `chart` is the picture's file name."""
-    parts = [f"![CPU of an authenticated forward, contender by contender]({chart})"]
+def block(results: Results, opponents: Sequence[Opponent], image: str) -> str:
+    """What stands between the markers of the page; `image` is the picture's file name."""
+    parts = [f"![CPU of an authenticated forward, contender by contender]({image})"]
     aims = goals_table(results)
     if aims:
         parts += ["### Where it landed", aims]
@@ -123,6 +123,16 @@ def block(results: Results, opponents: Sequence[Opponent], chart: str) -> str:
     parts.append("### Machine and versions")
     parts += [run_text(run) for run in results.runs.values()]
     return "\n\n".join(parts)
+
+
+def picture(results: Results, opponents: Sequence[Opponent]) -> str:
+    """The chart of what a forward costs; empty if that was not measured."""
+    measured = results.scenarios.get(FORWARD)
+    if measured is None:
+        return ""
+    ours = frozenset(opponent.name for opponent in opponents if opponent.ours)
+    title = f"CPU per request, logarithmic: {BY_KEY[FORWARD].title}"
+    return chart.chart(measured, "cpu", title, "µs", ours)
 
 
 def run_text(run: Run) -> str:

@@ -177,10 +177,22 @@ def test_the_page_keeps_what_is_outside_the_markers() -> None:
         report.put_between("nothing", text)
 
 
-def test_the_chart_has_a_bar_for_each_contender() -> None:
-    drawn = chart.chart(measured(a=[1.0, 3.0], b=[500.0]), "cpu", "µs", frozenset({"a"}))
-    assert drawn.count("<rect") == 2
-    assert drawn.count('class="bar ours"') == 1
+def test_the_chart_has_a_dot_for_each_contender() -> None:
+    drawn = chart.chart(measured(a=[1.0, 3.0], b=[500.0]), "cpu", "CPU", "µs", frozenset({"a"}))
+    assert drawn.count("<circle") == 2
+    assert drawn.count('class="dot ours"') == 1
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "expected"),
+    [
+        (10.5, 40.0, [10, 20, 50]),
+        (10.0, 100.0, [5, 10, 20, 50, 100, 200]),
+        (0.3, 0.3, [0.2, 0.5]),
+    ],
+)
+def test_ticks_stand_around_the_values(least: float, most: float, expected: list[float]) -> None:
+    assert chart.ticks(least, most) == expected
 
 
 def test_a_contender_whose_programs_are_missing_is_skipped_by_name_and_reason() -> None:
