@@ -60,7 +60,9 @@ class Errors(Enum):
     BODY_TOO_LARGE = ErrorKind(
         "body_too_large", 413, "client", "The body is over the limit of this function."
     )
-    URI_TOO_LONG = ErrorKind("uri_too_long", 414, "client", "The request line is too long.")
+    URI_TOO_LONG = ErrorKind(
+        "uri_too_long", 414, "client", "The request line is too long.", closes=True
+    )
     RATE_LIMITED = ErrorKind(
         "rate_limited", 429, "client", "Too many requests; wait for Retry-After seconds."
     )

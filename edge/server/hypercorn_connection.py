@@ -98,7 +98,6 @@ def hypercorn_config(config: Config) -> HypercornConfig:
     settings.include_server_header = False
     settings.errorlog = None
     settings.accesslog = None
-    settings.h11_max_incomplete_size = config.request_line + config.header_block
     settings.h2_max_header_list_size = 2 * config.header_block
     settings.h2_max_concurrent_streams = 128
     settings.keep_alive_max_requests = 2**62

@@ -94,7 +94,6 @@ def test_streams_have_the_states_that_tell_a_whole_answer() -> None:
         "include_server_header",
         "errorlog",
         "accesslog",
-        "h11_max_incomplete_size",
         "h2_max_header_list_size",
         "h2_max_concurrent_streams",
         "keep_alive_max_requests",

@@ -301,6 +301,15 @@ async def test_a_bad_head_behind_a_good_request_is_refused_in_its_turn(
         client.close()
 
 
+async def test_a_head_at_its_limits_is_served(tmp_path: Path) -> None:
+    target = "/target?" + "a" * (8192 - len("GET /target? HTTP/1.1"))
+    large = "a: " + "a" * (32768 - len("\r\nhost: x\r\na: \r\nconnection: close"))
+    async with running(tmp_path) as edge:
+        answer = await edge.ask(get(target, "1.1", large, CLOSE))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"GET " + target.encode())
+
+
 async def test_a_bad_head_byte_by_byte_is_refused(tmp_path: Path) -> None:
     async with running(tmp_path) as edge:
         client = await edge.connect()
