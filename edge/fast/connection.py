@@ -316,8 +316,8 @@ class FastConnection(Client):
         """Answer from memory; what still comes of the body is let go by, or the connection ends."""
         self._task = None
         self._pending = answer
-        short = self._body.left is None or self._body.left <= UNREAD_BYTES
-        if self._body.complete or closes or not short:
+        closes = closes or (self._body.left or 0) > UNREAD_BYTES
+        if self._body.complete or closes:
             self._send_pending(closes=closes)
             return
         self._droppable = UNREAD_BYTES

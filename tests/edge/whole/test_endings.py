@@ -235,6 +235,7 @@ async def test_a_chunked_body_over_the_limit_is_413_on_its_way(
     sent = [(TOKEN, edge.token), ("transfer-encoding", "chunked")]
     async with edge.http1() as client:
         await client.send(request("/", "POST", sent) + b"8\r\n12345678\r\n")
+        await until(lambda: origin.seen)
         await client.send(b"8\r\n12345678\r\n")
         answer = await client.answer()
     assert (answer.status, answer.json["code"], answer.whole) == (413, "body_too_large", True)
@@ -327,6 +328,7 @@ async def test_a_client_that_leaves_amid_its_body_aborts_the_functions_request(
     with anyio.fail_after(5):
         async with edge.http1() as raw:
             await raw.send(request("/", "POST", sent) + b"half")
+            await until(lambda: origin.seen)
         await origin.departures.acquire()
         async with edge.http2() as client:
             stream = await client.begin("/", "POST", sent, end=False)
