@@ -187,7 +187,7 @@ def _on_change(
     """What follows when the view has applied changed keys (None: everything)."""
 
     def changed(keys: Keys) -> None:
-        streams.world_changed()
+        streams.world_changed(keys)
         if keys is None:
             with readable():
                 ended.reload()

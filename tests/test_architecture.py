@@ -189,10 +189,10 @@ MAP = """
 0 -    edge.state.health                whether an upstream accepts connections
 0 -    edge.state.kept                  the edge's name and keys, made once
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
-0 -    edge.state.streams               open streams, judged again when the world changes
 0 -    edge.state.view                  what a worker knows, never out of date
 1 -    edge.state.catalogs              the tools of each live deployment, built once
 1 -    edge.state.source                the store as a worker reads it
+1 -    edge.state.streams               open streams, judged again when the world changes
 
 == 7 edge, doors: requests carried out as the gate decided
 0 -    edge.doors.asgi                  a request over ASGI: head, body, answer

@@ -30,6 +30,12 @@ def authenticate(
     return token
 
 
+def digests(fields: Headers) -> set[bytes]:
+    """Of every well-formed token that a request carries where one may be accepted."""
+    sent = (text for read in _READERS.values() for text in read(fields))
+    return {found for text in sent if (found := secret.parse(text, secret.RUNTIME)) is not None}
+
+
 def _credentials(fields: Headers, places: tuple[TokenPlace, ...]) -> bytes | str:
     """The one token that was sent, or why there is none to judge."""
     if len(values(fields, b"x-jelou-token")) > 1:

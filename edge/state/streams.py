@@ -4,12 +4,19 @@ An ordinary request that has begun finishes; an event stream or a WebSocket ends
 its token's end, its function's delete, or whatever else makes the gate refuse its head.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from edge.gate.credentials import digests
 from edge.gate.decisions import Bridge, Decision, Forward, Refuse
 from edge.message import Head
+from edge.state.view import Keys
+from tokens.sqlite import CHANGED_TOKEN
+
+JUDGED_AT_ONCE = 100
+"""Streams after which others have their turn: there may be thousands."""
 
 Decide = Callable[[Head], Awaitable[Decision]]
 
@@ -34,6 +41,7 @@ class OpenStreams:
     def __init__(self) -> None:
         self._streams: set[OpenStream] = set()
         self._unseen: set[OpenStream] = set()
+        self._of_token: dict[bytes, set[OpenStream]] = {}
         self._stale = False
 
     def __len__(self) -> int:
@@ -46,11 +54,18 @@ class OpenStreams:
         """
         self._streams.add(stream)
         self._unseen.add(stream)
+        for digest in digests(stream.head.headers):
+            self._of_token.setdefault(digest, set()).add(stream)
 
     def remove(self, stream: OpenStream) -> None:
         """A stream is over."""
         self._streams.discard(stream)
         self._unseen.discard(stream)
+        for digest in digests(stream.head.headers):
+            held = self._of_token.get(digest, set())
+            held.discard(stream)
+            if not held:
+                self._of_token.pop(digest, None)
 
     @contextmanager
     def holding(self, stream: OpenStream) -> Iterator[None]:
@@ -61,9 +76,17 @@ class OpenStreams:
         finally:
             self.remove(stream)
 
-    def world_changed(self) -> None:
-        """Tokens or functions have altered since the last sweep."""
-        self._stale = True
+    def world_changed(self, keys: Keys = None) -> None:
+        """Tokens or functions (None: anything) have altered since the last sweep.
+
+        A token concerns the streams that carry it; what a function or its hosts concern is asked
+        of all, since a head may lead somewhere else now.
+        """
+        kinds = None if keys is None else {kind for kind, _ in keys}
+        self._stale = self._stale or kinds is None or "function" in kinds
+        for kind, key in keys or ():
+            if kind == CHANGED_TOKEN:
+                self._unseen |= self._of_token.get(bytes.fromhex(key), set())
 
     def end_all(self) -> None:
         """End every stream: the edge is shutting down."""
@@ -76,7 +99,9 @@ class OpenStreams:
         self._stale = False
         self._unseen -= doubted
         try:
-            for stream in list(self._streams):
+            for number, stream in enumerate(list(self._streams)):
+                if (number + 1) % JUDGED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
                 refused = stream in doubted and await _is_refused(stream, decide)
                 expired = stream.until is not None and now >= stream.until
                 if (refused or expired) and stream in self._streams:

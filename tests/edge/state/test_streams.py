@@ -1,5 +1,6 @@
 """Open streams end with what let them in, and with nothing else."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -9,7 +10,8 @@ from edge.gate.decisions import Decision, GateSettings
 from edge.message import Head
 from edge.state.streams import OpenStream, OpenStreams
 from edge.state.view import StoreUnavailable
-from tests.support.asking import GOOD, NOW, SHORT_LIVED, TOKENS, Known, function, head
+from tests.support.asking import GOOD, MADE_UP, NOW, SHORT_LIVED, TOKENS, Known, function, head
+from tokens.secret import digest
 
 
 @dataclass
@@ -20,12 +22,13 @@ class World:
     now: float = NOW
     asked: int = 0
     broken: bool = False
+    settings: GateSettings = field(default_factory=GateSettings)
 
     async def decide(self, asked: Head) -> Decision:
         self.asked += 1
         if self.broken:
             raise StoreUnavailable
-        return decide(self.known, asked, self.now, GateSettings())
+        return decide(self.known, asked, self.now, self.settings)
 
 
 @dataclass
@@ -35,8 +38,9 @@ class Opened:
     secret: str = GOOD
     ended: int = 0
 
-    def stream(self) -> OpenStream:
-        return OpenStream(head(token=self.secret), TOKENS[self.secret].expires, self.end)
+    def stream(self, secret: str = "") -> OpenStream:
+        token = secret or self.secret
+        return OpenStream(head(token=token), TOKENS[token].expires, self.end)
 
     def end(self) -> None:
         self.ended += 1
@@ -70,6 +74,56 @@ async def test_a_revoked_token_ends_its_streams_and_no_others() -> None:
         streams.world_changed()
         await streams.sweep(world.now, world.decide)
         assert (one.ended, other.ended) == (1, 0)
+
+
+@pytest.mark.parametrize("place", ["x-jelou-token", "authorization", "x-api-key"])
+async def test_a_change_of_a_token_is_judged_by_the_streams_that_carry_it(place: str) -> None:
+    world, streams, one, other = World(), OpenStreams(), Opened(), Opened()
+    world.settings = GateSettings(accept_tokens_in=("x-jelou-token", "authorization", "x-api-key"))
+    value = f"Bearer {GOOD}" if place == "authorization" else GOOD
+    carrying = OpenStream(head("GET", b"/", (place.encode(), value.encode())), None, one.end)
+    with streams.holding(carrying), streams.holding(other.stream(SHORT_LIVED)):
+        await streams.sweep(NOW, world.decide)
+        world.asked = 0
+        world.known.tokens[GOOD] = replace(TOKENS[GOOD], revoked=NOW)
+        streams.world_changed((("token", digest(GOOD).hex()), ("session", "n1")))
+        await streams.sweep(NOW, world.decide)
+        assert (world.asked, one.ended, other.ended) == (1, 1, 0)
+        streams.world_changed((("token", digest(MADE_UP).hex()),))
+        await streams.sweep(NOW, world.decide)
+        assert world.asked == 1
+    streams.world_changed((("token", digest(GOOD).hex()),))
+    await streams.sweep(NOW, world.decide)
+    assert world.asked == 1
+
+
+async def test_a_change_of_any_function_is_judged_by_all() -> None:
+    world, streams, one, other = World(), OpenStreams(), Opened(), Opened()
+    with streams.holding(one.stream()), streams.holding(other.stream(SHORT_LIVED)):
+        await streams.sweep(NOW, world.decide)
+        world.known.functions = (function("another", hosts=("shop.fn.localhost",)),)
+        streams.world_changed((("function", "another"), ("token", digest(GOOD).hex())))
+        await streams.sweep(NOW, world.decide)
+        assert (one.ended, other.ended) == (1, 1)
+
+
+async def test_others_have_their_turn_while_many_streams_are_judged() -> None:
+    world, streams, turns = World(), OpenStreams(), 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    many = [Opened().stream() for _ in range(1000)]
+    for stream in many:
+        streams.add(stream)
+    task = asyncio.create_task(other())
+    await streams.sweep(NOW, world.decide)
+    task.cancel()
+    assert world.asked == 1000
+    assert turns >= 9
 
 
 async def test_a_change_is_judged_once() -> None:
