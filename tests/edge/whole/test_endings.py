@@ -235,7 +235,7 @@ async def test_a_chunked_body_over_the_limit_is_413_on_its_way(
     sent = [(TOKEN, edge.token), ("transfer-encoding", "chunked")]
     async with edge.http1() as client:
         await client.send(request("/", "POST", sent) + b"8\r\n12345678\r\n")
-        await until(lambda: origin.seen)
+        await until(lambda: origin.visits)
         await client.send(b"8\r\n12345678\r\n")
         answer = await client.answer()
     assert (answer.status, answer.json["code"], answer.whole) == (413, "body_too_large", True)
@@ -312,7 +312,7 @@ async def test_a_client_that_leaves_aborts_the_functions_request(
                 if sent:
                     await raw.head()
                 else:
-                    await until(lambda: origin.seen)
+                    await until(lambda: origin.visits)
                 if how == "reset":
                     raw.reset()
         if how != "stream":
@@ -328,7 +328,7 @@ async def test_a_client_that_leaves_amid_its_body_aborts_the_functions_request(
     with anyio.fail_after(5):
         async with edge.http1() as raw:
             await raw.send(request("/", "POST", sent) + b"half")
-            await until(lambda: origin.seen)
+            await until(lambda: origin.visits)
         await origin.departures.acquire()
         async with edge.http2() as client:
             stream = await client.begin("/", "POST", sent, end=False)
