@@ -46,14 +46,13 @@ OWNERS = {
     ),
     "click": ("edge.cli.*",),
     "h11": ("edge.server.hypercorn_http1",),
-    "h2": ("edge.server.hypercorn_http2",),
+    "h2": ("edge.server.hypercorn_http2", "edge.server.hypercorn_sending"),
     "hypercorn": ("edge.server.hypercorn_*",),
     "hyperframe": ("edge.server.hypercorn_http2",),
     "jsonschema_rs": ("mcp_bridge.validation",),
     "mcp": ("mcp_bridge.server",),
     "mcp_types": ("mcp_bridge.listing", "mcp_bridge.server"),
     "orjson": ("*",),
-    "priority": ("edge.server.hypercorn_http2",),
     "pydantic": ("mcp_bridge.listing", "mcp_bridge.server"),
     "sqlite3": (
         "edge.registry.sqlite",
@@ -230,6 +229,7 @@ MAP = """
 0 -    edge.server.endings              how a client connection ends without harm
 0 -    edge.server.exchange             one request between connection and app
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
+0 -    edge.server.hypercorn_sending    how answers go out over Hypercorn's HTTP/2
 0 -    edge.server.loops                which event loop a worker runs on
 0 pure edge.server.refusals             errors that are answered below the app
 0 -    edge.server.sockets              binding

@@ -148,6 +148,11 @@ class Connection(TCPServer):
         """Whether another request may follow."""
         return not (self._half_closed or self._finishing or self._shared.state.draining)
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written and that the kernel has not taken."""
+        return self._transport.get_write_buffer_size()
+
     async def run(self) -> None:
         """Serve the connection to its end; raises nothing."""
         try:

@@ -3,6 +3,7 @@
 What differs from stock: a stalled upload stalls its own stream alone; an answer that broke off is
 reset; DATA for a stream that is over is counted and dropped; an early answer ends in RST_STREAM
 (NO_ERROR, RFC 9113 §8.1); a stream that nobody reads is reset; draining announces GOAWAY first.
+Not here: how answers are framed and written (`hypercorn_sending`).
 """
 
 import asyncio
@@ -25,63 +26,27 @@ from hypercorn.protocol.events import (
     Request,
     StreamClosed,
 )
-from hypercorn.protocol.h2 import BufferCompleteError, H2Protocol, StreamBuffer
 from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
-from priority import DuplicateStreamError  # type: ignore[attr-defined]
 
 from edge.server.exchange import Exchange, nothing
+from edge.server.hypercorn_sending import Buffer, Sending
 from edge.server.hypercorn_streams import Door, Stream, WebSocketStream, websocket
 
 STREAM_WINDOW = 128 * 1024
-WAITING = 32 * 1024
-"""Bytes of an answer that wait for the client's window while its app is made to wait."""
-
 CONNECTION_WINDOW = 1024 * 1024
 FLUSH_SECONDS = 1.0
 MOST_APPS = 256
 """Apps at work for one connection; that of a stream which was reset counts until it has ended."""
 
 
-class Buffer(StreamBuffer):
-    """What waits for the client to open its window.
-
-    Attributes:
-        still_since: loop time since when the client has taken nothing of what waits.
-    """
-
-    still_since: float | None = None
-
-    async def push(self, data: bytes) -> None:
-        """Add what shall be sent; waits while too much does. Stock never waits at a full window."""
-        if self._complete:
-            raise BufferCompleteError
-        self.buffer.extend(data)
-        await self._is_empty.clear()
-        while len(self.buffer) >= WAITING and not self._complete:
-            await self._paused.clear()
-            await self._paused.wait()
-
-    async def pop(self, max_length: int) -> bytes:
-        """Take what may be sent."""
-        data = bytes(self.buffer[:max_length])
-        del self.buffer[: len(data)]
-        if data:
-            self.still_since = None
-        if len(self.buffer) < WAITING:
-            await self._paused.set()
-        if not self.buffer:
-            await self._is_empty.set()
-        return data
-
-
-class Http2(H2Protocol):
+class Http2(Sending):
     """One HTTP/2 connection."""
 
     ends_with_connection = False
 
     def __init__(self, door: Door, arguments: list[Any]) -> None:
-        super().__init__(*arguments)
+        super().__init__(door, arguments)
         self._door = door
         self._exchanges: dict[int, Exchange] = {}
         self._early: set[int] = set()
@@ -122,8 +87,8 @@ class Http2(H2Protocol):
 
     async def sweep(self, now: float, slow_reader: float) -> None:
         """Reset the streams whose client takes nothing of what waits."""
-        for stream_id, buffer in list(self.stream_buffers.items()):
-            assert isinstance(buffer, Buffer)  # noqa: S101 — narrows the type
+        for stream_id in list(self.stream_buffers):
+            buffer = self._buffer(stream_id)
             if not buffer.buffer:
                 buffer.still_since = None
             elif buffer.still_since is None:
@@ -135,6 +100,7 @@ class Http2(H2Protocol):
     def drain(self) -> None:
         """Announce the end: streams begun so far are answered, later ones refused."""
         self._going_away = True
+        self._write_out()
         frame = GoAwayFrame(0, last_stream_id=self._last_stream, error_code=ErrorCodes.NO_ERROR)
         # h2 itself can send nothing after its own GOAWAY.
         self._door.write(frame.serialize())
@@ -153,6 +119,7 @@ class Http2(H2Protocol):
             await self._reset_early(event.stream_id)
         await super().stream_send(event)
         if not self.streams and not self._door.stays:
+            self._write_out()
             self._door.finish(unread=False)
 
     async def _send_data(self, stream_id: int) -> None:
@@ -235,7 +202,7 @@ class Http2(H2Protocol):
         method = pseudo.get(b":method", b"").decode("latin-1")
         target = pseudo.get(b":path") or pseudo.get(b":authority", b"")
         self._make_stream(stream_id, method, pseudo.get(b":protocol") == b"websocket", target)
-        self._make_buffer(stream_id)
+        self.stream_buffers[stream_id] = Buffer(self.context.event_class)
         await self.send(Updated(idle=False))
         await self.streams[stream_id].handle(
             Request(
@@ -256,14 +223,6 @@ class Http2(H2Protocol):
         elif stream_id in self.streams and self.streams[stream_id].closed:
             await self._close_stream(stream_id)  # a handshake that the stream refused itself
 
-    def _make_buffer(self, stream_id: int) -> None:
-        self.stream_buffers[stream_id] = Buffer(self.context.event_class)
-        try:
-            self.priority.insert_stream(stream_id)
-        except DuplicateStreamError:
-            return  # a PRIORITY frame came before its HEADERS
-        self.priority.block(stream_id)
-
     def _abort(self, stream_id: int) -> None:
         self.task_group.spawn(self._break_off, stream_id)
 
@@ -272,6 +231,7 @@ class Http2(H2Protocol):
             return
         buffer = self.stream_buffers.get(stream_id)
         if buffer is not None and buffer.buffer:
+            self._write_out()
             with suppress(TimeoutError):
                 await asyncio.wait_for(buffer.drain(), FLUSH_SECONDS)
         await self._reset(stream_id, ErrorCodes.INTERNAL_ERROR)

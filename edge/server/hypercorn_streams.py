@@ -44,6 +44,10 @@ class Door(Protocol):
     def stays(self) -> bool:
         """Whether another request may follow on this connection."""
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written and that the kernel has not taken."""
+
     def write(self, data: bytes) -> None:
         """Send bytes now, without waiting for room; for a few of them."""
 

@@ -19,7 +19,8 @@ from hypercorn.protocol.ws_stream import WSStream
 
 from edge.server.hypercorn_connection import Connection
 from edge.server.hypercorn_http1 import Http1
-from edge.server.hypercorn_http2 import Buffer, Http2
+from edge.server.hypercorn_http2 import Http2
+from edge.server.hypercorn_sending import Buffer, Sending
 from edge.server.hypercorn_streams import Stream
 
 PROTOCOL = "self app config context task_group connection_state ssl client server send"
@@ -66,8 +67,12 @@ def test_what_is_called_takes_what_it_took(call: Any, expected: str) -> None:
         (
             Http2,
             H2Protocol,
-            "initiate handle stream_send _send_data _handle_events _create_stream _close_stream "
-            "_flush _window_updated",
+            "initiate handle stream_send _send_data _handle_events _create_stream _close_stream",
+        ),
+        (
+            Sending,
+            H2Protocol,
+            "stream_send _send_data _flush _close_stream _window_updated _priority_updated",
         ),
         (Buffer, StreamBuffer, "pop close drain push"),
         (Stream, HTTPStream, "handle app_send"),

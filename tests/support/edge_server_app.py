@@ -97,6 +97,11 @@ class App:
         exchange = scope["extensions"]["jelou.connection"]
         await answer(send, scope["method"].encode() + b" " + exchange.target)
 
+    async def on_bytes(self, scope: Any, receive: Any, send: Any) -> None:
+        await send(start())
+        await send(piece(b"x" * int(scope["query_string"])))
+        await send(piece(b"", last=True))
+
     async def on_body(self, scope: Any, receive: Any, send: Any) -> None:
         size = 0
         more = True

@@ -7,6 +7,7 @@ import anyio
 import h2.events
 import pytest
 from h2.errors import ErrorCodes
+from hyperframe.frame import PingFrame
 
 from tests.support.edge_server import running
 from tests.support.http2 import Http2Client
@@ -34,6 +35,76 @@ async def test_a_broken_off_answer_is_reset_and_other_streams_go_on(
         assert reset.error_code == ErrorCodes.INTERNAL_ERROR
         assert await client.body(other) == b"begun done"
         assert await client.body(client.ask("/target")) == b"GET /target"
+        client.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 16384, 16385, 65535, 65536, 300_000])
+async def test_answers_of_any_size_come_whole_on_streams_side_by_side(
+    tmp_path: Path, size: int
+) -> None:
+    async with running(tmp_path) as edge:
+        client = await Http2Client.connect(edge.port)
+        for stream in [client.ask(f"/bytes?{size}") for _ in range(5)]:
+            assert await client.body(stream) == b"x" * size
+        client.close()
+
+
+async def test_what_an_app_says_at_once_comes_in_one_frame(tmp_path: Path) -> None:
+    async with running(tmp_path) as edge:
+        client = await Http2Client.connect(edge.port)
+        stream = client.ask("/bytes?100")
+        frame = await client.until(h2.events.DataReceived, stream)
+        assert (frame.data, frame.stream_ended is not None) == (b"x" * 100, True)
+        client.close()
+
+
+async def test_an_end_is_told_to_a_client_whose_window_is_used_up(tmp_path: Path) -> None:
+    async with running(tmp_path) as edge:
+        client = await Http2Client.connect(edge.port)
+        client.acknowledges = False
+        assert await client.body(client.ask("/bytes?65535")) == b"x" * 65535
+        assert await client.body(client.ask("/bytes?0")) == b""
+        client.close()
+
+
+async def test_an_answer_goes_on_when_its_client_opens_the_window(tmp_path: Path) -> None:
+    async with running(tmp_path) as edge:
+        client = await Http2Client.connect(edge.port)
+        client.acknowledges = False
+        stream = client.ask("/bytes?100000")
+        received = 0
+        while received < 65535:
+            event = await client.until(h2.events.DataReceived, stream)
+            client.events.remove(event)
+            received += event.flow_controlled_length
+        client.acknowledges = True
+        client.connection.increment_flow_control_window(65535)
+        client.connection.increment_flow_control_window(65535, stream)
+        client.flush()
+        assert received + len(await client.body(stream)) == 100_000
+        client.close()
+
+
+async def test_priorities_do_no_harm_however_many(tmp_path: Path) -> None:
+    async with running(tmp_path) as edge:
+        client = await Http2Client.connect(edge.port)
+        for stream in range(1, 4001, 2):
+            client.connection.prioritize(stream, weight=7, depends_on=stream + 2)
+        client.flush()
+        assert await client.body(client.ask("/bytes?70000")) == b"x" * 70000
+        client.close()
+
+
+async def test_a_client_that_reads_nothing_is_no_longer_read_itself(tmp_path: Path) -> None:
+    async with running(tmp_path) as edge:
+        client = await Http2Client.connect(edge.port)
+        pings = PingFrame(0, b"12345678").serialize() * 4096
+        with anyio.move_on_after(1):
+            while True:
+                client.writer.write(pings)
+                await client.writer.drain()
+        (connection,) = edge.server.connections
+        assert connection.unsent < 256 * 1024
         client.close()
 
 
