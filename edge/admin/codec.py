@@ -33,25 +33,42 @@ def rfc3339(moment: float) -> str:
 
 def encode(value: Any) -> Any:
     """A value of the operations as what `json` can write."""
+    if value is None or isinstance(value, str | int | float):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
-            camel(name): _encode_field(hint, getattr(value, name))
-            for name, hint in _hints(type(value)).items()
+            field.key: _encode_field(field, getattr(value, field.name))
+            for field in _fields(type(value))
         }
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
     return value
 
 
-def _encode_field(hint: Any, value: Any) -> Any:
-    if value is not None and Time in (hint, *get_args(hint)):
-        return rfc3339(value)
-    return encode(value)
+def _encode_field(field: "_Field", value: Any) -> Any:
+    return rfc3339(value) if field.is_time and value is not None else encode(value)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Field:
+    """A field of an operations' value: its JSON key, its name and its type."""
+
+    key: str
+    name: str
+    hint: Any
+    is_time: bool
+    required: bool
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
+def _fields(kind: type) -> tuple[_Field, ...]:
+    """Looked at once for each type: a list may have a million values of it."""
+    hints = get_type_hints(kind, include_extras=True)
+    required = {field.name: _is_required(field) for field in dataclasses.fields(kind)}
+    return tuple(
+        _Field(camel(name), name, hint, Time in (hint, *get_args(hint)), required[name])
+        for name, hint in hints.items()
+    )
 
 
 def decode(hint: Any, value: Any, place: str = "") -> Any:
@@ -60,6 +77,8 @@ def decode(hint: Any, value: Any, place: str = "") -> Any:
     Raises:
         Mismatch: the value is of another shape.
     """
+    if type(value) is hint:
+        return value
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return _decode_optional(hint, value, place)
@@ -92,15 +111,14 @@ def _decode_time(value: Any, place: str) -> float:
 
 
 def _decode_fields(kind: Any, value: Mapping[str, Any], place: str) -> Any:
-    hints = {camel(name): (name, hint) for name, hint in _hints(kind).items()}
-    required = {camel(f.name) for f in dataclasses.fields(kind) if _is_required(f)}
-    for key in sorted(required - value.keys()):
+    fields = _fields(kind)
+    for key in sorted(field.key for field in fields if field.required and field.key not in value):
         raise Mismatch(f"{_at(place, key)} is missing")
     return kind(
         **{
-            name: decode(hint, value[key], _at(place, key))
-            for key, (name, hint) in hints.items()
-            if key in value
+            field.name: decode(field.hint, value[field.key], _at(place, field.key))
+            for field in fields
+            if field.key in value
         }
     )
 
