@@ -8,7 +8,7 @@ UV := uv==0.13.9
 COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: run test test-all lint lock dev clients bench bench-full
+.PHONY: run test test-all lint lock dev clients bench bench-full bench-store
 
 run: $(VENV)/.installed
 	@$(BIN)/python examples/run.py
@@ -41,6 +41,10 @@ bench: dev
 # The same in every scenario; about an hour.
 bench-full: dev
 	@$(BIN)/python -m tests.benchmarks --full
+
+# What 10,000 functions and 1,000,000 tokens cost: docs/scale.md; some ten minutes.
+bench-store: dev
+	@$(BIN)/python -m tests.benchmarks.store_scale
 
 dev: $(VENV)/.installed-dev
 

@@ -6,7 +6,8 @@ from typing import Any
 BEGIN = "<!-- scale:begin -->"
 END = "<!-- scale:end -->"
 
-_WORKER: tuple[tuple[str, str, float, str], ...] = (
+WORKER: tuple[tuple[str, str, float, str], ...] = (
+    ("Opening the store, ms", "open", 1e3, "{:,.2f}"),
     ("Loading all functions, ms of CPU", "load", 1e3, "{:,.1f}"),
     ("Memory that the functions take, MB", "functions_bytes", 1e-6, "{:,.1f}"),
     ("Asking whether anything changed, µs", "current", 1e6, "{:,.2f}"),
@@ -24,7 +25,7 @@ _WORKER: tuple[tuple[str, str, float, str], ...] = (
 )
 """A row for each figure of `store_worker.Figures`: its title, key, factor and form."""
 
-_SERVED: tuple[tuple[str, str, float, str], ...] = (
+SERVED: tuple[tuple[str, str, float, str], ...] = (
     ("`jelou serve` until ready, s", "ready", 1, "{:,.2f}"),
     ("CPU time of that, all processes, s", "start_cpu", 1, "{:,.2f}"),
     ("Memory of the worker then, MB", "memory", 1e-6, "{:,.0f}"),
@@ -47,8 +48,8 @@ def render(found: Mapping[str, Any]) -> str:
     """All tables, with where and when they were measured."""
     sizes = found["sizes"]
     heads = [f"{size['functions']:,} · {size['tokens']:,}" for size in sizes]
-    worker = _rows(_WORKER, [size["worker"] for size in sizes])
-    served = _rows(_SERVED, [size["served"] for size in sizes])
+    worker = _rows(WORKER, [size["worker"] for size in sizes])
+    served = _rows(SERVED, [size["served"] for size in sizes])
     return "\n\n".join(
         [
             _where(found),

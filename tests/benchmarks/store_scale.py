@@ -7,7 +7,7 @@ Writes `docs/scale.json` (raw) and the numbers of `docs/scale.md`.
 
 import argparse
 import json
-import resource
+import os
 import statistics
 import subprocess
 import sys
@@ -217,13 +217,25 @@ def _commands(directory: Path, function: str) -> tuple[float, float, float]:
 
 
 def _command(directory: Path, *words: str) -> tuple[float, Any]:
-    """Seconds that a command took, and its data; its output may be long."""
+    """Seconds that a command took, and its data."""
+    seconds, _, data = _weighed(directory, *words)
+    return seconds, data
+
+
+def _weighed(directory: Path, *words: str) -> tuple[float, int, Any]:
+    """Seconds that a command took, its peak of resident memory, and its data; that may be long."""
     command = [*JELOU, *words, "--data-dir", str(directory), "--json", "--no-input"]
     begun = time.perf_counter()
-    done = subprocess.run(
-        command, cwd=ROOT, env=isolated(directory), check=True, capture_output=True
-    )
-    return time.perf_counter() - begun, json.loads(done.stdout)["data"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **isolated(directory)}, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        text = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, words
+    seconds = time.perf_counter() - begun
+    return seconds, used.ru_maxrss * 1024, json.loads(text)["data"]
 
 
 @contextmanager
@@ -289,17 +301,17 @@ def _listed(directory: Path, load: Load, tokens: int) -> Listed:
     with _loaded(directory, load, 1) as (edge, known):
         [worker] = edge.workers
         before = memory(worker)[0]
-        seconds: list[float] = []
+        taken: list[tuple[float, int]] = []
 
         def list_all() -> None:
-            took, found = _command(directory, "tokens", "list")
+            seconds, peak, found = _weighed(directory, "tokens", "list")
             assert len(found) >= tokens
-            seconds.append(took)
+            taken.append((seconds, peak))
 
         quiet, listing = _under_load(edge, load, known, list_all)
         grown = max(0, memory(worker)[0] - before)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    return Listed(tokens, seconds[0], peak, grown, quiet, listing)
+    [(seconds, peak)] = taken
+    return Listed(tokens, seconds, peak, grown, quiet, listing)
 
 
 def _wait_until(moment: float) -> None:
