@@ -1,4 +1,4 @@
-"""What one worker knows: functions whole, tokens as far as they were asked for, never out of date.
+"""What one worker knows: all functions, tokens as far as they were asked for, never out of date.
 
 Before every decision the worker reads the generation's mirror (about 0.1 µs) and, if it moved,
 applies the changed keys. What cannot be caught up with is no longer known: `StoreUnavailable`.
