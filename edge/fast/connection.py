@@ -201,8 +201,13 @@ class FastConnection(Client):
         self._take(self._held[:end])
         return True
 
+    @property
+    def _is_first(self) -> bool:
+        """Whether nothing came before what is held: only there may HTTP/2 begin (RFC 9113 §3.3)."""
+        return self.asked is None and not self._skipped
+
     def _check_unfinished(self) -> None:
-        if HTTP2_PREFACE.startswith(self._held):
+        if self._is_first and HTTP2_PREFACE.startswith(self._held):
             return
         try:
             check_unfinished(self._held, self._lane.door.settings, self._scanned)
@@ -215,7 +220,7 @@ class FastConnection(Client):
         try:
             head = parse_head(block, self.peer, self._lane.door.settings)
         except BadHead as error:
-            if self._held.startswith(HTTP2_PREFACE):
+            if self._is_first and self._held.startswith(HTTP2_PREFACE):
                 self._hand_over()
             else:
                 self._refuse_unread(error.refusal, error.sent)

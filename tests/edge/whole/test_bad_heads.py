@@ -27,6 +27,7 @@ BAD = {
     "a line without end": b"GET /" + b"a" * 9000,
     "a broken chunked body": request("/", "POST", [("transfer-encoding", "chunked")], b"x\r\n"),
 }
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 AMBIGUOUS = [("content-length", "0"), ("transfer-encoding", "chunked")]
 MASKED = re.compile(rb'(x-request-id: |date: |"requestId":")[^"\r]+')
 
@@ -72,6 +73,15 @@ async def test_a_good_request_before_a_bad_one_is_answered_and_nothing_else_is_s
         assert await client.ending() == "closed"
     assert refused.status in (400, 401, 414, 431)
     assert [seen.target for seen in origin.seen] == [b"/good"]
+
+
+@pytest.mark.parametrize("before", [b"\r\n", request()])
+async def test_http_2_begins_with_the_connection_or_not_at_all(
+    edge: EdgeInProcess, before: bytes
+) -> None:
+    answers = await all_that_comes(edge, before + PREFACE + b"\0\0\0\4\0\0\0\0\0")
+    assert b"HTTP/1.1 400 Bad Request\r\n" in answers
+    assert orjson.loads(answers.rpartition(b"\r\n\r\n")[2])["code"] == "bad_request"
 
 
 async def test_the_callers_request_id_is_kept_where_the_fields_could_be_read(
