@@ -244,12 +244,7 @@ class Connection(TCPServer):
         elif isinstance(event, Closed):
             self.finish(unread=False)
         elif isinstance(event, Updated):
-            self._enter(self._phase_between() if event.idle else Phase.BUSY)
-
-    def _phase_between(self) -> Phase:
-        """Some of the next head may have come while the last request was answered."""
-        amid_head = isinstance(self.protocol, Http1) and self.protocol.amid_head
-        return Phase.HEAD if amid_head else Phase.IDLE
+            self._enter(Phase.IDLE if event.idle else Phase.BUSY)
 
     def _close_idle(self) -> None:
         self._protocol().drain()
@@ -316,6 +311,12 @@ class Connection(TCPServer):
             self.protocol = self._make_protocol(http2=True)  # type: ignore[assignment]
             await self.protocol.initiate()
             await self.protocol.handle(RawData(error.data))
+        if (
+            self.phase is Phase.IDLE
+            and isinstance(self.protocol, Http1)
+            and self.protocol.amid_head
+        ):
+            self._enter(Phase.HEAD)  # it came with the request that has just been answered
 
     async def _write(self, data: bytes) -> None:
         async with self.send_lock:

@@ -378,6 +378,18 @@ async def test_a_pipelined_head_that_does_not_go_on_is_answered_408(tmp_path: Pa
         client.close()
 
 
+async def test_a_head_behind_a_dropped_body_that_does_not_go_on_is_answered_408(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, head_timeout=0.2) as edge:
+        client = await edge.connect()
+        client.send(post("/early", "content-length: 5"))
+        assert (await client.answer())[1] == b"no thanks"
+        client.send(b"helloGET /pid HTTP/1.1\r\n")
+        assert is_refusal(await client.rest(), 408, "request_timeout")
+        client.close()
+
+
 async def test_an_upgrade_to_what_is_not_spoken_is_passed_over(tmp_path: Path) -> None:
     upgrade = ("connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AAMAAABk")
     async with running(tmp_path) as edge:
