@@ -10,7 +10,7 @@ from html import escape
 from tests.benchmarks.figures import Spread, spread
 from tests.benchmarks.results import Measured
 
-WIDTH, ROW, TOP, LEFT, RIGHT = 860, 26, 56, 250, 90
+WIDTH, ROW, TOP, LEFT, RIGHT = 880, 26, 56, 270, 90
 
 _STYLE = """<style>
   text { font: 14px system-ui, sans-serif; fill: #1f2328 }

@@ -31,6 +31,7 @@ FIGURES: dict[Kind, tuple[Figure, ...]] = {
         Figure("cpu", "CPU ms/100 MB", 1),
         Figure("rate", "MB/s"),
         Figure("peak", "peak memory MB", 1),
+        Figure("grown", "of that for the bodies", 1),
     ),
     "events": (
         Figure("first", "first event, µs more than direct"),

@@ -16,6 +16,7 @@ STREAMS = 20
 EVENTS = 4
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 _EVENT = re.compile(rb"data: (\d+)\n\n")
 
 
@@ -23,13 +24,26 @@ class Line:
     """One connection to a server, and what was read of it beyond the last answer."""
 
     def __init__(self, port: int, token: str) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._port = port
         self._token = token
+        self._closing = False
+        self.sock = self._connected()
         self._buffer = memoryview(bytearray(256 * 1024))
 
+    def _connected(self) -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", self._port), timeout=SECONDS)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
     def send_head(self, method: str, target: str, length: int | None = None) -> None:
-        """Send a request head; `length` is that of the body that follows."""
+        """Send a request head, on a new connection if the server has said that it closes this one.
+
+        Args:
+            length: that of the body that follows.
+        """
+        if self._closing:
+            self.sock.close()
+            self.sock, self._closing = self._connected(), False
         lines = [f"{method} {target} HTTP/1.1", f"Host: {HOST}", f"X-Jelou-Token: {self._token}"]
         lines += ["Accept: */*"] + ([] if length is None else [f"Content-Length: {length}"])
         self.sock.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -54,6 +68,7 @@ class Line:
         head, _, body = self.until(b"\r\n\r\n").partition(b"\r\n\r\n")
         if head[9:12] != b"200":
             raise LoadError(f"answered {head[:120]!r}")
+        self._closing = _CLOSE.search(head) is not None
         length = _LENGTH.search(head)
         if length is None:
             return len(_chunked(self.until(b"\r\n0\r\n\r\n", b"\r\n" + body)))
@@ -96,7 +111,7 @@ def transfer(port: int, token: str, size: int, times: int, *, up: bool) -> float
     with line(port, token) as opened:
         began = time.perf_counter()
         for _ in range(times):
-            opened.send_head("POST" if up else "GET", "/up" if up else f"/down/{size}", up * size)
+            opened.send_head(*(("POST", "/up", size) if up else ("GET", f"/down/{size}")))
             opened.send_body(up * size)
             came = opened.answer()
             if not up and came != size:
