@@ -12,7 +12,7 @@ from tests.benchmarks.traffic import HOST
 
 PIECE = bytes(64 * 1024)
 SECONDS = 60.0
-STREAMS = 20
+STREAMS = 10
 EVENTS = 4
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
