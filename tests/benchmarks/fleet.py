@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -60,7 +60,7 @@ class Running:
             else http.client.HTTPConnection("127.0.0.1", self.setup.port, timeout=5)
         )
         fields = {"Host": traffic.HOST} | ({"X-Jelou-Token": token} if token else {})
-        with connection_closed(connection):
+        with closing(connection):
             connection.request("POST", traffic.TARGET, body=b"{}", headers=fields)
             answer = connection.getresponse()
             answer.read()
@@ -92,18 +92,6 @@ def bad_token(good: str) -> str:
     prefix, random = good[: len(secret.RUNTIME)], good[len(secret.RUNTIME) : -6]
     body = prefix + random[::-1]
     return body + secret.checksum(body.encode())
-
-
-class connection_closed:  # noqa: N801 - reads like contextlib.closing, which knows no reset
-    """Closes a connection at the end of a block."""
-
-    def __init__(self, connection: http.client.HTTPConnection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None:
-        self._connection.close()
 
 
 @dataclass(slots=True)

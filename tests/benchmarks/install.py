@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,7 +79,7 @@ def _debian(say: Callable[[str], None]) -> dict[str, str]:
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         return dict.fromkeys(DEBIAN, "this system has no apt-get")
     wanted = [name for name in DEBIAN if not _mark(name).exists() and not _on_path(name)]
-    reasons = {}
+    reasons: dict[str, str] = {}
     for name in wanted:
         say(f"▸ Fetching {name}")
         reasons |= _unpack(name)
@@ -129,9 +130,8 @@ def _find_debian(found: Installed, reasons: Mapping[str, str]) -> None:
         ("h2load", "nghttp2-client", "--version"),
         ("wrk", "wrk", "-v"),
     ):
-        path = _program(name)
         why = reasons.get(package, "not installed")
-        found.add(name, path, lambda path=path, flag=flag: _version(path, flag), why)
+        found.add(name, _program(name), partial(_version, name, flag), why)
     _find_lua(found, reasons)
 
 
@@ -156,12 +156,12 @@ def _program(name: str) -> Path | None:
     return known[0] if known else None
 
 
-def _version(path: Path, flag: str) -> str:
-    """The first number with a dot in what the program says of itself."""
-    done = _run([str(path), flag], Path("/"), _libraries())
+def _version(name: str, flag: str) -> str:
+    """The first number with a dot in what a program says of itself. Raises LookupError."""
+    done = _run([str(_program(name)), flag], Path("/"), _libraries())
     match = re.search(r"\d+\.\d[\w.]*", done.stdout + done.stderr)
     if match is None:
-        raise LookupError(_last_line(done.stderr) or f"{path.name} says no version")
+        raise LookupError(_last_line(done.stderr) or f"{name} says no version")
     return match[0].rstrip(".")
 
 
@@ -176,7 +176,7 @@ def _python_packages(say: Callable[[str], None]) -> dict[str, str]:
         say("▸ Making an environment for the opponents' packages")
         _run([sys.executable, "-m", "venv", str(python.parents[1])], ROOT).check_returncode()
     there = _python_versions()
-    reasons = {}
+    reasons: dict[str, str] = {}
     for package in [p for p in PACKAGES if re.split("[=<>]", p)[0] not in there]:
         say(f"▸ Installing {package}")
         reasons |= _pip(python, package, [package])
@@ -210,7 +210,7 @@ def _find_python(found: Installed, reasons: Mapping[str, str]) -> None:
     ):
         there = package in versions and path is not None and path.exists()
         why = reasons.get(package, "not installed")
-        found.add(name, path if there else None, lambda p=package: versions[p], why)
+        found.add(name, path if there else None, partial(versions.__getitem__, package), why)
     why = reasons.get("jelou-edge", "our application is not installed for the opponents")
     python = _interpreter() if "jelou-edge" in versions else None
     found.add("python", python, lambda: ".".join(map(str, sys.version_info[:3])), why)

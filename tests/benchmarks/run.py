@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from itertools import groupby
 from pathlib import Path
 
@@ -128,7 +129,7 @@ class Tour:
     def _start(self, started: Fleet, opponent: Opponent, setup: SetUp) -> list[Running]:
         try:
             return [started.start(opponent, setup, self.programs)]
-        except (NotServing, OSError) as error:
+        except (NotServing, OSError, HTTPException) as error:
             if opponent.ours:
                 self.failures.append(str(error))
             self.skipped[opponent.name] = str(error)

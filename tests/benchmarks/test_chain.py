@@ -8,7 +8,7 @@ import pytest
 from tests.benchmarks import machine, run
 from tests.benchmarks.opponents.model import Program
 from tests.benchmarks.opponents.ours import ASYNCIO, OPPONENTS
-from tests.benchmarks.scenarios import SCENARIOS, Scenario
+from tests.benchmarks.scenarios import Scenario
 from tests.benchmarks.traffic import Shape
 
 SMALL = [
@@ -19,11 +19,6 @@ SMALL = [
     Scenario("up", "Up", "bulk", size=50 * 10**6, up=True),
     Scenario("events", "Events", "events"),
 ]
-
-
-def test_scenarios_have_names_of_their_own() -> None:
-    assert len({scenario.key for scenario in SCENARIOS}) == len(SCENARIOS)
-    assert len({scenario.title for scenario in SCENARIOS}) == len(SCENARIOS)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.benchmarks.opponents.model import REFUSAL, USED, Launch, Opponent, Programs, SetUp
+from tests.benchmarks.opponents.model import HTTP2, REFUSAL, USED, Launch, Opponent, Programs, SetUp
 
 _TYPES = "type.googleapis.com/envoy.extensions"
 _MANAGER = f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -175,10 +175,8 @@ def _traefik_tls(setup: SetUp) -> dict[str, Any]:
     return {"tls": {"stores": {"default": {"defaultCertificate": files}}}}
 
 
-_BOTH = frozenset({"tls", "h2"})
-
 OPPONENTS = (
-    Opponent("Envoy", "api_key_auth, 1,000 keys", False, ("envoy",), envoy, _BOTH),
-    Opponent("Caddy", f"header matcher, {USED} tokens", False, ("caddy",), caddy, _BOTH),
-    Opponent("Traefik", f"Header rule, {USED} tokens", False, ("traefik",), traefik, _BOTH),
+    Opponent("Envoy", "api_key_auth, 1,000 keys", False, ("envoy",), envoy, HTTP2),
+    Opponent("Caddy", f"header matcher, {USED} tokens", False, ("caddy",), caddy, HTTP2),
+    Opponent("Traefik", f"Header rule, {USED} tokens", False, ("traefik",), traefik, HTTP2),
 )

@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 Need = Literal["tls", "h2", "workers"]
+TLS: frozenset[Need] = frozenset({"tls"})
+HTTP2: frozenset[Need] = frozenset({"tls", "h2"})
+EVERYTHING: frozenset[Need] = frozenset({"tls", "h2", "workers"})
+"""What contenders can be measured in beyond plain HTTP/1.1 with one worker."""
 
 REFUSAL = '{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
 """The body of a 401, the same for all that can choose it."""

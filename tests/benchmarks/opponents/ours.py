@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.benchmarks.opponents.model import Launch, Opponent, Programs, SetUp
+from tests.benchmarks.opponents.model import EVERYTHING, Launch, Opponent, Programs, SetUp
 from tests.support.edge import isolated
 from tests.support.processes import JELOU
 
@@ -20,11 +20,10 @@ def _serve(*flags: str) -> Callable[[SetUp, Programs], Launch]:
 
 
 _CHECK = "SHA-256 of 1,000"
-_ALL = frozenset({"tls", "h2", "workers"})
 
 
 def _row(name: str, needs: tuple[str, ...], *flags: str) -> Opponent:
-    return Opponent(name, _CHECK, True, needs, _serve(*flags), _ALL, ours=True)
+    return Opponent(name, _CHECK, True, needs, _serve(*flags), EVERYTHING, ours=True)
 
 
 UVLOOP = "jelou, uvloop"

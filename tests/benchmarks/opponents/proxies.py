@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.benchmarks.opponents.model import REFUSAL, Launch, Opponent, Programs, SetUp
+from tests.benchmarks.opponents.model import EVERYTHING, REFUSAL, Launch, Opponent, Programs, SetUp
 
 _NGINX = """
 {modules}
@@ -191,11 +191,11 @@ def _haproxy(setup: SetUp, programs: Programs, check: str) -> Launch:
     return Launch([str(program.path), "-db", "-f", str(config)], program.env)
 
 
-_ALL = frozenset({"tls", "h2", "workers"})
-
 OPPONENTS = (
-    Opponent("nginx, map", "map of 1,000 tokens", False, ("nginx",), nginx_map, _ALL),
-    Opponent("nginx, Lua", "SHA-256 of 1,000", True, ("nginx", "nginx-lua"), nginx_lua, _ALL),
-    Opponent("HAProxy, ACL", "ACL file of 1,000 tokens", False, ("haproxy",), haproxy_acl, _ALL),
-    Opponent("HAProxy, SHA-2", "SHA-256 of 1,000", True, ("haproxy",), haproxy_sha2, _ALL),
+    Opponent("nginx, map", "map of 1,000 tokens", False, ("nginx",), nginx_map, EVERYTHING),
+    Opponent("nginx, Lua", "SHA-256 of 1,000", True, ("nginx", "nginx-lua"), nginx_lua, EVERYTHING),
+    Opponent(
+        "HAProxy, ACL", "ACL file of 1,000 tokens", False, ("haproxy",), haproxy_acl, EVERYTHING
+    ),
+    Opponent("HAProxy, SHA-2", "SHA-256 of 1,000", True, ("haproxy",), haproxy_sha2, EVERYTHING),
 )

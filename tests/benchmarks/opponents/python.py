@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks.opponents.model import Launch, Opponent, Programs, SetUp
+from tests.benchmarks.opponents.model import HTTP2, TLS, Launch, Need, Opponent, Programs, SetUp
 
 ROOT = Path(__file__).resolve().parents[3]
 APPS = "tests.benchmarks.apps"
@@ -11,7 +11,7 @@ APPS = "tests.benchmarks.apps"
 Command = Callable[[SetUp], list[str]]
 
 
-def _python(command: Command, app_settings: bool = True) -> Callable[[SetUp, Programs], Launch]:
+def _python(command: Command) -> Callable[[SetUp, Programs], Launch]:
     """Started with the opponents' interpreter; apps read what they are to do from these."""
 
     def launch(setup: SetUp, programs: Programs) -> Launch:
@@ -66,18 +66,15 @@ def _hypercorn(setup: SetUp) -> list[str]:
 
 
 def _row(
-    name: str, package: str, command: Command, can: frozenset[str], check: str = "SHA-256 of 1,000"
+    name: str, package: str, command: Command, can: frozenset[Need], check: str = "SHA-256 of 1,000"
 ) -> Opponent:
     return Opponent(name, check, True, (package, "python"), _python(command), can)
 
 
-_TLS = frozenset({"tls"})
-_BOTH = frozenset({"tls", "h2"})
-
 OPPONENTS = (
-    _row("granian, our app and pool", "granian", _granian, _BOTH, "ours"),
-    _row("stock Hypercorn, our app and pool", "hypercorn", _hypercorn, _BOTH, "ours"),
-    _row("aiohttp proxy", "aiohttp", _aiohttp, _TLS),
-    _row("uvicorn + Starlette + httpx2", "httpx2", _uvicorn("starlette_proxy:with_httpx2"), _TLS),
-    _row("uvicorn + Starlette + httpx", "httpx", _uvicorn("starlette_proxy:with_httpx"), _TLS),
+    _row("granian, our app and pool", "granian", _granian, HTTP2, "ours"),
+    _row("stock Hypercorn, our app and pool", "hypercorn", _hypercorn, HTTP2, "ours"),
+    _row("aiohttp proxy", "aiohttp", _aiohttp, TLS),
+    _row("uvicorn + Starlette + httpx2", "httpx2", _uvicorn("starlette_proxy:with_httpx2"), TLS),
+    _row("uvicorn + Starlette + httpx", "httpx", _uvicorn("starlette_proxy:with_httpx"), TLS),
 )
