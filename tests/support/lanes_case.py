@@ -12,7 +12,8 @@ How = Literal["none", "length", "chunked", "close"]
 Then = Literal["keep", "close", "reset", "silence"]
 After = Literal["open", "closed", "reset", "gone", "silent"]
 Lane = Literal["fast", "asgi", "either"]
-Feed = Literal["whole", "lines", "odd", "bytes"]
+Feed = Literal["whole", "lines", "odd", "bytes"] | tuple[int, ...]
+"""How bytes are cut into packets: by name, or sizes that are taken in turns."""
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -44,14 +45,13 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A request as the function saw it; the body of one that did not come whole does not count."""
+    """A whole request as the function saw it."""
 
     method: str
     target: str
     fields: Pairs
     body: bytes = b""
     how: How = "none"
-    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ class Case:
         sent: bytes; of several pieces, each is sent once one more answer has come, interim ones
             counted.
         answers: what must come back, in order.
-        received: what the function must have seen, in order; None: nothing that is whole.
+        received: what the function must have seen whole, in order.
+        partial: whether requests may have begun there that never became whole.
         acts: what it does with each request; it answers `OK` to those beyond.
         after: what becomes of the connection then; `gone` is closed or reset.
         lane: which one shall serve it where both are there; `asgi`: from its first request on.
@@ -90,7 +91,8 @@ class Case:
     name: str
     sent: bytes | tuple[bytes, ...]
     answers: tuple[Answered, ...]
-    received: tuple[Received, ...] | None = ()
+    received: tuple[Received, ...] = ()
+    partial: bool = False
     acts: tuple[Act, ...] = ()
     after: After = "open"
     lane: Lane = "fast"
@@ -107,7 +109,12 @@ class Case:
 class Observed:
     """What one lane did with a case.
 
+    Two are equal if client and function could not tell them apart. Whether a request that never
+    became whole had begun at the function is chance: it depends on what connection was at hand.
+
     Attributes:
+        received: requests that came whole.
+        partial: how many others had begun.
         fast: answers that the fast lane has given.
         handed_over: connections that it gave away.
     """
@@ -115,5 +122,6 @@ class Observed:
     answers: tuple[Answered, ...]
     after: After
     received: tuple[Received, ...]
+    partial: int = field(default=0, compare=False)
     fast: int = field(default=0, compare=False)
     handed_over: int = field(default=0, compare=False)

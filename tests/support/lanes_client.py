@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from itertools import cycle
 
 from tests.support.lanes_case import After, Feed, How
 
@@ -9,7 +10,7 @@ PATIENCE = 5.0
 """Seconds for which an answer, or the end of a connection, is waited for."""
 
 LIMIT = 1 << 20
-_ODD = (1, 2, 3, 5, 8, 13, 1, 21, 34)
+_SIZES = {"bytes": (1,), "odd": (1, 2, 3, 5, 8, 13, 1, 21, 34)}
 
 
 class RawAnswer:
@@ -33,18 +34,18 @@ def split(data: bytes, feed: Feed) -> Iterator[bytes]:
     """Bytes in the pieces in which they are sent."""
     if feed == "whole":
         yield data
-    elif feed == "bytes":
-        yield from (data[at : at + 1] for at in range(len(data)))
     elif feed == "lines":  # between CR and LF, the worst place
         *lines, last = data.split(b"\r")
         yield from (line + b"\r" for line in lines)
         yield last
     else:
-        at = turn = 0
-        while at < len(data):
-            size = _ODD[turn % len(_ODD)]
+        sizes = _SIZES[feed] if isinstance(feed, str) else feed
+        at = 0
+        for size in cycle(sizes):
             yield data[at : at + size]
-            at, turn = at + size, turn + 1
+            at += size
+            if at >= len(data):
+                return
 
 
 class LaneClient:

@@ -156,7 +156,6 @@ def received(
     chain: str = "127.0.0.1",
     client: str = "127.0.0.1",
     proto: str = "http",
-    whole: bool = True,
 ) -> Received:
     """A request as the function sees it; `fields` are the caller's that pass."""
     framing: How = how or ("length" if body or method in ("POST", "PUT", "PATCH") else "none")
@@ -182,4 +181,4 @@ def received(
         ours.append(("content-length", str(len(body))))
     if framing == "chunked":
         ours.append(("transfer-encoding", "chunked"))
-    return Received(method, target, by_name(ours), body, framing, whole)
+    return Received(method, target, by_name(ours), body, framing)

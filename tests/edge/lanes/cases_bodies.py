@@ -11,7 +11,7 @@ _CHUNKS = [
         name=f"malformed chunk: {name}",
         sent=_CHUNKED_POST + body + SMUGGLED,
         answers=(bad_request(),),
-        received=None,
+        partial=True,
         after="gone",
         lane="either",
     )
@@ -142,7 +142,7 @@ _BEHIND = [
         ),
         acts=(Act(early=True),),
         answers=(relayed(closes=True),),
-        received=None,
+        partial=True,
         after="gone",
     ),
     Case(
@@ -150,7 +150,7 @@ _BEHIND = [
         sent=(_CHUNKED_POST + chunked(b"a", last=b""), chunked(SMUGGLED) + SMUGGLED),
         acts=(Act(early=True),),
         answers=(relayed(closes=True),),
-        received=None,
+        partial=True,
         after="gone",
     ),
 ]

@@ -283,7 +283,7 @@ _EARLY = [
         sent=(ask("/x", "POST", (("content-length", "10"),)), b"0123456789"),
         acts=(_EARLY_413,),
         answers=(relayed(b"big", 413, closes=True),),
-        received=None,
+        partial=True,
         after="gone",
     ),
     Case(
@@ -291,7 +291,7 @@ _EARLY = [
         sent=(ask("/x", "POST", (("content-length", "9000000"),)) + b"x" * 1000, b"y" * 100_000),
         acts=(_EARLY_413,),
         answers=(relayed(b"big", 413, closes=True),),
-        received=None,
+        partial=True,
         after="gone",
     ),
     Case(
@@ -302,7 +302,7 @@ _EARLY = [
         ),
         acts=(_EARLY_413,),
         answers=(relayed(b"big", 413, closes=True),),
-        received=None,
+        partial=True,
         after="gone",
     ),
 ]

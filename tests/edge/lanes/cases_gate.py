@@ -249,14 +249,6 @@ _LIMITS = [
         after="closed",
     ),
     Case(
-        name="413 by chunks",
-        sent=ask("/", "POST", (("transfer-encoding", "chunked"),), **_SMALL)  # type: ignore[arg-type]
-        + b"b\r\n01234567890\r\n0\r\n\r\n",
-        answers=(_BIG,),
-        received=None,
-        after="open",
-    ),
-    Case(
         name="414",
         sent=ask("/" + "a" * 8300),
         answers=(refused(414, "uri_too_long", closes=True),),
