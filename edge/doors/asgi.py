@@ -43,6 +43,23 @@ class Connection(Protocol):
         """The request target as it was on the wire."""
         ...
 
+    @property
+    def complete(self) -> bool:
+        """Whether the whole request has arrived, taken or not."""
+        ...
+
+    def take(self) -> Message | None:
+        """What ASGI's `receive` would give without waiting, None if it would wait."""
+        ...
+
+    def when_left(self, call: Callable[[], None]) -> None:
+        """Have this called if the client leaves, or has left, before it has the whole answer."""
+        ...
+
+    def ignore_rest(self) -> None:
+        """Let what still comes of the body go by, so that nobody waits for it."""
+        ...
+
     def abort(self) -> None:
         """End the answer so that it cannot look whole."""
         ...
@@ -100,48 +117,41 @@ class Pace:
 
 
 class Inbox:
-    """The request body as it comes, and the news that the client has left.
-
-    `run` is the one reader of `receive`: so a leaving client is noticed at any time, and the
-    server is never stuck with a message that nobody takes.
+    """The request body as it comes.
 
     Args:
         receive: ASGI's.
-        on_gone: called once if the client leaves.
         limit: bytes of body, or None.
     """
 
     def __init__(
-        self, receive: Receive, on_gone: Callable[[], None], pace: Pace, limit: int | None
+        self, connection: Connection, receive: Receive, pace: Pace, limit: int | None
     ) -> None:
+        self._connection = connection
         self._receive = receive
-        self._on_gone = on_gone
         self._pace = pace
         self._limit = limit
-        self._pieces: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
-        self._dropped: int | None = None
         self._size = 0
         self._waited = 0.0
         self._came = 0
-        self._moved = asyncio.Event()
-        self.complete = False
+        self._ended = False
 
-    async def run(self) -> None:
-        """Read until the client leaves; ends by cancellation otherwise."""
-        while True:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                self._on_gone()
-                return
-            piece = message.get("body", b"")
-            self.complete = not message.get("more_body", False)
-            if self._dropped is not None:
-                self._dropped += len(piece)
-                self._moved.set()
-            elif piece:
-                await self._pieces.put(piece)
-            if self.complete and self._dropped is None:
-                await self._pieces.put(b"")
+    @property
+    def complete(self) -> bool:
+        """Whether the whole body has arrived, read or not."""
+        return self._ended or self._connection.complete
+
+    def at_hand(self) -> bytes:
+        """What has come already, taken out: nobody is asked for more."""
+        pieces = []
+        while not self._ended and (message := self._take()) is not None:
+            pieces.append(self._piece_of(message))
+        return b"".join(pieces)
+
+    def _take(self) -> Message | None:
+        """The next message if it is here and of the body."""
+        message = self._connection.take()
+        return message if message is not None and message["type"] == "http.request" else None
 
     async def first(self) -> bytes:
         """The first piece, taken out; empty if there is no body."""
@@ -162,14 +172,38 @@ class Inbox:
             piece = await self._next()
 
     async def _next(self) -> bytes:
+        """The next piece, empty after the last."""
+        piece = b""
+        while not self._ended and not piece:
+            message = self._take()
+            if message is None:
+                return await self._wait_in_time()
+            piece = self._piece_of(message)
+        return piece
+
+    async def _wait_in_time(self) -> bytes:
+        piece = b""
         clock = asyncio.get_running_loop().time
         since = clock()
         try:
             async with asyncio.timeout(self._pace.idle):
-                piece = await self._pieces.get()
+                while not self._ended and not piece:
+                    piece = await self._wait()
         except TimeoutError:
             raise EdgeError(refusal(Errors.REQUEST_TIMEOUT)) from None
         self._keep_pace(piece, clock() - since)
+        return piece
+
+    async def _wait(self) -> bytes:
+        """The piece of the next message; never returns once the client has left."""
+        message = await self._receive()
+        if message["type"] != "http.request":
+            await asyncio.get_running_loop().create_future()
+        return self._piece_of(message)
+
+    def _piece_of(self, message: Message) -> bytes:
+        self._ended = not message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
         return piece
 
     def _keep_pace(self, piece: bytes, waited: float) -> None:
@@ -184,23 +218,14 @@ class Inbox:
 
     async def drop_rest(self) -> bool:
         """Read and drop what is left of the body, within bounds; whether that was all of it."""
-        self.ignore_rest()
+        dropped = 0
         try:
             async with asyncio.timeout(UNREAD_SECONDS):
-                while not self.complete and (self._dropped or 0) <= UNREAD_BYTES:
-                    self._moved.clear()
-                    await self._moved.wait()
+                while not self.complete and dropped <= UNREAD_BYTES:
+                    dropped += len(await self._wait())
         except TimeoutError:
             return False
         return self.complete
-
-    def ignore_rest(self) -> None:
-        """Let what still comes of the body go by, so that nobody waits for it."""
-        if self._dropped is None:
-            self._dropped = 0
-        while not self._pieces.empty():
-            self._pieces.get_nowait()
-            self._moved.set()
 
 
 class Reply:
@@ -210,7 +235,7 @@ class Reply:
         self._send = send
         self._http1 = head.version.startswith("1")
         self._wants_trailers = head.version == "2" and first(head.headers, b"te") == b"trailers"
-        self._connection = connection
+        self.connection = connection
         self.started = False
 
     async def start(
@@ -223,7 +248,7 @@ class Reply:
         trailers: bool = False,
     ) -> None:
         """Send the head; `close` announces that HTTP/1.x ends the connection after this answer."""
-        self._connection.reason = reason
+        self.connection.reason = reason
         fields = dated(headers)
         if close and self._http1:
             fields.append((b"connection", b"close"))
@@ -252,4 +277,4 @@ class Reply:
 
     def abort(self) -> None:
         """Break the answer off, so that it cannot be taken for whole."""
-        self._connection.abort()
+        self.connection.abort()

@@ -1,6 +1,5 @@
 """Carries out what the gate decided about a plain HTTP request."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,17 +47,11 @@ class HttpDoor:
 
     async def serve(self, asked: Asked, receive: Receive, reply: Reply) -> None:
         """Answer one request, and stop at once if the client leaves."""
+        connection = reply.connection
+        inbox = Inbox(connection, receive, self.pace, _body_limit(asked.decision))
         with anyio.CancelScope() as leaving:
-            limit = _body_limit(asked.decision)
-            inbox = Inbox(receive, leaving.cancel, self.pace, limit)
-            if not isinstance(asked.decision, Forward) and _awaits_continue(asked.head):
-                await _Exchange(self, asked, inbox, reply).run()
-                return
-            reader = asyncio.create_task(inbox.run())
-            try:
-                await _Exchange(self, asked, inbox, reply).run()
-            finally:
-                reader.cancel()
+            connection.when_left(leaving.cancel)
+            await _Exchange(self, asked, inbox, reply).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +109,7 @@ class _Exchange:
         """Answer from memory, dealing with a request body that nobody wants."""
         wait = not closes and _is_short(self.asked.head)
         whole = wait and await self.inbox.drop_rest()
-        self.inbox.ignore_rest()
+        self.reply.connection.ignore_rest()
         await self.reply.whole(answer.status, answer.headers, answer.body, close=not whole)
 
     async def _forward(self, decision: Forward) -> None:
@@ -149,29 +142,35 @@ class _Exchange:
             close=early,
             trailers=has_trailers,
         )
-        with anyio.CancelScope() as ending:
-            if relayed.is_event_stream:
-                stream = OpenStream(self.asked.head, decision.until, ending.cancel)
-                with self.door.streams.holding(stream):
-                    await self._pieces(relayed)
-            else:
-                await self._pieces(relayed)
-        if ending.cancel_called:
+        if relayed.is_event_stream and await self._is_ended(relayed, decision):
             self.reply.abort()
-        else:
-            await self.reply.end(relayed.answer.trailers if has_trailers else None)
+            return
+        if not relayed.is_event_stream:
+            await self._pieces(relayed)
+        await self.reply.end(relayed.answer.trailers if has_trailers else None)
+
+    async def _is_ended(self, relayed: Relayed, decision: Forward) -> bool:
+        """Send an event stream on; whether it was ended, its token being good no more."""
+        with anyio.CancelScope() as ending:
+            stream = OpenStream(self.asked.head, decision.until, ending.cancel)
+            with self.door.streams.holding(stream):
+                await self._pieces(relayed)
+        return ending.cancel_called
 
     async def _pieces(self, relayed: Relayed) -> None:
         async for piece in relayed.answer.body:
             await self.reply.piece(piece)
 
 
-async def _request_body(head: Head, inbox: Inbox) -> tuple[Body | None, int | None]:
-    """The body to send on and its length (None: chunked)."""
+async def _request_body(head: Head, inbox: Inbox) -> tuple[Body | bytes | None, int | None]:
+    """The body to send on and its length (None: chunked); as bytes if it is here already."""
     length = first(head.headers, b"content-length")
     if length is not None:
         size = int(length)
-        return (inbox.body(), size) if size else (None, None)
+        begun = inbox.at_hand() if size else b""
+        if len(begun) == size:
+            return begun or None, size or None
+        return inbox.body(begun), size
     if first(head.headers, b"transfer-encoding") is not None:
         return inbox.body(), None
     if head.version.startswith("1"):

@@ -15,8 +15,16 @@ HELD = 64 * 1024
 """Bytes of a body that wait for the app before an HTTP/1.1 connection stops reading."""
 
 
-async def nothing(*_: object) -> None:
-    """What happens where a connection has nothing to do."""
+async def _nothing() -> None:
+    """What happens where a connection has nothing to do before the app waits."""
+
+
+def _ignore(_: int) -> None:
+    """What happens where nobody counts what the app takes."""
+
+
+def _nobody() -> None:
+    """What happens where nobody asks whether the client leaves."""
 
 
 class Exchange:
@@ -26,7 +34,7 @@ class Exchange:
         target: the raw request target as it was on the wire (RFC 9112 §3.2; `:path` in HTTP/2).
         reason: the answer's reason phrase (RFC 9112 §4), set before it begins; empty: the usual.
         task: the app's task.
-        complete: whether the whole request has arrived.
+        complete: whether the whole request has arrived, taken or not.
         aborted: whether the answer was broken off.
     """
 
@@ -36,8 +44,8 @@ class Exchange:
         *,
         bounded: bool,
         abort: Callable[[], None],
-        on_taken: Callable[[int], Awaitable[None]] = nothing,
-        on_wait: Callable[[], Awaitable[None]] = nothing,
+        on_taken: Callable[[int], None] = _ignore,
+        on_wait: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         self.target = target
         self.reason = b""
@@ -50,6 +58,9 @@ class Exchange:
         self._bounded = bounded
         self._messages: deque[tuple[Message, int]] = deque()
         self._held = 0
+        self._ignores = False
+        self._left = False
+        self._on_left: Callable[[], None] = _nobody
         self._last: Message | None = None
         self._gone = asyncio.Event()
         self._news = asyncio.Event()
@@ -63,6 +74,12 @@ class Exchange:
     async def wait_gone(self) -> None:
         """Wait until nobody waits for more of the answer; receives nothing."""
         await self._gone.wait()
+
+    def when_left(self, call: Callable[[], None]) -> None:
+        """Have this called if the client leaves, or has left, before it has the whole answer."""
+        self._on_left = call
+        if self._left:
+            call()
 
     def abort(self) -> None:
         """Break the answer off so that it cannot look whole.
@@ -84,17 +101,30 @@ class Exchange:
             await self._on_wait()
             if not self._messages and self._last is None:
                 await self._news.wait()
+        return self._pop()
+
+    def take(self) -> Message | None:
+        """What `receive` would give without waiting, None if it would wait."""
+        return self._pop() if self._messages else self._last
+
+    def _pop(self) -> Message:
         message, size = self._messages.popleft()
-        await self._release(size)
+        self._release(size)
         return message
+
+    def ignore_rest(self) -> None:
+        """Drop what is there and what still comes of the body, so that nobody waits for it."""
+        self._ignores = True
+        self._messages.clear()
+        self._release(self._held)
 
     async def put(self, message: Message, size: int = 0) -> None:
         """Hand a message over; a bounded exchange waits while too much is held.
 
         Once the exchange has ended, messages are dropped: nobody will ever take them.
         """
-        if self._last is not None:
-            await self._on_taken(size)
+        if self._ignores or self._last is not None:
+            self._on_taken(size)
             return
         self._messages.append((message, size))
         self._held += size
@@ -108,23 +138,29 @@ class Exchange:
             self._room.clear()
             await self._room.wait()
 
-    async def end(self, last: Message) -> None:
-        """No more will come: `last` is what the app receives from now on."""
+    def end(self, last: Message, *, left: bool = False) -> None:
+        """No more will come: `last` is what the app receives from now on.
+
+        Args:
+            left: whether the client has left before it had the whole answer.
+        """
         if self._last is None:
             self._last = last
             self._gone.set()
             self._news.set()
             self._room.set()
+            self._left = left
+            if left:
+                self._on_left()
 
-    async def discard(self) -> None:
+    def discard(self) -> None:
         """The app has ended: what it did not take is dropped."""
-        await self.end({"type": "http.disconnect"})
-        self._messages.clear()
-        await self._release(self._held)
+        self.end({"type": "http.disconnect"})
+        self.ignore_rest()
 
-    async def _release(self, size: int) -> None:
+    def _release(self, size: int) -> None:
         self._held -= size
         if self._held <= HELD:
             self._room.set()
         if size:
-            await self._on_taken(size)
+            self._on_taken(size)

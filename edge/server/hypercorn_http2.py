@@ -29,7 +29,7 @@ from hypercorn.protocol.events import (
 from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
 
-from edge.server.exchange import Exchange, nothing
+from edge.server.exchange import Exchange
 from edge.server.hypercorn_sending import Buffer, Sending
 from edge.server.hypercorn_streams import Door, Stream, WebSocketStream, websocket
 
@@ -172,12 +172,12 @@ class Http2(Sending):
             await stream.handle(Body(stream_id=stream_id, data=event.data))
             self.task_group.spawn(self._acknowledge_in_time, stream.exchange, stream_id, size)
             return
-        await self._acknowledge(stream_id, size)
+        self._acknowledge(stream_id, size)
 
     async def _acknowledge_in_time(self, exchange: Exchange, stream_id: int, size: int) -> None:
         """Frames are no messages: their window is given back while the app keeps up."""
         await exchange.wait_for_room()
-        await self._acknowledge(stream_id, size)
+        self._acknowledge(stream_id, size)
 
     async def _on_end(self, event: h2.events.StreamEnded) -> None:
         assert event.stream_id is not None  # noqa: S101 — narrows the type
@@ -186,14 +186,14 @@ class Http2(Sending):
             await stream.handle(EndBody(stream_id=event.stream_id))
         self._early.discard(event.stream_id)
 
-    async def _acknowledge(self, stream_id: int, size: int) -> None:
+    def _acknowledge(self, stream_id: int, size: int) -> None:
         """The app took this much: the client may send as much again."""
         try:
             if size:
                 self.connection.acknowledge_received_data(size, stream_id)
         except h2.exceptions.ProtocolError:
             return  # the connection is over
-        await self._flush()
+        self._write_soon()
 
     async def _create_stream(self, request: h2.events.RequestReceived) -> None:
         stream_id = request.stream_id
@@ -248,7 +248,7 @@ class Http2(Sending):
             target,
             bounded=False,
             abort=partial(self._abort, stream_id),
-            on_taken=nothing if is_websocket else partial(self._acknowledge, stream_id),
+            on_taken=_ignored if is_websocket else partial(self._acknowledge, stream_id),
         )
         arguments: list[Any] = [self.app, self.config, self.context, self.task_group, self.ssl]
         arguments += [self.client, self.server, self.stream_send, stream_id]
@@ -259,3 +259,7 @@ class Http2(Sending):
             stream.exchange = exchange
             self.streams[stream_id] = stream
             self._exchanges[stream_id] = exchange
+
+
+def _ignored(_: int) -> None:
+    """What a WebSocket's app has taken: its window is given back frame by frame."""

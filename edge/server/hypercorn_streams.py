@@ -112,8 +112,9 @@ class Stream(HTTPStream):
         if self.closed:
             return
         self.closed = True
-        await self.exchange.end({"type": "http.disconnect"})
-        if self.state != ASGIHTTPState.CLOSED and self.exchange.task is not None:
+        left = self.state != ASGIHTTPState.CLOSED
+        self.exchange.end({"type": "http.disconnect"}, left=left)
+        if left and self.exchange.task is not None:
             asyncio.get_running_loop().call_later(GRACE, self.exchange.task.cancel)
 
 
@@ -145,7 +146,7 @@ class WebSocketTasks:
         if message["type"] == "websocket.disconnect":
             closed = self.closed
             said = {"code": int(closed.code), "reason": closed.reason or ""} if closed else {}
-            await self._exchange.end(message | said)
+            self._exchange.end(message | said)
         else:
             data = message.get("bytes") or message.get("text") or b""
             await self._exchange.put(message, len(data))
@@ -216,7 +217,7 @@ async def _run_app(
     except Exception:
         LOG.exception("the app failed")
     finally:
-        await exchange.discard()
+        exchange.discard()
         await send(None)
 
 

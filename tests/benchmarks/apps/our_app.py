@@ -11,10 +11,26 @@ from tests.benchmarks.apps.settings import PORT, STORE
 
 
 class Lent:
-    """What stands for the server's hold: the target, and nothing to abort or wait for with."""
+    """What stands for the server's hold: the target, and nothing to abort or wait for with.
+
+    Attributes:
+        complete: these servers see to what is left of a body themselves.
+    """
+
+    complete = True
 
     def __init__(self, target: bytes) -> None:
         self.target = target
+        self.reason = b""
+
+    def take(self) -> None:
+        """Nothing can be had without waiting."""
+
+    def when_left(self, call: Any) -> None:
+        """Do nothing: only `http.disconnect` tells."""
+
+    def ignore_rest(self) -> None:
+        """Do nothing: ASGI has no word for it."""
 
     def abort(self) -> None:
         """Do nothing: ASGI has no word for it."""
