@@ -165,6 +165,7 @@ MAP = """
 
 == 5 edge, forwarding: the upstream side
 0 pure edge.forwarding.backlog          bytes that wait for a slow consumer
+0 -    edge.forwarding.eyeballs         connecting to a name with several addresses
 0 -    edge.forwarding.limit            requests in flight per function
 0 pure edge.forwarding.plan             the header work, both ways
 0 -    edge.forwarding.sweep            one timer for many deadlines

@@ -4,9 +4,10 @@ import asyncio
 import ssl
 from collections.abc import Callable, Hashable
 from ipaddress import ip_address
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from edge.forwarding.connection import Connection, Owner
+from edge.forwarding.eyeballs import connect_to_name
 from edge.forwarding.tls import Session, TlsConnection
 from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Tls, Upstream
@@ -15,9 +16,6 @@ _C = TypeVar("_C", bound=Connection)
 
 CONTEXT_AGE = 300.0
 """Seconds after which certificates and keys are read from their files again."""
-
-HAPPY_EYEBALLS_DELAY = 0.25
-"""Seconds before the next address is tried beside the first (RFC 8305 §5)."""
 
 
 class Contexts:
@@ -99,11 +97,11 @@ async def _dial(upstream: Upstream, make: Callable[[], _C]) -> _C:
     if upstream.scheme == "unix":
         _, connection = await loop.create_unix_connection(make, upstream.socket)
         return connection
-    options: dict[str, Any] = {}
-    if isinstance(loop, asyncio.BaseEventLoop) and not _is_address(upstream.host):
-        # Other loops try the addresses of a name one after the other.
-        options["happy_eyeballs_delay"] = HAPPY_EYEBALLS_DELAY
-    _, connection = await loop.create_connection(make, upstream.host, upstream.port, **options)
+    if _is_address(upstream.host):
+        _, connection = await loop.create_connection(make, upstream.host, upstream.port)
+    else:
+        sock = await connect_to_name(upstream.host, upstream.port)
+        _, connection = await loop.create_connection(make, sock=sock)
     return connection
 
 
