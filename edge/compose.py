@@ -104,7 +104,7 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
         networks=_networks(config),
         http=HttpDoor(forwarder, documents, streams, state, log_error, pace),
         mcp=McpDoor(bridge, catalogs, forwarder, config.tool_result, config.max_timeout),
-        websockets=WebSocketDoor(forwarder, streams, os.urandom),
+        websockets=WebSocketDoor(forwarder, streams, os.urandom, lambda: state.draining),
         clock=store.database.clock,
         random=os.urandom,
         used=last_use.note,

@@ -166,7 +166,9 @@ MAP = """
 == 5 edge, forwarding: the upstream side
 0 pure edge.forwarding.backlog          bytes that wait for a slow consumer
 0 -    edge.forwarding.eyeballs         connecting to a name with several addresses
+0 pure edge.forwarding.frames           a WebSocket's frames: where each ends, how one closes
 0 -    edge.forwarding.limit            requests in flight per function
+0 pure edge.forwarding.opening          a WebSocket's handshake, and what its 101 must prove
 0 pure edge.forwarding.plan             the header work, both ways
 0 -    edge.forwarding.sweep            one timer for many deadlines
 0 pure edge.forwarding.wire             requests, timeouts, failures: as values
@@ -249,9 +251,11 @@ MAP = """
 0 pure edge.fast.body                   a request's body, where it ends, how fast it comes
 0 -    edge.fast.client                 a client's connection: bytes, flow control, its end
 0 -    edge.fast.lane                   what the lane's connections share
+0 pure edge.fast.plain                  which requests are plain enough for the lane
 0 -    edge.fast.wording                answer heads as they go on the wire
-1 -    edge.fast.forward                one request to a function, and its answer
-2 -    edge.fast.connection             requests read, decided, carried out or handed over
+1 -    edge.fast.tunnel                 a WebSocket's bytes both ways, after its 101
+2 -    edge.fast.forward                one request to a function, and its answer
+3 -    edge.fast.connection             requests read, decided, carried out or handed over
 
 == 9 edge, composition: constructor calls, nothing else
 0 -    edge.compose                     builds everything from a Config

@@ -8,17 +8,12 @@ import anyio
 
 from edge.doors.asgi import Connection, Receive, Send, dated
 from edge.doors.asked import Asked
-from edge.doors.rendering import render
+from edge.doors.own_answers import refused
 from edge.errors import EdgeError, Errors, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
-from edge.forwarding.websocket import (
-    Closed,
-    NotAWebSocket,
-    UpstreamSocket,
-    check_accept,
-    handshake,
-    new_key,
-)
+from edge.forwarding.frames import CloseCode
+from edge.forwarding.opening import NotAWebSocket, check_accept, new_key, own_handshake
+from edge.forwarding.websocket import Closed, UpstreamSocket
 from edge.forwarding.wire import UpstreamFailure
 from edge.gate.decisions import Forward, Refuse
 from edge.message import Headers
@@ -35,17 +30,21 @@ _HANDSHAKE_FIELDS = frozenset(
         b"transfer-encoding",
     }
 )
-POLICY_VIOLATION = 1008
-INTERNAL_ERROR = 1011
 
 
 @dataclass(frozen=True, slots=True)
 class WebSocketDoor:
-    """What relaying a WebSocket needs; `random` gives strong random bytes for the handshake."""
+    """What relaying a WebSocket needs.
+
+    Attributes:
+        random: gives strong random bytes for the handshake.
+        draining: whether the worker is ending.
+    """
 
     forwarder: Forwarder
     streams: OpenStreams
     random: Callable[[int], bytes]
+    draining: Callable[[], bool]
 
     async def serve(
         self, asked: Asked, connection: Connection, receive: Receive, send: Send
@@ -72,7 +71,7 @@ class WebSocketDoor:
             raise EdgeError(refusal(Errors.NOT_FOUND))
 
     async def _forward(self, asked: Asked, decision: Forward, client: "_Client") -> None:
-        key = new_key(self.random(16))
+        sent = own_handshake(asked.head.headers, new_key(self.random(16)))
         call = Call(
             function=decision.place.function,
             principal=decision.principal,
@@ -80,14 +79,14 @@ class WebSocketDoor:
             trigger="http",
             method="GET",
             target=decision.place.target,
-            headers=handshake(asked.head.headers, key),
+            headers=sent,
             checked=decision.checked,
             timeout=decision.timeout,
             upgrade=True,
         )
         async with self.forwarder.send(call) as relayed:
             if relayed.status == 101:
-                await self._relay(asked, decision, relayed, key, client)
+                await self._relay(asked, decision, relayed, sent, client)
             else:
                 client.connection.reason = relayed.answer.reason
                 await _relay_refusal(relayed, client.send)
@@ -97,12 +96,12 @@ class WebSocketDoor:
         asked: Asked,
         decision: Forward,
         relayed: Relayed,
-        key: bytes,
+        sent: Headers,
         client: "_Client",
     ) -> None:
         tunnel = relayed.answer.tunnel
         try:
-            subprotocol = check_accept(relayed.answer.headers, key)
+            subprotocol = check_accept(relayed.answer.headers, sent)
         except NotAWebSocket as error:
             raise EdgeError(refusal(Errors.UPSTREAM_INVALID, reason=str(error))) from None
         if tunnel is None:
@@ -119,7 +118,9 @@ class WebSocketDoor:
             with self.streams.holding(stream):
                 await _both_ways(upstream, client.receive, client.send)
         if ending.cancel_called:
-            await client.send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            draining = self.draining()
+            code = CloseCode.GOING_AWAY if draining else CloseCode.POLICY_VIOLATION
+            await client.send({"type": "websocket.close", "code": code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ async def _both_ways(upstream: UpstreamSocket, receive: Receive, send: Send) -> 
         relay.start_soon(outward)
         closed = await _to_client(upstream, send)
         relay.cancel_scope.cancel()
-        code = INTERNAL_ERROR if closed.code == 1006 else closed.code
+        code = CloseCode.INTERNAL_ERROR if closed.code == 1006 else closed.code
         with anyio.CancelScope(shield=True):
             await send({"type": "websocket.close", "code": code, "reason": closed.reason})
 
@@ -201,8 +202,8 @@ async def _relay_refusal(relayed: Relayed, send: Send) -> None:
 
 
 async def _refuse(asked: Asked, error: EdgeError, send: Send) -> None:
-    rendered = render(error.refusal, asked.head.headers, asked.request_id)
-    await _start(rendered.status, rendered.headers + asked.cors, send)
+    rendered = refused(asked, error.refusal)
+    await _start(rendered.status, rendered.headers, send)
     await send({"type": "websocket.http.response.body", "body": rendered.body, "more_body": False})
 
 

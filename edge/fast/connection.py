@@ -20,7 +20,8 @@ from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.fast.body import RequestBody
 from edge.fast.client import Client
 from edge.fast.forward import Forwarding
-from edge.fast.lane import Lane
+from edge.fast.lane import Lane, Passage
+from edge.fast.plain import framing
 from edge.fast.wording import own_answer
 from edge.forwarding.wire import PIECE
 from edge.gate.decisions import Answer, Bridge, Decision, Forward, Open, Refuse, Status
@@ -31,9 +32,6 @@ from edge.server.refusals import TOO_MANY_CONNECTIONS, refuse_raw
 
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
 
-_ODD = frozenset({b"expect", b"te", b"upgrade", b"http2-settings", b"proxy-connection"})
-"""Fields that make a request the other lane's."""
-
 
 class Phase(Enum):
     """What a connection is doing."""
@@ -41,6 +39,7 @@ class Phase(Enum):
     HEAD = "waiting for a request head, or amid one"
     BUSY = "answering"
     DROPPING = "letting a body go by that nobody wants, before the answer to its request"
+    TUNNEL = "relaying a WebSocket"
     IDLE = "between requests"
 
 
@@ -62,6 +61,7 @@ class FastConnection(Client):
         self.asked: Asked | None = None
         self._body = RequestBody(0, None)
         self._forwarding: Forwarding | None = None
+        self._passage: Passage | None = None
         self._task: asyncio.Task[None] | None = None
 
     # For the worker.
@@ -102,13 +102,17 @@ class FastConnection(Client):
             self._hold(data)
         elif self._phase is Phase.DROPPING:
             self._drop(data)
+        elif self._passage is not None:
+            self._passage.client_sent(data)
         else:
             self._held = self._held + data if self._held else data
             self._next()
 
     def ended(self) -> None:
         """See `Client`: who has not said all by now never will."""
-        if self._phase is not Phase.BUSY or not self._body.complete:
+        if self._passage is not None:
+            self._passage.client_ended()
+        elif self._phase is not Phase.BUSY or not self._body.complete:
             self.finish(unread=False)
 
     def gone(self) -> None:
@@ -118,11 +122,15 @@ class FastConnection(Client):
         if self._forwarding is not None:
             self._forwarding.client_left()
             self._forwarding = None
+        if self._passage is not None:
+            self._passage.client_left()
 
     def writable(self) -> None:
         """See `Client`."""
         if self._forwarding is not None:
             self._forwarding.client_writable()
+        elif self._passage is not None:
+            self._passage.client_writable()
 
     def tick(self, now: float) -> None:
         """See `Client`."""
@@ -159,7 +167,24 @@ class FastConnection(Client):
     def break_off(self) -> None:
         """End the connection so that the answer cannot look whole."""
         self._forwarding = None
-        self.finish(unread=not self._body.complete)
+        tunnel = self._phase is Phase.TUNNEL and not self.half_closed
+        self.finish(unread=tunnel or not self._body.complete)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the worker is ending."""
+        return self.host.draining
+
+    def switched(self, passage: Passage) -> None:
+        """A 101 has been written: hand over what the client has sent since, and all that comes."""
+        self._forwarding, self._passage = None, passage
+        self._enter(Phase.TUNNEL)
+        held, self._held = self._held, b""
+        self.resume()
+        if held:
+            passage.client_sent(held)
+        if self.half_closed:
+            passage.client_ended()
 
     # Reading requests.
 
@@ -225,7 +250,7 @@ class FastConnection(Client):
             else:
                 self._refuse_unread(error.refusal, error.sent)
             return
-        plain = _plain(head)
+        plain = framing(head)
         if plain is None:
             self._hand_over()
             return
@@ -256,7 +281,8 @@ class FastConnection(Client):
     # Carrying out.
 
     def _carry_out(self, head: Head, decision: Decision, length: int | None) -> None:
-        if isinstance(decision, Bridge):
+        opens = head.websocket and not isinstance(decision, Forward | Refuse)
+        if opens or isinstance(decision, Bridge):
             self._hand_over()
             return
         asked = self.asked = self._lane.door.asked(head, decision)
@@ -376,27 +402,3 @@ class FastConnection(Client):
         self._lane.counts.handed_over += 1
         unread, self._held = self._held, b""  # none of it is this lane's to read any more
         self.give_away(unread)
-
-
-def _plain(head: Head) -> tuple[int | None, bool] | None:
-    """The length of a request's body (None: chunked) and whether it is its connection's last.
-
-    None if the request is one for the other lane.
-    """
-    if head.version != "1.1":
-        return None
-    length: int | None = 0
-    last = False
-    for name, value in head.headers:
-        if name in _ODD:
-            return None
-        if name == b"content-length":
-            length = int(value)
-        elif name == b"transfer-encoding":
-            length = None
-        elif name == b"connection":
-            option = value.lower()
-            if option not in (b"keep-alive", b"close"):
-                return None
-            last = last or option == b"close"
-    return length, last

@@ -6,7 +6,7 @@ place waited for. Not here: which requests are forwarded (`connection`), and wha
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from math import inf
 from typing import Any
 
@@ -15,16 +15,18 @@ from edge.errors import Errors, Refusal, refusal
 from edge.fast import wording
 from edge.fast.body import BodyClock, RequestBody
 from edge.fast.lane import Asker, Lane
+from edge.fast.tunnel import Tunnel
 from edge.forwarding import plan
 from edge.forwarding.connection import Connection
 from edge.forwarding.forwarder import refused
 from edge.forwarding.limit import Overloaded
+from edge.forwarding.opening import NotAWebSocket, check_accept
 from edge.forwarding.parse import Frame, InvalidAnswer, InvalidRequest, ResponseHead, serialise
 from edge.forwarding.pool import may_retry
 from edge.forwarding.reader import AnswerReader
 from edge.forwarding.wire import FailureKind, RetryRule, UpstreamFailure
 from edge.gate.decisions import Forward
-from edge.message import first
+from edge.message import Headers, first
 from edge.state.streams import OpenStream
 
 
@@ -268,7 +270,7 @@ class Forwarding:
         if reader.head is None or reader.frame is None or connection is None:
             return
         if awaiting and reader.head.status == 101:
-            self._switch(connection, reader)
+            self._switch(connection, reader.head, reader.rest)
             return
         out = self._begin_answer(reader.head, reader.frame) if awaiting else b""
         if piece:
@@ -316,28 +318,35 @@ class Forwarding:
     # Answering.
 
     def _begin_answer(self, head: ResponseHead, frame: Frame) -> bytes:
-        asked, decision = self._asked, self._decision
         self._started = True
         # A body that is still coming is let go by; where the next request begins is then open.
         self._stays = self._asker.stays and self._body.complete
-        fields = plan.answer_headers(
-            asked.head.headers,
+        fields = self._fields(head)
+        if _is_event_stream(fields):
+            self._idle = self._stream_idle
+            self._hold_stream(self.end_stream)
+        fields, self._chunked = wording.framed(fields, frame, self._asked.head.method, head.status)
+        if not self._stays:
+            fields += (wording.CLOSE,)
+        return wording.answer_head(head.status, head.reason, fields)
+
+    def _fields(self, head: ResponseHead) -> Headers:
+        decision = self._decision
+        return plan.answer_headers(
+            self._asked.head.headers,
             head.headers,
             self._caller,
             decision.place.function,
             self._upstream,
             checked=decision.checked,
         )
-        if _is_event_stream(fields):
-            self._hold_stream()
-        fields, self._chunked = wording.framed(fields, frame, asked.head.method, head.status)
-        if not self._stays:
-            fields += (wording.CLOSE,)
-        return wording.answer_head(head.status, head.reason, fields)
 
-    def _hold_stream(self) -> None:
-        self._idle = self._decision.place.function.config.stream_idle / 1000
-        self._stream = OpenStream(self._asked.head, self._decision.until, self.end_stream)
+    @property
+    def _stream_idle(self) -> float:
+        return self._decision.place.function.config.stream_idle / 1000
+
+    def _hold_stream(self, end: Callable[[], None]) -> None:
+        self._stream = OpenStream(self._asked.head, self._decision.until, end)
         self._lane.streams.add(self._stream)
 
     def _expect_more(self, connection: Connection) -> None:
@@ -362,8 +371,19 @@ class Forwarding:
         self._asker.write(out + wording.LAST_CHUNK if self._chunked else out)
         self._asker.answered(keep=self._stays)
 
-    def _switch(self, connection: Connection, reader: AnswerReader) -> None:
-        raise NotImplementedError
+    def _switch(self, connection: Connection, head: ResponseHead, first: bytes) -> None:
+        """Open the tunnel that the function's 101 promises, if it proves that it means this one."""
+        try:
+            check_accept(head.headers, self._asked.head.headers)
+        except NotAWebSocket as error:
+            self._fail("invalid", str(error))
+            return
+        tunnel = Tunnel(connection, self._asker, self._stream_idle, self._end)
+        self._connection = None
+        self._hold_stream(tunnel.end)
+        fields = wording.switching(self._fields(head))
+        self._asker.write(wording.answer_head(101, head.reason, fields))
+        tunnel.begin(first)
 
     # Failing.
 

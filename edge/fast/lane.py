@@ -52,11 +52,32 @@ class Lane:
     counts: Counts
 
 
+class Passage(Protocol):
+    """Where the client's bytes go once protocols were switched (RFC 9110 §7.8)."""
+
+    def client_sent(self, data: bytes) -> None:
+        """The client has sent bytes."""
+
+    def client_ended(self) -> None:
+        """The client will send no more; it may still be reading."""
+
+    def client_writable(self) -> None:
+        """The client takes bytes again."""
+
+    def client_left(self) -> None:
+        """The client's connection is over."""
+
+
 class Asker(Protocol):
     """The client's connection, as one forwarded request needs it."""
 
     @property
     def congested(self) -> bool: ...
+
+    @property
+    def draining(self) -> bool:
+        """Whether the worker is ending."""
+        ...
 
     @property
     def stays(self) -> bool:
@@ -79,4 +100,12 @@ class Asker(Protocol):
 
     def break_off(self) -> None:
         """End the connection so that the answer cannot look whole."""
+        ...
+
+    def reset(self) -> None:
+        """End the connection at once, with what waits to be sent."""
+        ...
+
+    def switched(self, passage: Passage) -> None:
+        """A 101 has been written: hand over what the client has sent since, and all that comes."""
         ...

@@ -1,4 +1,4 @@
-"""Answer heads as the client gets them on the wire (RFC 9112 §4). Pure but for the date."""
+"""Answer heads as the client gets them on the wire (RFC 9112 §4)."""
 
 from edge.doors.asgi import dated
 from edge.doors.rendering import Rendered
@@ -36,6 +36,12 @@ def framed(fields: Headers, frame: Frame, method: str, status: int) -> tuple[Hea
     if method == "HEAD" and status not in (204, 304) and first(fields, b"content-length") is None:
         return (*fields, CHUNKED), False
     return fields, False
+
+
+def switching(fields: Headers) -> Headers:
+    """The fields of a 101 (RFC 9110 §15.2.2), which has no body and says so by itself."""
+    kept = tuple(pair for pair in fields if pair[0] != b"content-length")
+    return (*kept, (b"connection", b"Upgrade"), (b"upgrade", b"websocket"))
 
 
 def chunk(piece: bytes) -> bytes:

@@ -7,6 +7,7 @@ exchange; both lanes write handlers of their own, plain callbacks without tasks 
 import asyncio
 import os
 from collections.abc import Hashable
+from contextlib import suppress
 from math import inf
 from typing import Protocol, cast
 
@@ -128,6 +129,17 @@ class Connection(asyncio.BufferedProtocol):
             self.reading = True
             if not self.closing and self._transport is not None:
                 self._transport.resume_reading()
+
+    def end_writing(self) -> bool:
+        """Say that no more will come, behind everything written; whether that can be said.
+
+        TLS cannot. The handler stays; nothing may be written any more.
+        """
+        if self._transport is None or self.closing or not self._transport.can_write_eof():
+            return False
+        with suppress(OSError):
+            self._transport.write_eof()
+        return True
 
     def close(self) -> None:
         """Close once everything written has gone."""

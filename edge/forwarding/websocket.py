@@ -1,11 +1,9 @@
 """The upstream end of a WebSocket (RFC 6455) that is relayed message by message.
 
 The bytes of the upstream's tunnel become messages and back. Not here: the client's end, which is
-the server's.
+the server's; the handshake (`opening`).
 """
 
-import base64
-import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -21,15 +19,10 @@ from wsproto.events import (
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from edge.forwarding.tunnel import Tunnel
-from edge.message import Headers, first, values
 
 MAX_MESSAGE = 16 * 1024 * 1024
 """Bytes or characters of one message that is put together."""
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_NOT_FORWARDED = frozenset(
-    {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions"}
-)
 _UNSENDABLE_CODES = frozenset({1005, 1006, 1015})
 """Close codes that are never on the wire (RFC 6455 §7.4.1)."""
 
@@ -40,37 +33,6 @@ class Closed:
 
     code: int
     reason: str
-
-
-class NotAWebSocket(Exception):
-    """The upstream's 101 does not switch to the WebSocket that was asked for."""
-
-
-def new_key(random: bytes) -> bytes:
-    """A `Sec-WebSocket-Key` from 16 random bytes (RFC 6455 §4.1)."""
-    return base64.b64encode(random)
-
-
-def handshake(sent: Headers, key: bytes) -> Headers:
-    """The caller's fields as an opening handshake of our own: extensions are not passed on."""
-    kept = tuple(pair for pair in sent if pair[0] not in _NOT_FORWARDED)
-    return (*kept, (b"sec-websocket-version", b"13"), (b"sec-websocket-key", key))
-
-
-def check_accept(answered: Headers, key: bytes) -> str | None:
-    """The subprotocol chosen by a 101, which must prove that it means this WebSocket.
-
-    Raises:
-        NotAWebSocket: wrong or missing `Sec-WebSocket-Accept`, `Upgrade` or an extension.
-    """
-    proof = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
-    upgrade = first(answered, b"upgrade") or b""
-    if values(answered, b"sec-websocket-accept") != [proof] or upgrade.lower() != b"websocket":
-        raise NotAWebSocket("the 101 has no matching Sec-WebSocket-Accept")
-    if first(answered, b"sec-websocket-extensions"):
-        raise NotAWebSocket("the 101 has an extension that was not offered")
-    chosen = first(answered, b"sec-websocket-protocol")
-    return None if chosen is None else chosen.decode("latin-1")
 
 
 class UpstreamSocket:

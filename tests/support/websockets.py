@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import CloseConnection, Event, Message, Ping
+from wsproto.events import CloseConnection, Event, Message, Ping, Pong
 
 from tests.support.edge_in_process import EdgeInProcess
 from tests.support.http1_client import PATIENCE, Answer, Fields, Http1Client, request
@@ -20,6 +20,7 @@ class Socket:
 
     Attributes:
         answer: for a client, the answer to its handshake.
+        pongs: payloads of the pongs that came amid messages.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Socket:
         self.reader = reader
         self.writer = writer
         self.answer = answer
+        self.pongs: list[bytes] = []
         self._events: list[Event] = []
 
     async def send(self, event: Event) -> None:
@@ -59,10 +61,16 @@ class Socket:
         return self._events.pop(0)
 
     async def message(self) -> str | bytes:
-        """The next message, put together."""
+        """The next message, put together; pings amid it are answered."""
         parts: list[str | bytes] = []
         while True:
             event = await self.next()
+            if isinstance(event, Pong):
+                self.pongs.append(bytes(event.payload))
+                continue
+            if isinstance(event, Ping):
+                await self.send(event.response())
+                continue
             data = getattr(event, "data", None)
             assert data is not None, event
             parts.append(data if isinstance(data, str) else bytes(data))

@@ -1,8 +1,9 @@
-"""WebSockets through the edge: the handshake at the gate, messages and endings both ways."""
+"""WebSockets through the edge on either lane: the handshake, messages and endings both ways."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import anyio
 import pytest
@@ -12,12 +13,11 @@ from wsproto.events import (
     CloseConnection,
     Event,
     Ping,
-    Pong,
     TextMessage,
 )
 
 from tests.support.calling import TOKEN, until
-from tests.support.edge_in_process import EdgeInProcess
+from tests.support.edge_in_process import EdgeInProcess, running
 from tests.support.origin import OK, Origin, answering, closing_after, hangs, refusing
 from tests.support.websockets import Socket, connected, echo, handshake, opening, speaks
 
@@ -27,6 +27,19 @@ SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade
 def sent(edge: EdgeInProcess) -> list[tuple[str, str]]:
     """The token as fields."""
     return [(TOKEN, edge.token)]
+
+
+@pytest.fixture(params=["fast", "asgi"])
+def lane(request: pytest.FixtureRequest) -> str:
+    """Which lane has the client's connection."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def edge(tmp_path: Path, lane: str) -> AsyncIterator[EdgeInProcess]:
+    """An edge without functions."""
+    async with running(tmp_path, fast_lane=lane == "fast") as started:
+        yield started
 
 
 @pytest.fixture
@@ -58,10 +71,8 @@ async def test_fragments_are_one_message(echoing: EdgeInProcess) -> None:
             await socket.send(TextMessage(part, message_finished=False))
         await socket.send(Ping(b"between"))
         await socket.send(TextMessage("ee", message_finished=True))
-        first = await socket.next()
-        assert isinstance(first, Pong)
-        assert first.payload == b"between"
         assert await socket.message() == "one two three"
+        assert socket.pongs == [b"between"]
 
 
 async def test_a_fragmented_message_of_the_function_arrives(
@@ -71,12 +82,14 @@ async def test_a_fragmented_message_of_the_function_arrives(
         await socket.send(BytesMessage(b"ab", message_finished=False))
         await socket.send(Ping(b"between"))
         await socket.send(BytesMessage(b"c", message_finished=True))
-        assert isinstance(await socket.next(), Pong)
+        assert await socket.message() == "taken"
+        assert socket.pongs == [b"between"]
 
     origin.behaviour = speaks(talk)
     edge.deploy(origin.upstream)
     async with connected(edge, sent(edge)) as socket:
         assert await socket.message() == b"abc"
+        await socket.send(TextMessage("taken"))
 
 
 async def test_the_first_message_may_come_with_the_101(edge: EdgeInProcess, origin: Origin) -> None:
@@ -105,8 +118,8 @@ async def test_the_handshake_needs_the_token(echoing: EdgeInProcess, origin: Ori
     assert not origin.visits
 
 
-async def test_the_function_sees_a_handshake_of_the_edges_own(
-    echoing: EdgeInProcess, origin: Origin
+async def test_the_function_sees_the_handshake_and_whose_it_is(
+    echoing: EdgeInProcess, origin: Origin, lane: str
 ) -> None:
     extra = [
         *sent(echoing),
@@ -126,7 +139,8 @@ async def test_the_function_sees_a_handshake_of_the_edges_own(
     assert seen.values(b"origin") == [b"https://page.example"]
     assert seen.values(b"cookie") == [b"a=1"]
     assert not seen.values(b"x-jelou-token")
-    assert not seen.values(b"sec-websocket-extensions")
+    offered = seen.values(b"sec-websocket-extensions")
+    assert offered == ([b"permessage-deflate"] if lane == "fast" else [])
 
 
 async def test_the_subprotocol_that_the_function_chose_is_told(
@@ -254,6 +268,8 @@ async def test_a_close_of_the_function_reaches_the_client(
     async def talk(socket: Socket) -> None:
         await socket.send(TextMessage("last"))
         await socket.send(CloseConnection(code, reason))
+        assert isinstance(await closing(socket), CloseConnection)
+        socket.writer.close()
 
     origin.behaviour = speaks(talk)
     edge.deploy(origin.upstream)
@@ -273,7 +289,9 @@ async def test_a_close_of_the_client_reaches_the_function(
     closed: list[Event | None] = []
 
     async def talk(socket: Socket) -> None:
-        closed.append(await closing(socket))
+        event = await closing(socket)
+        closed.append(event)
+        await socket.send(event.response())  # type: ignore[union-attr]
 
     origin.behaviour = speaks(talk)
     edge.deploy(origin.upstream)
@@ -332,9 +350,9 @@ async def test_an_open_websocket_ends_with_its_token_or_its_function(
         elif end == "drained":
             tasks.start_soon(edge.server.drain)
         event = await closing(socket)
-        assert event is None or event.code != 1000  # type: ignore[attr-defined]
-        if event is not None:
-            await socket.send(event.response())  # type: ignore[attr-defined]
+        assert isinstance(event, CloseConnection)
+        assert event.code == (1001 if end == "drained" else 1008)
+        await socket.send(event.response())
         assert await socket.next() is None
         with anyio.fail_after(5):
             await origin.departures.acquire()
@@ -346,7 +364,7 @@ async def test_a_websocket_in_which_nothing_moves_is_ended(
     origin.behaviour = speaks(echo)
     edge.deploy(origin.upstream, streamIdle=200)
     async with connected(edge, sent(edge)) as socket:
-        await closing(socket)
+        assert isinstance(await closing(socket), CloseConnection)
     with anyio.fail_after(5):
         await origin.departures.acquire()
 
