@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.benchmarks import machine, report, results, run
+from tests.benchmarks.fleet import NotServing
 from tests.benchmarks.install import FOLDER, Installed, install
 from tests.benchmarks.opponents.table import OPPONENTS
 from tests.benchmarks.places import CHART, PAGE, RAW
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str]) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         return _bench(given)
+    except NotServing as error:
+        _say(f"✗ {error}")
+        return 1
     except KeyboardInterrupt:
         _say("Interrupted: everything that was started has been ended.")
         return 130
