@@ -116,6 +116,12 @@ _FRAMINGS = [
         method="HEAD",
     ),
     _twice(
+        "HEAD without a length",
+        plain(b"200 OK"),
+        relayed(b"", how="none", fields=(("transfer-encoding", "chunked"),)),
+        method="HEAD",
+    ),
+    _twice(
         "HEAD of an error",
         plain(b"404 Not Found\r\ncontent-length: 7"),
         relayed(b"", 404, how="none", length=7),

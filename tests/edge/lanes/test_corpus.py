@@ -4,6 +4,7 @@ import pytest
 
 from tests.edge.lanes import (
     cases_answers,
+    cases_connections,
     cases_failures,
     cases_gate,
     cases_headers,
@@ -16,7 +17,12 @@ from tests.edge.lanes.judge import judge
 from tests.support.lanes_case import Case
 
 REQUESTS = [*cases_requests.CASES, *cases_headers.CASES, *cases_gate.CASES, *cases_open.CASES]
-ANSWERS = [*cases_answers.CASES, *cases_rewrites.CASES, *cases_failures.CASES]
+ANSWERS = [
+    *cases_answers.CASES,
+    *cases_rewrites.CASES,
+    *cases_failures.CASES,
+    *cases_connections.CASES,
+]
 
 
 @pytest.mark.parametrize("case", REQUESTS, ids=lambda case: case.name[:60])
