@@ -14,7 +14,7 @@ from edge.doors.http import HttpDoor
 from edge.doors.mcp import McpDoor
 from edge.doors.websocket import WebSocketDoor
 from edge.errors import Errors, refusal, store_unavailable
-from edge.gate.decide import decide
+from edge.gate.decide import decide, decide_sound
 from edge.gate.decisions import Bridge, Decision, Forward, GateSettings, Lookup, Refuse, Status
 from edge.headers import Networks
 from edge.message import Head
@@ -62,15 +62,16 @@ class Door:
         return Asked(head, decision, self.networks, self.random(FRESH))
 
     def admit_at_once(self, head: Head) -> Decision | None:
-        """What to do with a request that has just come; None if that must be waited for."""
+        """What to do with a sound request that has just come; None if that must be waited for."""
         if not self._caught_up():
             return None
-        decision = decide(self.view, head, self.clock(), self.settings)
-        return None if isinstance(decision, Lookup) else self._admitted(decision)
+        now = self.clock()
+        decision = decide_sound(self.view, head, now, self.settings)
+        return None if isinstance(decision, Lookup) else self._admitted(decision, now)
 
     async def admit(self, head: Head) -> Decision:
         """What to do with a request that has just come, waiting for the store if need be."""
-        return self._admitted(await self.decide(head))
+        return self._admitted(await self.decide(head), self.clock())
 
     async def decide(self, head: Head) -> Decision:
         """The gate's decision, on what the store says now; the edge's own state needs no store."""
@@ -116,7 +117,7 @@ class Door:
             return False
         return True
 
-    def _admitted(self, decision: Decision) -> Decision:
+    def _admitted(self, decision: Decision, now: float) -> Decision:
         """Let no new request keep a shutdown from its end, or be cut off by it; note its token."""
         if not isinstance(decision, Forward | Bridge):
             return decision
@@ -124,5 +125,5 @@ class Door:
             refused = refusal(Errors.DRAINING, headers=((b"retry-after", b"1"),))
             return Refuse(refused, decision.place)
         if decision.principal is not None:
-            self.used(decision.principal.token_id, self.clock())
+            self.used(decision.principal.token_id, now)
         return decision

@@ -48,6 +48,7 @@ class Upstream:
         host, port: for `http` and `https`.
         socket: the path of a Unix socket for `unix`, else empty.
         base: path put before every target, without a trailing slash; mostly empty.
+        key: the same for addresses that may share connections: all but `base`.
     """
 
     scheme: Literal["http", "https", "unix"]
@@ -56,6 +57,12 @@ class Upstream:
     socket: str = ""
     base: str = ""
     tls: Tls = Tls()
+    key: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Name what connections depend on, once: text, since its hash is kept."""
+        parts = (self.scheme, self.host, self.port, self.socket, self.tls)
+        object.__setattr__(self, "key", repr(parts))
 
     @property
     def authority(self) -> str:

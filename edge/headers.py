@@ -1,7 +1,7 @@
 """Every rule about header fields, once: what is dropped, reserved, replaced and refused. Pure."""
 
 import re
-from collections.abc import Collection, Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from edge.message import Headers, split_list, values
@@ -60,6 +60,12 @@ _PROTO = re.compile(rb"https?", re.IGNORECASE)
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 _HOST = re.compile(rb"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]{0,5})?")
 
+_USUAL_NAME = 64
+"""Bytes of a field name whose verdict is remembered; more would let callers fill the memory."""
+
+LONGEST_AUTHORITY = 300
+"""Bytes; host names have 253 at most (RFC 1035 §2.3.4)."""
+
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -77,9 +83,25 @@ def _is_reserved(folded: bytes) -> bool:
     return folded in RESERVED or folded in REPLACED or folded.startswith(RESERVED_PREFIXES)
 
 
+def may_go_on(name: bytes, replaced: frozenset[bytes] = frozenset()) -> bool:
+    """Whether a caller's field with this name (lower case) is the caller's to say to a function.
+
+    Args:
+        replaced: folded names that the edge sets in this request, which go in any spelling too.
+    """
+    judge = _may_go_on if len(name) <= _USUAL_NAME else _may_go_on.__wrapped__
+    return judge(name, replaced)
+
+
+@lru_cache(maxsize=2048)
+def _may_go_on(name: bytes, replaced: frozenset[bytes]) -> bool:
+    folded = fold(name)
+    return not (name in HOP_BY_HOP or folded in replaced or _is_reserved(folded))
+
+
 def connection_options(headers: Headers) -> frozenset[bytes]:
     """The names listed in `Connection`, in lower case."""
-    return frozenset(option.lower() for option in split_list(headers, b"connection"))
+    return frozenset([option.lower() for option in split_list(headers, b"connection")])
 
 
 def end_to_end(headers: Headers) -> Headers:
@@ -88,20 +110,15 @@ def end_to_end(headers: Headers) -> Headers:
     return tuple(pair for pair in headers if pair[0] not in dropped)
 
 
-def without_callers_claims(
-    headers: Iterable[tuple[bytes, bytes]], replaced: Collection[bytes] = ()
-) -> Headers:
-    """What may go on to a function: no reserved name, no runtime token in any value.
-
-    Args:
-        replaced: folded names that the edge sets in this request, which go in any spelling too.
-    """
-    kept = []
-    for name, value in headers:
-        folded = fold(name)
-        if not (folded in replaced or _is_reserved(folded) or contains_token(value)):
-            kept.append((name, value))
-    return tuple(kept)
+def without_callers_claims(headers: Headers, replaced: frozenset[bytes] = frozenset()) -> Headers:
+    """What may go on to a function: no reserved name, no runtime token in any value."""
+    return tuple(
+        [
+            (name, value)
+            for name, value in headers
+            if may_go_on(name, replaced) and not contains_token(value)
+        ]
+    )
 
 
 def request_id(headers: Headers) -> bytes | None:
@@ -134,9 +151,15 @@ def _one(headers: Headers, name: bytes, allowed: re.Pattern[bytes]) -> bytes | N
 
 def valid_authority(authority: bytes) -> bool:
     """Whether a `Host` value is a host with an optional port and nothing else (RFC 9110 §7.2)."""
+    return len(authority) <= LONGEST_AUTHORITY and _valid_authority(authority)
+
+
+@lru_cache(maxsize=1024)
+def _valid_authority(authority: bytes) -> bool:
     return _HOST.fullmatch(authority) is not None
 
 
+@lru_cache(maxsize=1024)
 def host_of(authority: bytes) -> str:
     """The host of an authority: lower case, without port and one trailing dot."""
     text = authority.decode("ascii").lower()

@@ -4,11 +4,33 @@ Header names are lower case on every lane; values are the bytes that were on the
 surrounding white space. Order and repetition are kept (RFC 9110 §5.3).
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Fields(Headers):
+    """Header fields with an index: a look-up does not go through all of them.
+
+    Attributes:
+        by_name: the first value of each field.
+        repeated: whether any field stands more than once.
+    """
+
+    by_name: dict[bytes, bytes]
+    repeated: bool
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[bytes, bytes]]) -> Self:
+        """Fields in this order; names in lower case."""
+        fields = cls(pairs)
+        fields.by_name = dict(reversed(pairs))
+        fields.repeated = len(fields.by_name) != len(pairs)
+        return fields
+
+
 Scheme = Literal["http", "https"]
 
 Body = AsyncIterator[bytes]
@@ -50,11 +72,19 @@ class Head:
 
 def values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     """Every value of one field, in order; `name` in lower case."""
+    if isinstance(headers, Fields):
+        value = headers.by_name.get(name)
+        if value is None:
+            return []
+        if not headers.repeated:
+            return [value]
     return [value for key, value in headers if key == name]
 
 
 def first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The first value of one field, or None; `name` in lower case."""
+    if isinstance(headers, Fields):
+        return headers.by_name.get(name)
     for key, value in headers:
         if key == name:
             return value
@@ -63,5 +93,8 @@ def first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
 
 def split_list(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     """The members of a comma-separated field (RFC 9110 §5.6.1), stripped, empty ones left out."""
-    members = (m.strip(b" \t") for value in values(headers, name) for m in value.split(b","))
+    sent = values(headers, name)
+    if not sent:
+        return []
+    members = (member.strip(b" \t") for value in sent for member in value.split(b","))
     return [member for member in members if member]

@@ -163,6 +163,7 @@ class Token:
         rate: `<count>/<s|m|h|d>` or None.
         lineage: id of the first token of its line.
         replaced_by: id of the token that it was rotated out for, or None.
+        principal: the caller that presents it.
     """
 
     id: str
@@ -177,6 +178,12 @@ class Token:
     scopes: Scopes = EVERYTHING
     rate: str | None = None
     replaced_by: str | None = None
+    principal: Principal = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the caller that presents it, once: it is asked for on every request."""
+        made = Principal(self.id, self.name, self.function, self.scopes, self.lineage)
+        object.__setattr__(self, "principal", made)
 
     @property
     def display(self) -> str:
@@ -187,11 +194,6 @@ class Token:
     def shown_name(self) -> str:
         """The name, or `NAME~old` once it is rotated out."""
         return f"{self.name}~old" if self.replaced_by else self.name
-
-    @property
-    def principal(self) -> Principal:
-        """The caller that presents it."""
-        return Principal(self.id, self.name, self.function, self.scopes, self.lineage)
 
     def refusal(self, now: float) -> Literal["revoked", "expired"] | None:
         """Why it is over, or None; judged on every request."""

@@ -61,9 +61,17 @@ def parse(value: bytes | str, prefix: str = RUNTIME) -> bytes | None:
         if not value.isascii():
             return None
         value = value.encode()
-    if _FORMS[prefix].fullmatch(value) is None or not _checks(value):
-        return None
-    return digest(value)
+    return digest(value) if has_form(value, prefix) and checks(value) else None
+
+
+def has_form(value: bytes, prefix: str = RUNTIME) -> bool:
+    """Whether a value looks like a secret, its checksum apart."""
+    return _FORMS[prefix].fullmatch(value) is not None
+
+
+def checks(value: bytes) -> bool:
+    """Whether the checksum of a value of this form is right; a made-up one's seldom is."""
+    return checksum(value[:-_CHECKSUM_SIZE]).encode() == value[-_CHECKSUM_SIZE:]
 
 
 def digest(secret: bytes | str) -> bytes:
@@ -80,7 +88,7 @@ def contains_token(value: bytes) -> bool:
     """Whether a well-formed runtime token stands anywhere in a header value, encoded or not."""
     if b"jfn" not in value and b"%" not in value:
         return False
-    return any(_checks(_decoded(found)) for _, found in _occurrences(_RUNTIME_BYTES, value))
+    return any(checks(_decoded(found)) for _, found in _occurrences(_RUNTIME_BYTES, value))
 
 
 def redact(text: str) -> str:
@@ -98,11 +106,6 @@ def redact(text: str) -> str:
 
 _BLACK = "jfn_[redacted]"
 _FORMS = {prefix: re.compile(prefix.encode() + rb"[0-9A-Za-z]{38}") for prefix in (RUNTIME, ACCESS)}
-
-
-def _checks(token: bytes) -> bool:
-    body = token[:-_CHECKSUM_SIZE]
-    return checksum(body).encode() == token[-_CHECKSUM_SIZE:]
 
 
 def _encodable(literal: str) -> str:

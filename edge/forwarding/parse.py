@@ -21,6 +21,7 @@ _TEXT = rb"[\t -~\x80-\xff]"
 _FIELDS = rb"((?:\r\n" + _TOKEN + rb"++:" + _TEXT + rb"*+)*+)"
 _ANSWER = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (" + _TEXT + rb"*+))?+" + _FIELDS)
 _REQUEST = re.compile(_TOKEN + rb"++ [!-~\x80-\xff]++ HTTP/1\.1" + _FIELDS)
+_FIELD = re.compile(rb"\r\n([^:]++):[\t ]*+([^\r]*+)")
 _SECTION = re.compile(_FIELDS)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
@@ -108,14 +109,9 @@ def parse_trailers(section: bytes) -> Headers:
 
 
 def _split_fields(fields: bytes) -> Headers:
-    lines = fields.split(b"\r\n")
-    if len(lines) > FIELD_LIMIT + 1:
+    if fields.count(b"\r\n") > FIELD_LIMIT:
         raise InvalidAnswer(f"there are more than {FIELD_LIMIT} fields")
-    split = []
-    for line in lines[1:]:
-        name, _, value = line.partition(b":")
-        split.append((name.lower(), value.strip(b" \t")))
-    return tuple(split)
+    return tuple([(name.lower(), value.rstrip(b"\t ")) for name, value in _FIELD.findall(fields)])
 
 
 def check_partial_head(held: bytes | bytearray, scanned: int) -> None:

@@ -116,23 +116,48 @@ def request_headers(
     Args:
         upgrade: whether it opens a WebSocket; any other upgrade ends here.
     """
+    lasting = lasting_fields(who, function, upstream, principal, trigger, edge_id)
+    kept = headers.without_callers_claims(
+        headers.end_to_end(sent), replaced_names(lasting, continued=who.continued)
+    )
+    return (
+        *joined_cookies(kept),
+        *lasting,
+        (b"x-request-id", who.request_id),
+        (b"traceparent", who.traceparent),
+        *_te(sent),
+        *(((b"connection", b"upgrade"), (b"upgrade", b"websocket")) if upgrade else ()),
+    )
+
+
+def lasting_fields(
+    who: Caller,
+    function: Function,
+    upstream: Upstream,
+    principal: Principal | None,
+    trigger: Trigger,
+    edge_id: str,
+) -> Headers:
+    """What the edge says alike in every request of one caller by one address to one upstream."""
     project = function.live.project
-    ours = (
+    return (
         _host(project, upstream, who),
         *_forwarded(who),
         (b"via", f"1.1 jelou-edge-{edge_id}".encode()),
-        (b"x-request-id", who.request_id),
-        (b"traceparent", who.traceparent),
         *_identity(function, principal, trigger),
-        *_te(sent),
-        *(((b"connection", b"upgrade"), (b"upgrade", b"websocket")) if upgrade else ()),
         *((name.lower().encode(), value.encode()) for name, value in project.headers),
     )
-    replaced = {headers.fold(name) for name, _ in ours} - {b"via"} | headers.FRAMING
-    if not who.continued:
-        replaced.add(b"tracestate")
-    kept = headers.without_callers_claims(headers.end_to_end(sent), replaced)
-    return (*_joined_cookies(kept), *ours)
+
+
+def replaced_names(lasting: Headers, *, continued: bool) -> frozenset[bytes]:
+    """The folded names that callers may not say, since the edge says them.
+
+    Args:
+        continued: whether the trace is the caller's, whose `tracestate` then goes on.
+    """
+    said = {headers.fold(name) for name, _ in lasting} - {b"via"}
+    trace = {b"traceparent"} if continued else {b"traceparent", b"tracestate"}
+    return frozenset(said | trace | headers.FRAMING)
 
 
 def _host(project: Project, upstream: Upstream, who: Caller) -> tuple[bytes, bytes]:
@@ -174,7 +199,7 @@ def _te(sent: Headers) -> Headers:
     return ((b"te", b"trailers"), (b"connection", b"te")) if b"trailers" in asked else ()
 
 
-def _joined_cookies(fields: Headers) -> Headers:
+def joined_cookies(fields: Headers) -> Headers:
     """One `Cookie` field: HTTP/2 may have split it (RFC 9113 §8.2.3)."""
     cookies = values(fields, b"cookie")
     if len(cookies) < 2:

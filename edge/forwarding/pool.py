@@ -104,7 +104,7 @@ class Pool:
 
     def take(self, upstream: Upstream) -> Connection | None:
         """An idle connection, the one used last; its handler is the caller's to set."""
-        idle = self._idle.get(_key(upstream))
+        idle = self._idle.get(upstream.key)
         while idle:
             connection = idle.pop()
             if not connection.closing:
@@ -120,7 +120,7 @@ class Pool:
         """
         if self._closing:
             raise UpstreamFailure("unreachable", "the edge is shutting down")
-        connection = await open_connection(upstream, self, _key(upstream), self._contexts, timeout)
+        connection = await open_connection(upstream, self, upstream.key, self._contexts, timeout)
         if connection.closing:
             raise UpstreamFailure("unreachable", "the connection was closed at once")
         if self._closing:
@@ -250,7 +250,3 @@ def may_retry(failure: UpstreamFailure, method: bytes, rule: RetryRule, *, bodil
 
 def _for(request: UpstreamRequest | RequestFor, upstream: Upstream) -> UpstreamRequest:
     return request if isinstance(request, UpstreamRequest) else request(upstream)
-
-
-def _key(upstream: Upstream) -> Hashable:
-    return (upstream.scheme, upstream.host, upstream.port, upstream.socket, upstream.tls)

@@ -8,6 +8,8 @@ from edge.message import Head, Headers, values
 from tokens import secret
 from tokens.model import Refused, Token, judge
 
+_HEADER_ALONE = ("x-jelou-token",)
+
 
 def authenticate(
     view: View, head: Head, function: Function, now: float, settings: GateSettings
@@ -17,13 +19,13 @@ def authenticate(
     sent = _credentials(head.headers, places)
     if isinstance(sent, str):
         return sent
-    digest = secret.parse(sent, secret.RUNTIME)
-    if digest is None:
+    if not secret.has_form(sent):
         return "malformed"
+    digest = secret.digest(sent)
     try:
         token = view.token(digest)
     except KeyError:
-        return Lookup(digest)
+        return Lookup(digest) if secret.checks(sent) else "malformed"
     verdict = judge(token, function.slug, now)
     if token is None or isinstance(verdict, Refused):
         return verdict.reason if isinstance(verdict, Refused) else "unknown"
@@ -38,8 +40,11 @@ def digests(fields: Headers) -> set[bytes]:
 
 def _credentials(fields: Headers, places: tuple[TokenPlace, ...]) -> bytes | str:
     """The one token that was sent, or why there is none to judge."""
-    if len(values(fields, b"x-jelou-token")) > 1:
+    own = values(fields, b"x-jelou-token")
+    if len(own) > 1:
         return "sent twice"
+    if places == _HEADER_ALONE:
+        return own[0] if own else "missing"
     found = {token for place in places for token in _READERS[place](fields)}
     if not found:
         return "missing"

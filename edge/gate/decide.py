@@ -52,8 +52,11 @@ def decide(view: View, head: Head, now: float, settings: GateSettings) -> Decisi
         now: Unix time in seconds, by the clock that never runs back.
     """
     fault = malformed(head, settings)
-    if fault is not None:
-        return Refuse(fault)
+    return decide_sound(view, head, now, settings) if fault is None else Refuse(fault)
+
+
+def decide_sound(view: View, head: Head, now: float, settings: GateSettings) -> Decision:
+    """As `decide`, for a head that was judged when it was read (`malformed.unsound`)."""
     if head.method == "TRACE":
         return Refuse(_not_allowed(cors.EVERY_METHOD))
     authority, path_form = target.split(head)
@@ -142,6 +145,8 @@ def _admit(
         return _admit_mcp(head, place, token, public=public)
     document = _document_at(place.path)
     if document is not None:
+        if head.websocket:
+            return Refuse(refusal(Errors.NOT_FOUND), place)
         if head.method not in ("GET", "HEAD"):
             return Refuse(_not_allowed(b"GET, HEAD"), place)
         return Open(document, place, checked=not public)

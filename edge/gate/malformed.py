@@ -18,6 +18,13 @@ def malformed(head: Head, settings: GateSettings) -> Refusal | None:
     size = sum(len(name) + len(value) + len(": \r\n") for name, value in head.headers)
     if size > settings.header_block:
         return block_too_large(settings)
+    if _CONTROL.search(b" ".join([value for _, value in head.headers])):
+        return refusal(Errors.BAD_REQUEST, "A field value holds a control character.")
+    return unsound(head, settings)
+
+
+def unsound(head: Head, settings: GateSettings) -> Refusal | None:
+    """As `malformed`, for a head whose grammar and size in bytes were judged by its parser."""
     if len(head.headers) > settings.header_fields:
         message = f"There are more than {settings.header_fields} header fields, which is the limit."
         return refusal(Errors.HEADERS_TOO_LARGE, message)
@@ -51,6 +58,4 @@ def _ambiguous(head: Head) -> str:
     named = headers.connection_options(head.headers) & headers.UNTOUCHABLE
     if named:
         return f"Connection may not name {min(named).decode()}."
-    if _CONTROL.search(b" ".join([value for _, value in head.headers])):
-        return "A field value holds a control character."
     return ""

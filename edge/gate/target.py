@@ -13,13 +13,14 @@ from edge.message import Head, values
 from tokens.paths import PathTemplate
 from tokens.secret import contains_token
 
+_UNENCODED = re.compile(rb"[^!-~]|#")
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def fault(head: Head) -> str:
     """What is wrong with the target or the host, or an empty string."""
     target = head.target
-    absolute = _ABSOLUTE.fullmatch(target)
+    absolute = None if target.startswith(b"/") else _ABSOLUTE.fullmatch(target)
     if head.method == "CONNECT" and not head.websocket:
         return "CONNECT is not served here."
     if target == b"*":
@@ -27,7 +28,7 @@ def fault(head: Head) -> str:
             return "The target * is for OPTIONS alone."
     elif absolute is None and not target.startswith(b"/"):
         return "The request target must be a path or an absolute URL."
-    if any(byte <= 0x20 or byte >= 0x7F for byte in target) or b"#" in target:
+    if _UNENCODED.search(target):
         return "The request target holds a character that must be percent-encoded."
     return _host_fault(head, absolute[1] if absolute is not None else None)
 
@@ -52,7 +53,7 @@ def split(head: Head) -> tuple[bytes, bytes]:
     An absolute-form target's authority replaces `Host` (RFC 9112 §3.2.2); HTTP/1.0 may leave both
     out.
     """
-    absolute = _ABSOLUTE.fullmatch(head.target)
+    absolute = None if head.target.startswith(b"/") else _ABSOLUTE.fullmatch(head.target)
     if absolute is not None:
         authority, tail = absolute.groups()
         return authority, tail if tail.startswith(b"/") else b"/" + tail

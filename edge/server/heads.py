@@ -9,8 +9,8 @@ from operator import itemgetter
 
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.gate.decisions import GateSettings
-from edge.gate.malformed import block_too_large, line_too_long, malformed
-from edge.message import Head, Headers, Peer, first, split_list
+from edge.gate.malformed import block_too_large, line_too_long, unsound
+from edge.message import Fields, Head, Headers, Peer, first, split_list
 
 END = b"\r\n\r\n"
 
@@ -58,7 +58,7 @@ def parse_head(block: bytes, peer: Peer, settings: GateSettings) -> Head:
     if _FIELDS.fullmatch(block, at) is None:
         raise BadHead(_early_fault(block + END, settings) or _bad_fields(block))
     method, target, minor = line.groups()
-    headers = tuple(
+    headers = Fields.of(
         [(name.lower(), value.rstrip(b"\t ")) for name, value in _FIELD.findall(block, at)]
     )
     head = Head(
@@ -69,7 +69,7 @@ def parse_head(block: bytes, peer: Peer, settings: GateSettings) -> Head:
         peer=peer,
         websocket=_opens_websocket(method, minor, headers),
     )
-    fault = malformed(head, settings)
+    fault = unsound(head, settings)
     if fault is not None:
         raise BadHead(fault, headers)
     return head
