@@ -4,11 +4,12 @@ import asyncio
 import base64
 import hashlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event, Message, Ping, Pong
+from wsproto.extensions import Extension
 
 from tests.support.edge_in_process import EdgeInProcess
 from tests.support.http1_client import PATIENCE, Answer, Fields, Http1Client, request
@@ -21,6 +22,7 @@ class Socket:
     Attributes:
         answer: for a client, the answer to its handshake.
         pongs: payloads of the pongs that came amid messages.
+        received: bytes that have come.
     """
 
     def __init__(
@@ -29,12 +31,14 @@ class Socket:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         answer: Answer | None = None,
+        extensions: Sequence[Extension] = (),
     ) -> None:
-        self.protocol = Connection(kind)
+        self.protocol = Connection(kind, [*extensions])
         self.reader = reader
         self.writer = writer
         self.answer = answer
         self.pongs: list[bytes] = []
+        self.received = 0
         self._events: list[Event] = []
 
     async def send(self, event: Event) -> None:
@@ -56,6 +60,7 @@ class Socket:
                     data = b""
                 if not data:
                     return None
+                self.received += len(data)
                 self.protocol.receive_data(data)
                 self._events = list(self.protocol.events())
         return self._events.pop(0)
