@@ -157,12 +157,33 @@ def damaged(draw: st.DrawFn) -> bytes:
     base = b"".join(
         draw(st.lists(st.sampled_from([_HEAD, _CHUNKED, _PLAIN]), min_size=1, max_size=2))
     )
+    return _damage(draw, base) + _LAST
+
+
+_ANSWERS = (
+    b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-a: b\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nx: y\r\n\r\n",
+    b"HTTP/1.1 103 Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 404 None\r\ncontent-length: 2\r\n\r\nno",
+    b"HTTP/1.0 200 OK\r\nset-cookie: a=1; Path=/\r\n\r\nhello",
+    b"HTTP/1.1 302 Found\r\nlocation: /x\r\nconnection: close, x-a\r\nx-a: b\r\n\r\n",
+    b"HTTP/1.1 204 No Content\r\nvary: a\r\ncache-control: public\r\n\r\n",
+)
+
+
+def _damage(draw: st.DrawFn, data: bytes) -> bytes:
+    """Bytes of which a few were replaced, inserted, flipped or lost."""
     for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, len(base) - 1))
+        at = draw(st.integers(0, len(data) - 1))
         kind = draw(st.sampled_from(["replace", "insert", "delete", "flip"]))
         if kind == "flip":
-            base = base[:at] + bytes([base[at] ^ 1 << draw(st.integers(0, 7))]) + base[at + 1 :]
+            data = data[:at] + bytes([data[at] ^ 1 << draw(st.integers(0, 7))]) + data[at + 1 :]
         else:
             new = b"" if kind == "delete" else draw(st.sampled_from(_DAMAGE))
-            base = base[:at] + new + base[at + (kind != "insert") :]
-    return base + _LAST
+            data = data[:at] + new + data[at + (kind != "insert") :]
+    return data
+
+
+@st.composite
+def damaged_answers(draw: st.DrawFn) -> Act:
+    """An answer with damage, behind which the function closes."""
+    return Act((_damage(draw, draw(st.sampled_from(_ANSWERS))),), "close")

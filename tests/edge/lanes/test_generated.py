@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.edge.lanes.cases_requests import ask
 from tests.edge.lanes.conftest import Lanes
 from tests.edge.lanes.judge import judge
 from tests.support.lanes import World
-from tests.support.lanes_case import Case, Feed, Observed
+from tests.support.lanes_case import Act, Case, Feed, Observed
 from tests.support.lanes_expected import CLOSE
-from tests.support.lanes_generated import cases, damaged, feeds
+from tests.support.lanes_generated import cases, damaged, damaged_answers, feeds
 
 FEW = settings(
     max_examples=40,
@@ -36,8 +37,21 @@ async def same(lanes: Lanes, sent: bytes, feed: Feed) -> None:
         assert dict(request.fields)["x-jelou-function"] == "shop"
 
 
-async def _converse(world: World, sent: bytes, feed: Feed) -> Observed:
-    return await world.observe(Case(name="damaged", sent=sent, answers=(), after="closed"), feed)
+async def _converse(
+    world: World, sent: bytes, feed: Feed = "whole", acts: tuple[Act, ...] = ()
+) -> Observed:
+    case = Case(name="damaged", sent=sent, answers=(), after="closed", acts=acts)
+    return await world.observe(case, feed)
+
+
+async def same_answer(lanes: Lanes, act: Act) -> None:
+    """Both lanes make the same of what a function says; what is no whole answer looks like none."""
+    sent = ask("/g", fields=(("Connection", "close"),))
+    asgi, fast = await asyncio.gather(
+        *(_converse(lanes["hasty"][lane], sent, acts=(act,)) for lane in ("asgi", "fast"))
+    )
+    assert asgi == fast
+    assert len(asgi.answers) == 1
 
 
 def _last_told_alike(one: Observed, other: Observed) -> tuple[Observed, Observed]:
@@ -76,6 +90,12 @@ async def test_damaged_requests_get_the_same_on_both_lanes(
     await same(lanes, sent, feed)
 
 
+@FEW
+@given(act=damaged_answers())
+async def test_damaged_answers_become_the_same_on_both_lanes(lanes: Lanes, act: Act) -> None:
+    await same_answer(lanes, act)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @MANY
@@ -94,3 +114,11 @@ async def test_many_damaged_requests_get_the_same_on_both_lanes(
     lanes: Lanes, sent: bytes, feed: Feed
 ) -> None:
     await same(lanes, sent, feed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@MANY
+@given(act=damaged_answers())
+async def test_many_damaged_answers_become_the_same_on_both_lanes(lanes: Lanes, act: Act) -> None:
+    await same_answer(lanes, act)
