@@ -142,6 +142,9 @@ _CHUNKED = (
     f"x-jelou-token: {token()}\r\n\r\n5;a=b\r\nhello\r\n0\r\nx: y\r\n\r\n"
 ).encode()
 _PLAIN = f"GET /shop/g HTTP/1.1\r\nhost: localhost\r\nx-jelou-token: {token()}\r\n\r\n".encode()
+_ODD = _PLAIN.replace(b"\r\n\r\n", b"\r\nTE: trailers\r\nConnection: te\r\n\r\n")
+"""What the fast lane hands over, with all that stands behind it."""
+
 _LAST = b"GET /__edge/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
 _DAMAGE = (
     b"\r", b"\n", b"\r\n", b"\0", b" ", b"\t", b":", b",", b";", b"0", b"1", b"5", b"-", b"+",
@@ -155,7 +158,7 @@ _DAMAGE = (
 def damaged(draw: st.DrawFn) -> bytes:
     """Requests on one connection in which a few bytes were replaced, inserted or lost."""
     base = b"".join(
-        draw(st.lists(st.sampled_from([_HEAD, _CHUNKED, _PLAIN]), min_size=1, max_size=2))
+        draw(st.lists(st.sampled_from([_HEAD, _CHUNKED, _PLAIN, _ODD]), min_size=1, max_size=3))
     )
     return _damage(draw, base) + _LAST
 
