@@ -25,7 +25,7 @@ from edge.doors.mcp import McpDoor
 from edge.doors.open_documents import OpenDocuments
 from edge.doors.websocket import WebSocketDoor
 from edge.fast.connection import FastConnection
-from edge.fast.lane import Counts, Lane
+from edge.fast.lane import Counts, Entropy, Lane
 from edge.forwarding.forwarder import Forwarder
 from edge.forwarding.limit import InFlight
 from edge.forwarding.pool import Pool
@@ -112,21 +112,7 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
     refresh = partial(operations.refresh_documents, time.monotonic) if slot == 0 else None
     forget = (health.forget, store.ended.forget_old)
     housekeeping = Housekeeping(store.database, door, streams, forget, last_use, refresh, log_error)
-    lane = Lane(
-        door=door,
-        pool=pool,
-        in_flight=in_flight,
-        documents=documents,
-        streams=streams,
-        pace=pace,
-        edge_id=store.name,
-        connect=config.connect_timeout,
-        idle=config.answer_idle,
-        head=config.head_timeout,
-        keep_alive=config.keep_alive,
-        log=log_error,
-        counts=Counts(),
-    )
+    lane = _lane(config, store.name, door, pool, in_flight)
     return Edge(
         app=door,
         fast=lane.counts if config.fast_lane else None,
@@ -136,6 +122,25 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
         state=state,
         end_streams=streams.end_all,
         running=partial(_running, store.database, pool, bridge, door, housekeeping, last_use),
+    )
+
+
+def _lane(config: Config, name: str, door: Door, pool: Pool, in_flight: InFlight) -> Lane:
+    return Lane(
+        door=door,
+        pool=pool,
+        in_flight=in_flight,
+        documents=door.http.documents,
+        streams=door.http.streams,
+        pace=door.http.pace,
+        edge_id=name,
+        connect=config.connect_timeout,
+        idle=config.answer_idle,
+        head=config.head_timeout,
+        keep_alive=config.keep_alive,
+        random=Entropy(os.urandom),
+        log=log_error,
+        counts=Counts(),
     )
 
 

@@ -250,12 +250,14 @@ MAP = """
 == 8 edge, fast lane: plain HTTP/1.1 in callbacks, without a task for each request
 0 pure edge.fast.body                   a request's body, where it ends, how fast it comes
 0 -    edge.fast.client                 a client's connection: bytes, flow control, its end
-0 -    edge.fast.lane                   what the lane's connections share
+0 pure edge.fast.headwork               the header work, straight to the wire's bytes
 0 pure edge.fast.plain                  which requests are plain enough for the lane
-0 -    edge.fast.wording                answer heads as they go on the wire
-1 -    edge.fast.tunnel                 a WebSocket's bytes both ways, after its 101
-2 -    edge.fast.forward                one request to a function, and its answer
-3 -    edge.fast.connection             requests read, decided, carried out or handed over
+0 -    edge.fast.wording                the edge's own answers as they go on the wire
+1 -    edge.fast.lane                   what the lane's connections share
+2 -    edge.fast.heads                  the heads of one exchange, both ways
+2 -    edge.fast.tunnel                 a WebSocket's bytes both ways, after its 101
+3 -    edge.fast.forward                one request to a function, and its answer
+4 -    edge.fast.connection             requests read, decided, carried out or handed over
 
 == 9 edge, composition: constructor calls, nothing else
 0 -    edge.compose                     builds everything from a Config

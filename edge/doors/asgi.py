@@ -94,8 +94,13 @@ def dated(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """An answer's fields with `Date` (RFC 9110 §6.6.1), which the function may have set."""
     fields = list(headers)
     if first(fields, b"date") is None:
-        fields.append((b"date", _date(int(time()))))
+        fields.append((b"date", date_now()))
     return fields
+
+
+def date_now() -> bytes:
+    """The value of `Date` (RFC 9110 §5.6.7)."""
+    return _date(int(time()))
 
 
 @lru_cache(maxsize=2)

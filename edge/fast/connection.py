@@ -14,12 +14,13 @@ from uuid import uuid4
 
 from edge.doors import own_answers
 from edge.doors.asgi import UNREAD_BYTES, UNREAD_SECONDS
-from edge.doors.asked import Asked
+from edge.doors.asked import FRESH, Asked
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.fast.body import RequestBody
 from edge.fast.client import Client
 from edge.fast.forward import Forwarding
+from edge.fast.headwork import Lasting
 from edge.fast.lane import Lane, Passage
 from edge.fast.plain import framing
 from edge.fast.wording import own_answer
@@ -58,7 +59,8 @@ class FastConnection(Client):
         self._last = False
         self._droppable = 0
         self._pending: Rendered | None = None
-        self.asked: Asked | None = None
+        self.lasting: Lasting | None = None
+        self._request: tuple[Head, Decision, bytes] | None = None
         self._body = RequestBody(0, None)
         self._forwarding: Forwarding | None = None
         self._passage: Passage | None = None
@@ -159,10 +161,11 @@ class FastConnection(Client):
     def refuse(self, refused: Refusal) -> None:
         """Answer with an error of the edge's instead of the function's answer."""
         self._forwarding = None
-        if self.asked is None:
+        asked = self._asked()
+        if asked is None:
             self._refuse_unread(refused)
         else:
-            self._answer(own_answers.refused(self.asked, refused), closes=refused.kind.closes)
+            self._answer(own_answers.refused(asked, refused), closes=refused.kind.closes)
 
     def break_off(self) -> None:
         """End the connection so that the answer cannot look whole."""
@@ -229,7 +232,7 @@ class FastConnection(Client):
     @property
     def _is_first(self) -> bool:
         """Whether nothing came before what is held: only there may HTTP/2 begin (RFC 9113 §3.3)."""
-        return self.asked is None and not self._skipped
+        return self._request is None and not self._skipped
 
     def _check_unfinished(self) -> None:
         if self._is_first and HTTP2_PREFACE.startswith(self._held):
@@ -255,7 +258,7 @@ class FastConnection(Client):
             self._hand_over()
             return
         length, self._last = plain
-        self.asked = None
+        self._request = None
         decision = self._lane.door.admit_at_once(head)
         if decision is None:
             self._wait(self._decide_later(head, length))
@@ -275,7 +278,8 @@ class FastConnection(Client):
         except EdgeError as error:
             self.refuse(error.refusal)
         except Exception as error:
-            self._lane.log(error, b"-" if self.asked is None else self.asked.request_id)
+            asked = self._asked()
+            self._lane.log(error, b"-" if asked is None else asked.request_id)
             self.refuse(refusal(Errors.INTERNAL))
 
     # Carrying out.
@@ -285,21 +289,31 @@ class FastConnection(Client):
         if opens or isinstance(decision, Bridge):
             self._hand_over()
             return
-        asked = self.asked = self._lane.door.asked(head, decision)
+        fresh = self._lane.random(FRESH)
+        self._request = (head, decision, fresh)
         self._lane.counts.requests += 1
         self._skipped = False
         data, self._held, self._scanned = self._held[self._scanned :], b"", 0
         if isinstance(decision, Forward):
-            self._forward(asked, decision, length, data)
+            self._forward(head, decision, length, data, fresh)
         else:
             self._body = RequestBody(length, None)
             self._held = data
-            self._answer_own(asked, decision)
+            self._answer_own(Asked(head, decision, self._lane.door.networks, fresh), decision)
 
-    def _forward(self, asked: Asked, decision: Forward, length: int | None, data: bytes) -> None:
+    def _asked(self) -> Asked | None:
+        """The request that is being answered, as the edge's own answers need it."""
+        if self._request is None:
+            return None
+        head, decision, fresh = self._request
+        return Asked(head, decision, self._lane.door.networks, fresh)
+
+    def _forward(
+        self, head: Head, decision: Forward, length: int | None, data: bytes, fresh: bytes
+    ) -> None:
         self._enter(Phase.BUSY)
         body = self._body = RequestBody(length, decision.place.function.config.body_limit)
-        forwarding = self._forwarding = Forwarding(self._lane, self, asked, decision, body)
+        forwarding = self._forwarding = Forwarding(self._lane, self, head, decision, body, fresh)
         if length == 0:
             self._held = data
             forwarding.begin(b"")
@@ -372,7 +386,7 @@ class FastConnection(Client):
 
     def _send_pending(self, *, closes: bool) -> None:
         keep = self.stays and not closes
-        method = "" if self.asked is None else self.asked.head.method
+        method = "" if self._request is None else self._request[0].method
         if self._pending is not None:
             self.write(own_answer(self._pending, method, keep=keep))
         self._pending = None

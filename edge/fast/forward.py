@@ -2,7 +2,7 @@
 
 The handler of an upstream connection; a task runs only where a connection must be opened or a
 place waited for. Not here: which requests are forwarded (`connection`), and what heads look like
-(`wording`).
+(`heads`).
 """
 
 import asyncio
@@ -10,10 +10,10 @@ from collections.abc import Callable, Coroutine
 from math import inf
 from typing import Any
 
-from edge.doors.asked import Asked
 from edge.errors import Errors, Refusal, refusal
-from edge.fast import wording
+from edge.fast import headwork, wording
 from edge.fast.body import BodyClock, RequestBody
+from edge.fast.heads import Heads
 from edge.fast.lane import Asker, Lane
 from edge.fast.tunnel import Tunnel
 from edge.forwarding import plan
@@ -21,12 +21,12 @@ from edge.forwarding.connection import Connection
 from edge.forwarding.forwarder import refused
 from edge.forwarding.limit import Overloaded
 from edge.forwarding.opening import NotAWebSocket, check_accept
-from edge.forwarding.parse import Frame, InvalidAnswer, InvalidRequest, ResponseHead, serialise
+from edge.forwarding.parse import Frame, InvalidAnswer, InvalidRequest, ResponseHead
 from edge.forwarding.pool import may_retry
 from edge.forwarding.reader import AnswerReader
 from edge.forwarding.wire import FailureKind, RetryRule, UpstreamFailure
 from edge.gate.decisions import Forward
-from edge.message import Headers, first
+from edge.message import Head
 from edge.state.streams import OpenStream
 
 
@@ -38,15 +38,15 @@ class Forwarding:
     """
 
     __slots__ = (
-        "_asked",
         "_asker",
         "_body",
-        "_caller",
         "_chunked",
         "_clock",
         "_connection",
         "_decision",
         "_early",
+        "_head",
+        "_heads",
         "_idle",
         "_lane",
         "_over",
@@ -64,14 +64,21 @@ class Forwarding:
     )
 
     def __init__(
-        self, lane: Lane, asker: Asker, asked: Asked, decision: Forward, body: RequestBody
+        self,
+        lane: Lane,
+        asker: Asker,
+        head: Head,
+        decision: Forward,
+        body: RequestBody,
+        fresh: bytes,
     ) -> None:
+        """`fresh` are random bytes as for `plan.ids`."""
         self._lane = lane
         self._asker = asker
-        self._asked = asked
+        self._head = head
+        self._heads = Heads(lane, asker, head, decision, fresh)
         self._decision = decision
         self._body = body
-        self._caller = asked.caller(decision.place)
         self._upstreams = lane.pool.order(decision.place.function.live.project.upstreams)
         self._upstream = self._upstreams[0]
         self._idle = lane.idle
@@ -94,7 +101,7 @@ class Forwarding:
 
     def begin(self, piece: bytes) -> None:
         """Send the request, with what has come of its body."""
-        if plan.loops(self._asked.head.headers, self._lane.edge_id):
+        if plan.loops(self._head.headers, self._lane.edge_id):
             self.give_up(refusal(Errors.LOOP_DETECTED))
             return
         if not self._body.complete:
@@ -192,12 +199,12 @@ class Forwarding:
 
     def _send(self, connection: Connection) -> None:
         try:
-            head = self._request_head()
+            head = self._heads.request(self._upstream, self._body)
         except InvalidRequest as error:
             self._lane.pool.release(connection, None)
             self.give_up(refusal(Errors.BAD_REQUEST, reason=str(error)))
             return
-        self._reader = AnswerReader(self._method, self._asked.head.websocket)
+        self._reader = AnswerReader(self._heads.method, self._head.websocket)
         self._reused = connection.exchanges > 0
         self._connection = connection
         connection.handler = self
@@ -211,29 +218,6 @@ class Forwarding:
         self._written = True
         self._early = b""
         self._after_write(connection)
-
-    @property
-    def _method(self) -> bytes:
-        return self._asked.head.method.encode()
-
-    def _request_head(self) -> bytes:
-        asked, place = self._asked, self._decision.place
-        fields = plan.request_headers(
-            asked.head.headers,
-            self._caller,
-            place.function,
-            self._upstream,
-            self._decision.principal,
-            "http",
-            self._lane.edge_id,
-            upgrade=asked.head.websocket,
-        )
-        target = place.target
-        if target != b"*":
-            target = self._upstream.base.encode() + target
-        bodiless = self._body.length == 0
-        length = None if bodiless else self._body.length
-        return serialise(self._method, target, fields, length, bodiless=bodiless)
 
     def _coded(self, piece: bytes) -> bytes:
         """A piece of the request's body as it is sent, with what ends the body if it is whole."""
@@ -321,32 +305,19 @@ class Forwarding:
         self._started = True
         # A body that is still coming is let go by; where the next request begins is then open.
         self._stays = self._asker.stays and self._body.complete
-        fields = self._fields(head)
-        if _is_event_stream(fields):
+        answer = self._heads.answer(self._upstream, head, frame)
+        self._chunked = answer.chunked
+        if answer.event_stream:
             self._idle = self._stream_idle
             self._hold_stream(self.end_stream)
-        fields, self._chunked = wording.framed(fields, frame, self._asked.head.method, head.status)
-        if not self._stays:
-            fields += (wording.CLOSE,)
-        return wording.answer_head(head.status, head.reason, fields)
-
-    def _fields(self, head: ResponseHead) -> Headers:
-        decision = self._decision
-        return plan.answer_headers(
-            self._asked.head.headers,
-            head.headers,
-            self._caller,
-            decision.place.function,
-            self._upstream,
-            checked=decision.checked,
-        )
+        return answer.block + (b"\r\n\r\n" if self._stays else headwork.CLOSE + b"\r\n\r\n")
 
     @property
     def _stream_idle(self) -> float:
         return self._decision.place.function.config.stream_idle / 1000
 
     def _hold_stream(self, end: Callable[[], None]) -> None:
-        self._stream = OpenStream(self._asked.head, self._decision.until, end)
+        self._stream = OpenStream(self._head, self._decision.until, end)
         self._lane.streams.add(self._stream)
 
     def _expect_more(self, connection: Connection) -> None:
@@ -374,15 +345,14 @@ class Forwarding:
     def _switch(self, connection: Connection, head: ResponseHead, first: bytes) -> None:
         """Open the tunnel that the function's 101 promises, if it proves that it means this one."""
         try:
-            check_accept(head.headers, self._asked.head.headers)
+            check_accept(head.headers, self._head.headers)
         except NotAWebSocket as error:
             self._fail("invalid", str(error))
             return
         tunnel = Tunnel(connection, self._asker, self._stream_idle, self._end)
         self._connection = None
         self._hold_stream(tunnel.end)
-        fields = wording.switching(self._fields(head))
-        self._asker.write(wording.answer_head(101, head.reason, fields))
+        self._asker.write(self._heads.switching(self._upstream, head))
         tunnel.begin(first)
 
     # Failing.
@@ -395,7 +365,9 @@ class Forwarding:
             self._connection.abort()
             self._connection = None
         bodiless = self._body.length == 0
-        if self._reused and may_retry(failure, self._method, RetryRule.SAFE, bodiless=bodiless):
+        if self._reused and may_retry(
+            failure, self._heads.method, RetryRule.SAFE, bodiless=bodiless
+        ):
             self._wait(self._connect())
         else:
             self.give_up(refused(failure, self._decision.timeout))
@@ -413,8 +385,3 @@ class Forwarding:
             self._lane.in_flight.release(self._slug)
         if self._stream is not None:
             self._lane.streams.remove(self._stream)
-
-
-def _is_event_stream(fields: tuple[tuple[bytes, bytes], ...]) -> bool:
-    kind = first(fields, b"content-type") or b""
-    return kind.partition(b";")[0].strip().lower() == b"text/event-stream"

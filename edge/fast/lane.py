@@ -8,9 +8,13 @@ from edge.app import Door
 from edge.doors.asgi import Pace
 from edge.doors.open_documents import OpenDocuments
 from edge.errors import Refusal
+from edge.fast.headwork import Lasting
 from edge.forwarding.limit import InFlight
 from edge.forwarding.pool import Pool
 from edge.state.streams import OpenStreams
+
+DRAWN = 4096
+"""Random bytes drawn at once."""
 
 
 @dataclass(slots=True)
@@ -26,6 +30,24 @@ class Counts:
     handed_over: int = 0
 
 
+class Entropy:
+    """Strong random bytes, drawn from their source in larger pieces: a system call costs more."""
+
+    __slots__ = ("_at", "_drawn", "_source")
+
+    def __init__(self, source: Callable[[int], bytes]) -> None:
+        self._source = source
+        self._drawn = b""
+        self._at = 0
+
+    def __call__(self, size: int) -> bytes:
+        """So many bytes, each given out once."""
+        if self._at + size > len(self._drawn):
+            self._drawn, self._at = self._source(max(size, DRAWN)), 0
+        self._at += size
+        return self._drawn[self._at - size : self._at]
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
     """One instance per worker.
@@ -34,6 +56,7 @@ class Lane:
         edge_id: this edge in `Via`.
         connect, idle: seconds to a connection, and without a byte within an answer.
         head, keep_alive: seconds for a request head, and between two requests.
+        random: strong random bytes.
         log: told of errors that are the edge's own, with the request id.
     """
 
@@ -48,6 +71,7 @@ class Lane:
     idle: float
     head: float
     keep_alive: float
+    random: Callable[[int], bytes]
     log: Callable[[BaseException, bytes], None]
     counts: Counts
 
@@ -69,7 +93,13 @@ class Passage(Protocol):
 
 
 class Asker(Protocol):
-    """The client's connection, as one forwarded request needs it."""
+    """The client's connection, as one forwarded request needs it.
+
+    Attributes:
+        lasting: what lasts from one of its requests to the next, once it was made.
+    """
+
+    lasting: Lasting | None
 
     @property
     def congested(self) -> bool: ...

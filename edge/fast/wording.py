@@ -2,12 +2,10 @@
 
 from edge.doors.asgi import dated
 from edge.doors.rendering import Rendered
-from edge.forwarding.parse import Frame
-from edge.message import Headers, first
+from edge.message import Headers
 from mcp_bridge.failures import phrase
 
 CLOSE = (b"connection", b"close")
-CHUNKED = (b"transfer-encoding", b"chunked")
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -24,18 +22,6 @@ def own_answer(answer: Rendered, method: str, *, keep: bool) -> bytes:
     fields = answer.headers if keep else (*answer.headers, CLOSE)
     head = answer_head(answer.status, b"", fields)
     return head if method == "HEAD" else head + answer.body
-
-
-def framed(fields: Headers, frame: Frame, method: str, status: int) -> tuple[Headers, bool]:
-    """An answer's fields with what says where its body ends, and whether it goes out in chunks.
-
-    A body that ends with the upstream's connection goes out in chunks, so that its end is known.
-    """
-    if frame.framing in ("chunked", "close"):
-        return (*fields, CHUNKED), True
-    if method == "HEAD" and status not in (204, 304) and first(fields, b"content-length") is None:
-        return (*fields, CHUNKED), False
-    return fields, False
 
 
 def switching(fields: Headers) -> Headers:

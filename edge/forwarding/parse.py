@@ -218,17 +218,20 @@ def serialise(
         if name in FRAMING_FIELDS:
             raise InvalidRequest("framing fields follow from the body")
         lines.append(b"%b: %b" % (name, value))
-    lines += _framing_line(method, length, bodiless=bodiless)
+    framing = framing_line(method, length, bodiless=bodiless)
+    if framing:
+        lines.append(framing[2:])
     block = b"\r\n".join(lines)
     if block.count(b"\r\n") != len(lines) - 1 or _REQUEST.fullmatch(block) is None:
         raise InvalidRequest("method, target or a header holds what HTTP/1.1 does not allow there")
     return block + b"\r\n\r\n"
 
 
-def _framing_line(method: bytes, length: int | None, *, bodiless: bool) -> tuple[bytes, ...]:
+def framing_line(method: bytes, length: int | None, *, bodiless: bool) -> bytes:
+    """The field line that says where a request's body ends, begun by CRLF; empty without a body."""
     if bodiless:
         # RFC 9110 §8.6: with these methods an upstream may expect to be told that nothing follows.
-        return (b"content-length: 0",) if method in _LENGTH_BY_HABIT else ()
+        return b"\r\ncontent-length: 0" if method in _LENGTH_BY_HABIT else b""
     if length is None:
-        return (b"transfer-encoding: chunked",)
-    return (b"content-length: %d" % length,)
+        return b"\r\ntransfer-encoding: chunked"
+    return b"\r\ncontent-length: %d" % length

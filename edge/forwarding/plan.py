@@ -19,6 +19,36 @@ _COOKIE_ATTRIBUTE = re.compile(rb"(;[ \t]*)(path|domain)[ \t]*=[ \t]*([^;]*)", r
 _ABSOLUTE = re.compile(rb"(?:(https?):)?//([^/?#]*)([^#]*.*)", re.IGNORECASE)
 
 
+OWN_IN_ANSWERS = frozenset({b"x-request-id", b"x-jelou-error-source"})
+"""Fields of an answer that only the edge may say."""
+
+REWRITTEN = frozenset({b"location", b"content-location", b"set-cookie"})
+"""Fields of an answer in which an address may stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """What names one request: see `Caller`."""
+
+    request_id: bytes
+    traceparent: bytes
+    continued: bool
+
+
+def ids(sent: Headers, fresh: bytes) -> Ids:
+    """The caller's ids, or new ones.
+
+    Args:
+        fresh: 40 random bytes.
+    """
+    trace = headers.traceparent(sent)
+    return Ids(
+        request_id=headers.request_id(sent) or uuid4(fresh[:16]),
+        traceparent=trace or _trace(fresh[16:]),
+        continued=trace is not None,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asked, and by which address: what a function is told about it.
@@ -67,26 +97,24 @@ def caller(
     if headers.is_trusted(head.peer.address, networks):
         proto = (headers.proxied_proto(head.headers) or proto).lower()
         host = headers.proxied_host(head.headers) or host
-    trace = headers.traceparent(head.headers)
+    named = ids(head.headers, fresh)
     return Caller(
         authority=host,
         prefix=prefix,
         chain=chain,
         client=headers.client_of(chain, networks),
         proto=proto,
-        request_id=headers.request_id(head.headers) or uuid4(fresh[:16]),
-        traceparent=trace or _trace(fresh[16:]),
-        continued=trace is not None,
+        request_id=named.request_id,
+        traceparent=named.traceparent,
+        continued=named.continued,
     )
 
 
 def uuid4(random: bytes) -> bytes:
     """A version 4 UUID (RFC 9562 §5.4) from 16 random bytes."""
-    raw = bytearray(random)
-    raw[6] = raw[6] & 0x0F | 0x40
-    raw[8] = raw[8] & 0x3F | 0x80
-    text = raw.hex()
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:])).encode()
+    text = random.hex()
+    variant = "89ab"[random[8] & 3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}".encode()
 
 
 def _trace(random: bytes) -> bytes:
@@ -226,7 +254,7 @@ def answer_headers(
     """
     kept = _own_answer(headers.end_to_end(answered))
     if function.live.project.rewrite:
-        kept = tuple(_rewritten(pair, who, upstream) for pair in kept)
+        kept = tuple(rewritten(pair, who, upstream) for pair in kept)
     kept += ((b"x-request-id", who.request_id),)
     if not any(name.startswith(b"access-control-") for name, _ in kept):
         kept += cors.answer(function.config.cors, sent)
@@ -235,8 +263,7 @@ def answer_headers(
 
 def _own_answer(fields: Headers) -> Headers:
     """Without what only the edge may say of itself."""
-    ours = {b"x-request-id", b"x-jelou-error-source"}
-    return tuple(pair for pair in fields if pair[0] not in ours)
+    return tuple(pair for pair in fields if pair[0] not in OWN_IN_ANSWERS)
 
 
 def guarded(fields_so_far: Headers) -> Headers:
@@ -250,13 +277,13 @@ def guarded(fields_so_far: Headers) -> Headers:
     return fields
 
 
-def _rewritten(pair: tuple[bytes, bytes], who: Caller, upstream: Upstream) -> tuple[bytes, bytes]:
+def rewritten(pair: tuple[bytes, bytes], who: Caller, upstream: Upstream) -> tuple[bytes, bytes]:
+    """A field of an answer with the upstream's address turned into the caller's."""
     name, value = pair
-    if name in (b"location", b"content-location"):
-        return name, rewrite_location(value, who, upstream)
-    if name == b"set-cookie":
-        return name, rewrite_cookie(value, who, upstream)
-    return pair
+    if name not in REWRITTEN:
+        return pair
+    rewrite = rewrite_cookie if name == b"set-cookie" else rewrite_location
+    return name, rewrite(value, who, upstream)
 
 
 def rewrite_location(value: bytes, who: Caller, upstream: Upstream) -> bytes:

@@ -1,0 +1,102 @@
+"""The heads of one exchange: the request's to the function, the answer's to the client."""
+
+from edge.doors.asgi import date_now
+from edge.fast import headwork, wording
+from edge.fast.body import RequestBody
+from edge.fast.headwork import AnswerHead, Asking, Lasting
+from edge.fast.lane import Asker, Lane
+from edge.forwarding import plan
+from edge.forwarding.parse import Frame, ResponseHead, framing_line, serialise
+from edge.functions import Upstream
+from edge.gate.decisions import Forward
+from edge.headers import is_trusted
+from edge.message import Head
+
+
+class Heads:
+    """Makes them, with what lasts from one request of a client to the next.
+
+    Attributes:
+        method: the request's, as bytes.
+    """
+
+    __slots__ = ("_asker", "_decision", "_fresh", "_head", "_ids", "_lane", "method")
+
+    def __init__(
+        self, lane: Lane, asker: Asker, head: Head, decision: Forward, fresh: bytes
+    ) -> None:
+        """`fresh` are random bytes as for `plan.ids`."""
+        self.method = head.method.encode()
+        self._lane = lane
+        self._asker = asker
+        self._head = head
+        self._decision = decision
+        self._fresh = fresh
+        self._ids = plan.ids(head.headers, fresh)
+
+    def request(self, upstream: Upstream, body: RequestBody) -> bytes:
+        """The request's head, with the empty line that ends it.
+
+        Raises:
+            InvalidRequest: it cannot be written without changing its meaning.
+        """
+        target = self._decision.place.target
+        if target != b"*":
+            target = upstream.base.encode() + target
+        if self._head.websocket:
+            return self._handshake(upstream, target)
+        length = body.length
+        framing = framing_line(self.method, length, bodiless=length == 0)
+        line = b"%b %b HTTP/1.1" % (self.method, target)
+        alike = self._lasting(upstream)
+        return headwork.request_head(alike, line, self._head.headers, self._ids, framing)
+
+    def answer(self, upstream: Upstream, answered: ResponseHead, frame: Frame) -> AnswerHead:
+        """The answer's head."""
+        head = self._head
+        asking = Asking(
+            self._lasting(upstream),
+            head.headers,
+            head.method,
+            self._ids.request_id,
+            self._decision.checked,
+        )
+        return headwork.answer_head(asking, answered, frame, date_now())
+
+    def switching(self, upstream: Upstream, answered: ResponseHead) -> bytes:
+        """The head of a 101, with the empty line that ends it."""
+        fields = plan.answer_headers(
+            self._head.headers,
+            answered.headers,
+            self._caller(),
+            self._decision.place.function,
+            upstream,
+            checked=self._decision.checked,
+        )
+        return wording.answer_head(101, answered.reason, wording.switching(fields))
+
+    def _handshake(self, upstream: Upstream, target: bytes) -> bytes:
+        fields = plan.request_headers(
+            self._head.headers,
+            self._caller(),
+            self._decision.place.function,
+            upstream,
+            self._decision.principal,
+            "http",
+            self._lane.edge_id,
+            upgrade=True,
+        )
+        return serialise(self.method, target, fields, None, bodiless=True)
+
+    def _caller(self) -> plan.Caller:
+        place, networks = self._decision.place, self._lane.door.networks
+        return plan.caller(self._head, place.authority, place.prefix, networks, self._fresh)
+
+    def _lasting(self, upstream: Upstream) -> Lasting:
+        kept = self._asker.lasting
+        if kept is not None and kept.fits(self._decision, upstream):
+            return kept
+        made = headwork.lasting(self._caller(), self._decision, upstream, self._lane.edge_id)
+        if not is_trusted(self._head.peer.address, self._lane.door.networks):
+            self._asker.lasting = made  # what a trusted proxy says may differ the next time
+        return made

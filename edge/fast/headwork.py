@@ -1,0 +1,256 @@
+"""The header work of `edge.forwarding.plan`, for plain messages straight to the wire's bytes. Pure.
+
+The rules are `plan`'s and `edge.headers`'; here is what lasts from request to request of a caller,
+made ready as bytes once. What is not plain goes through `plan` itself.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from edge import cors, headers
+from edge.forwarding import plan
+from edge.forwarding.parse import Frame, ResponseHead
+from edge.functions import Deployment, Function, Upstream
+from edge.gate.decisions import Forward, Place
+from edge.message import Headers, first
+from mcp_bridge.failures import phrase
+from tokens.model import Principal
+
+CHUNKED = b"\r\ntransfer-encoding: chunked"
+CLOSE = b"\r\nconnection: close"
+
+MOST_NAMES = 128
+"""Field names of one caller whose verdicts are remembered."""
+
+_PLAIN_OPTIONS = frozenset({b"keep-alive", b"close"})
+_DROPPED, _REWRITTEN, _CACHING, _DATE, _CONNECTION = range(5)
+_NOTED = (
+    dict.fromkeys(headers.HOP_BY_HOP | plan.OWN_IN_ANSWERS, _DROPPED)
+    | dict.fromkeys(plan.REWRITTEN, _REWRITTEN)
+    | {
+        b"cache-control": _CACHING,
+        b"date": _DATE,
+        b"connection": _CONNECTION,
+    }
+)
+"""Fields of an answer that are more than copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What is alike in every request of one caller by one address to one deployment.
+
+    Attributes:
+        who: the caller; its ids are those of the request that this was made for.
+        block: field lines to the function, each begun by CRLF.
+        continued, begun: folded names that the edge says itself, where the trace is the caller's,
+            and where it is new.
+        cors: field lines of the answer, or None if they depend on the request.
+        known: whether a caller's field goes on, by its name, as far as was asked.
+    """
+
+    function: Function
+    live: Deployment
+    principal: Principal | None
+    authority: bytes
+    prefix: bytes
+    upstream: Upstream
+    who: plan.Caller
+    block: bytes
+    continued: frozenset[bytes]
+    begun: frozenset[bytes]
+    cors: bytes | None
+    known: dict[bytes, bool] = field(default_factory=dict)
+
+    def fits(self, decision: Forward, upstream: Upstream) -> bool:
+        """Whether this is what a request needs."""
+        place = decision.place
+        return (
+            self.live is place.function.live
+            and self.principal is decision.principal
+            and self.upstream is upstream
+            and self.authority == place.authority
+            and self.prefix == place.prefix
+        )
+
+
+def lasting(who: plan.Caller, decision: Forward, upstream: Upstream, edge_id: str) -> Lasting:
+    """Make ready what lasts."""
+    place: Place = decision.place
+    fields = plan.lasting_fields(who, place.function, upstream, decision.principal, "http", edge_id)
+    settings = place.function.config.cors
+    fixed = settings is None or "*" in settings.origins
+    return Lasting(
+        function=place.function,
+        live=place.function.live,
+        principal=decision.principal,
+        authority=place.authority,
+        prefix=place.prefix,
+        upstream=upstream,
+        who=who,
+        block=_lines(fields),
+        continued=plan.replaced_names(fields, continued=True),
+        begun=plan.replaced_names(fields, continued=False),
+        cors=_lines(cors.answer(settings, ())) if fixed else None,
+    )
+
+
+def request_head(
+    alike: Lasting, line: bytes, sent: Headers, ids: plan.Ids, framing: bytes
+) -> bytes:
+    """The head of a request to the function.
+
+    Args:
+        line: method, target and version.
+        framing: the field line that says where the body ends, begun by CRLF; may be empty.
+    """
+    known = alike.known
+    kept = []
+    for pair in sent:
+        goes_on = known.get(pair[0])
+        if goes_on is None:
+            goes_on = _learn(alike, pair[0])
+        if goes_on:
+            kept.append(b"\r\n%b: %b" % pair)
+    block = b"".join(kept)
+    if _needs_care(block, sent, ids):
+        block = _careful(alike, sent, ids)
+    return b"%b%b%b\r\nx-request-id: %b\r\ntraceparent: %b%b\r\n\r\n" % (
+        line,
+        block,
+        alike.block,
+        ids.request_id,
+        ids.traceparent,
+        framing,
+    )
+
+
+def _learn(alike: Lasting, name: bytes) -> bool:
+    if len(alike.known) >= MOST_NAMES:
+        alike.known.clear()
+    goes_on = alike.known[name] = headers.may_go_on(name, alike.begun)
+    return goes_on
+
+
+def _needs_care(block: bytes, sent: Headers, ids: plan.Ids) -> bool:
+    """Whether values may hold a token, a trace goes on, or cookies came in pieces."""
+    return (
+        b"jfn" in block
+        or b"%" in block
+        or (ids.continued and first(sent, b"tracestate") is not None)
+        or block.count(b"\r\ncookie:") > 1
+    )
+
+
+def _careful(alike: Lasting, sent: Headers, ids: plan.Ids) -> bytes:
+    replaced = alike.continued if ids.continued else alike.begun
+    return _lines(plan.joined_cookies(headers.without_callers_claims(sent, replaced)))
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What an answer's head depends on, besides the answer.
+
+    Attributes:
+        sent: the request's fields, for CORS.
+        checked: whether a token was demanded.
+    """
+
+    alike: Lasting
+    sent: Headers
+    method: str
+    request_id: bytes
+    checked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
+    """The head of an answer to the client, but for `Connection` and the empty line.
+
+    Attributes:
+        chunked: whether the body goes out in chunks.
+        event_stream: whether it is `text/event-stream`.
+    """
+
+    block: bytes
+    chunked: bool
+    event_stream: bool
+
+
+def answer_head(to: Asking, answered: ResponseHead, frame: Frame, date: bytes) -> AnswerHead:
+    """The head of a function's answer.
+
+    A body that ends with the upstream's connection goes out in chunks, so that its end is known.
+
+    Args:
+        date: for an answer that has none (RFC 9110 §6.6.1).
+    """
+    block = _answer_lines(to, answered.headers, date)
+    kind = first(answered.headers, b"content-type") or b""
+    chunked = frame.framing in ("chunked", "close")
+    if chunked or _has_no_length(to, answered, block):
+        block += CHUNKED
+    reason = answered.reason or phrase(answered.status).encode()
+    return AnswerHead(
+        block=b"HTTP/1.1 %d %b%b" % (answered.status, reason, block),
+        chunked=chunked,
+        event_stream=kind.partition(b";")[0].strip().lower() == b"text/event-stream",
+    )
+
+
+def _has_no_length(to: Asking, answered: ResponseHead, block: bytes) -> bool:
+    """Whether an answer to `HEAD` is one that would have come in chunks."""
+    bodiless = answered.status in (204, 304)
+    return to.method == "HEAD" and not bodiless and b"\r\ncontent-length:" not in block
+
+
+def _answer_lines(to: Asking, answered: Headers, date: bytes) -> bytes:
+    alike = to.alike
+    lines = []
+    cached = dated = False
+    for pair in answered:
+        note = _NOTED.get(pair[0])
+        if note is None:
+            lines.append(b"\r\n%b: %b" % pair)
+        elif note is _CONNECTION:
+            if pair[1].lower() not in _PLAIN_OPTIONS:
+                return _planned_lines(to, answered, date)
+        elif note is not _DROPPED:
+            cached = cached or note is _CACHING
+            dated = dated or note is _DATE
+            lines.append(b"\r\n%b: %b" % _rewritten(alike, pair))
+    lines.append(b"\r\nx-request-id: %b" % to.request_id)
+    block = b"".join(lines)
+    if b"\r\naccess-control-" not in block:
+        block += alike.cors if alike.cors is not None else _cors(to)
+    if to.checked:
+        block += _GUARDED if cached else _GUARDED_PRIVATE
+    return block if dated else b"%b\r\ndate: %b" % (block, date)
+
+
+def _rewritten(alike: Lasting, pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    if not alike.live.project.rewrite:
+        return pair
+    return plan.rewritten(pair, alike.who, alike.upstream)
+
+
+def _planned_lines(to: Asking, answered: Headers, date: bytes) -> bytes:
+    """The same, for an answer whose `Connection` names fields."""
+    alike = to.alike
+    who = replace(alike.who, request_id=to.request_id)
+    fields = plan.answer_headers(
+        to.sent, answered, who, alike.function, alike.upstream, checked=to.checked
+    )
+    block = _lines(fields)
+    return block if first(fields, b"date") is not None else b"%b\r\ndate: %b" % (block, date)
+
+
+def _cors(to: Asking) -> bytes:
+    return _lines(cors.answer(to.alike.live.project.config.cors, to.sent))
+
+
+def _lines(fields: Headers) -> bytes:
+    return b"".join([b"\r\n%b: %b" % pair for pair in fields])
+
+
+_GUARDED_PRIVATE = _lines(plan.guarded(()))
+_GUARDED = _lines(plan.guarded(((b"cache-control", b""),)))
