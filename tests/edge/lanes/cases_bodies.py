@@ -25,6 +25,8 @@ _CHUNKS = [
         ("tab before", b"\t5\r\nhello\r\n0\r\n\r\n"),
         ("underscore", b"0_5\r\nhello\r\n0\r\n\r\n"),
         ("overflow", b"FFFFFFFFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n"),
+        ("16 digits", b"0000000000000005\r\nhello\r\n0\r\n\r\n"),
+        ("space behind", b"5 \r\nhello\r\n0\r\n\r\n"),
         ("64 bits and 5", b"10000000000000005\r\nhello\r\n0\r\n\r\n"),
         ("bare LF behind the size", b"5\nhello\r\n0\r\n\r\n"),
         ("bare CR behind the size", b"5\rhello\r\n0\r\n\r\n"),

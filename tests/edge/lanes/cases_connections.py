@@ -211,4 +211,42 @@ _TIMES = [
     ),
 ]
 
-CASES: list[Case] = [*_EXPECTS, *_OLD, *_MCP, *_TIMES]
+_KEEP, _CLOSE = ("Connection", "keep-alive"), ("Connection", "close")
+_OPTIONS = [
+    Case(
+        name=f"Connection: {name}",
+        sent=ask("/1", fields=fields),
+        answers=(relayed(closes=True),),
+        received=(received(target="/1"),),
+        after="closed",
+        lane="either",
+    )
+    for name, fields in (
+        ("close, keep-alive", (("Connection", "close, keep-alive"),)),
+        ("keep-alive and close", (_KEEP, _CLOSE)),
+        ("close and keep-alive", (_CLOSE, _KEEP)),
+        ("close in capitals", (("CONNECTION", "CLOSE"),)),
+    )
+] + [
+    Case(
+        name="Connection: empty",
+        sent=ask("/1", fields=(("Connection", ""),)) + ask("/2"),
+        answers=(relayed(), relayed()),
+        received=(received(target="/1"), received(target="/2")),
+        lane="either",
+    ),
+    Case(
+        name="the longest length",
+        sent=ask("/1", "POST", (("Content-Length", "5".zfill(18)),)) + b"hello",
+        answers=(relayed(),),
+        received=(received("POST", "/1", body=b"hello"),),
+    ),
+    Case(
+        name="the longest chunk size",
+        sent=ask("/1", "POST", (CHUNKED,)) + b"5".zfill(15) + b"\r\nhello\r\n0\r\n\r\n",
+        answers=(relayed(),),
+        received=(received("POST", "/1", body=b"hello", how="chunked"),),
+    ),
+]
+
+CASES: list[Case] = [*_OPTIONS, *_EXPECTS, *_OLD, *_MCP, *_TIMES]

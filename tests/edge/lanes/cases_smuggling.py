@@ -154,6 +154,7 @@ _LENGTHS = [
         b"Content-Length: 5\x0b\r\n",
         b"Content-Length: 99999999999999999999999\r\n",
         b"Content-Length: 18446744073709551621\r\n",
+        b"Content-Length: 0000000000000000005\r\n",
         b"Content-Length: 5\r\nContent-Length: 5\r\n",
         b"Content-Length: 5\r\nContent-Length: 6\r\n",
         b"Content-Length: 5\r\ncontent-length: 0\r\n",
