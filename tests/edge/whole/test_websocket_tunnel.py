@@ -276,6 +276,21 @@ async def test_what_follows_a_handshake_is_never_a_request(
     assert [seen.target for seen in origin.seen] == ([] if refused_by == "the gate" else [b"/"])
 
 
+async def test_what_follows_a_handshake_does_not_destroy_its_refusal(
+    origin: Origin, tmp_path: Path
+) -> None:
+    certificate = self_signed(tmp_path)
+    files = {"certfile": str(certificate.file), "keyfile": str(certificate.file)}
+    async with edge_before(origin, tmp_path, **files) as edge:
+        trusting = ssl.create_default_context(cafile=str(certificate.file))
+        for _ in range(5):
+            client = await Http1Client.connect("127.0.0.1", edge.port, trusting)
+            client.writer.write(opening() + b"x" * MEGABYTE)
+            answer = await client.answer()
+            assert (answer.status, answer.whole) == (401, True)
+            client.writer.transport.abort()
+
+
 async def test_a_kept_connection_that_was_closed_is_not_the_handshakes_fault(
     edge: EdgeInProcess, origin: Origin
 ) -> None:
