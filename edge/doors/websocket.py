@@ -116,10 +116,11 @@ class WebSocketDoor:
         with anyio.CancelScope() as ending:
             stream = OpenStream(asked.head, decision.until, ending.cancel)
             with self.streams.holding(stream):
+                if self.draining():
+                    ending.cancel()  # streams were ended before this one began
                 await _both_ways(upstream, client.receive, client.send)
         if ending.cancel_called:
-            draining = self.draining()
-            code = CloseCode.GOING_AWAY if draining else CloseCode.POLICY_VIOLATION
+            code = CloseCode.GOING_AWAY if self.draining() else CloseCode.POLICY_VIOLATION
             await client.send({"type": "websocket.close", "code": code})
 
 

@@ -18,8 +18,8 @@ from wsproto.events import (
 
 from tests.support.calling import TOKEN, until
 from tests.support.edge_in_process import EdgeInProcess, running
-from tests.support.origin import OK, Origin, answering, closing_after, hangs, refusing
-from tests.support.websockets import Socket, connected, echo, handshake, opening, speaks
+from tests.support.origin import OK, Origin, Visit, answering, closing_after, hangs, refusing
+from tests.support.websockets import Socket, accept, connected, echo, handshake, opening, speaks
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
 
@@ -356,6 +356,31 @@ async def test_an_open_websocket_ends_with_its_token_or_its_function(
         assert await socket.next() is None
         with anyio.fail_after(5):
             await origin.departures.acquire()
+
+
+async def test_a_websocket_that_opens_amid_a_drain_is_closed_at_once(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    async def late(visit: Visit) -> None:
+        [key] = (await visit.head()).values(b"sec-websocket-key")
+        await visit.origin.cue.wait()
+        await visit.send(SWITCHING + b"sec-websocket-accept: %b\r\n\r\n" % accept(key))
+        await visit.gone()
+
+    origin.behaviour = late
+    edge.deploy(origin.upstream)
+    async with edge.http1() as client, anyio.create_task_group() as tasks:
+        await client.send(opening(fields=sent(edge)))
+        await until(lambda: origin.seen)
+        tasks.start_soon(edge.server.drain)
+        await until(lambda: edge.edge.state.draining)
+        origin.cue.set()
+        assert (await client.head()).status == 101
+        socket = Socket(ConnectionType.CLIENT, client.reader, client.writer)
+        event = await socket.next()
+        assert isinstance(event, CloseConnection)
+        assert event.code == 1001
+        assert await socket.next() is None
 
 
 async def test_a_websocket_in_which_nothing_moves_is_ended(

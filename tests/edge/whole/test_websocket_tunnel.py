@@ -542,31 +542,6 @@ async def test_a_tunnel_that_moves_is_not_idle(edge: EdgeInProcess, origin: Orig
         assert event.code == 1011
 
 
-async def test_a_tunnel_that_opens_amid_a_drain_is_closed_at_once(
-    edge: EdgeInProcess, origin: Origin
-) -> None:
-    async def late(visit: Visit) -> None:
-        [key] = (await visit.head()).values(b"sec-websocket-key")
-        await visit.origin.cue.wait()
-        await visit.send(SWITCHING + b"sec-websocket-accept: %b\r\n\r\n" % accept(key))
-        await visit.gone()
-
-    origin.behaviour = late
-    edge.deploy(origin.upstream)
-    async with edge.http1() as client, anyio.create_task_group() as tasks:
-        await client.send(opening(fields=sent(edge)))
-        await until(lambda: origin.seen)
-        tasks.start_soon(edge.server.drain)
-        await until(lambda: edge.edge.state.draining)
-        origin.cue.set()
-        assert (await client.head()).status == 101
-        socket = Socket(ConnectionType.CLIENT, client.reader, client.writer)
-        event = await socket.next()
-        assert isinstance(event, CloseConnection)
-        assert event.code == 1001
-        assert await socket.next() is None
-
-
 async def test_a_tunnel_holds_its_functions_place_until_it_ends(
     origin: Origin, tmp_path: Path
 ) -> None:
