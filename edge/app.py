@@ -69,6 +69,20 @@ class Door:
         decision = decide_sound(self.view, head, now, self.settings)
         return None if isinstance(decision, Lookup) else self._admitted(decision, now)
 
+    def still_stands(self, decision: Forward, generation: int) -> bool:
+        """Whether an equal request would be admitted as this one was by a generation.
+
+        A decision follows from the head and the store alone; the clock matters as the token's end.
+        """
+        if self.view.generation != generation or not self.view.is_current():
+            return False
+        now = self.clock()
+        if self.http.state.draining or (decision.until is not None and now >= decision.until):
+            return False
+        if decision.principal is not None:
+            self.used(decision.principal.token_id, now)
+        return True
+
     async def admit(self, head: Head) -> Decision:
         """What to do with a request that has just come, waiting for the store if need be."""
         return self._admitted(await self.decide(head), self.clock())

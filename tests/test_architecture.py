@@ -253,11 +253,13 @@ MAP = """
 0 pure edge.fast.headwork               the header work, straight to the wire's bytes
 0 pure edge.fast.plain                  which requests are plain enough for the lane
 0 -    edge.fast.wording                the edge's own answers as they go on the wire
-1 -    edge.fast.lane                   what the lane's connections share
-2 -    edge.fast.heads                  the heads of one exchange, both ways
-2 -    edge.fast.tunnel                 a WebSocket's bytes both ways, after its 101
-3 -    edge.fast.forward                one request to a function, and its answer
-4 -    edge.fast.connection             requests read, decided, carried out or handed over
+1 pure edge.fast.rote                   a request that is the last one again
+2 -    edge.fast.lane                   what the lane's connections share
+3 -    edge.fast.heads                  the heads of one exchange, both ways
+3 -    edge.fast.tunnel                 a WebSocket's bytes both ways, after its 101
+3 -    edge.fast.turns                  whose turn it is on a connection
+4 -    edge.fast.forward                one request to a function, and its answer
+5 -    edge.fast.connection             requests read, decided, carried out or handed over
 
 == 9 edge, composition: constructor calls, nothing else
 0 -    edge.compose                     builds everything from a Config

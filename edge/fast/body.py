@@ -33,6 +33,10 @@ class RequestBody:
         """Bytes that have not come yet; None if that is not known."""
         return self._left if self._chunks is None else None
 
+    def let_go(self) -> None:
+        """Nobody wants the body any more: its size no longer matters, where it ends does."""
+        self._limit = None
+
     def feed(self, data: bytes) -> bytes:
         """The body bytes that these bytes bring, perhaps none.
 

@@ -7,81 +7,50 @@ two requests.
 
 import asyncio
 from collections.abc import Coroutine
-from enum import Enum
-from time import time
 from typing import Any
-from uuid import uuid4
 
 from edge.doors import own_answers
-from edge.doors.asgi import UNREAD_BYTES, UNREAD_SECONDS
+from edge.doors.asgi import UNREAD_SECONDS
 from edge.doors.asked import FRESH, Asked
-from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.fast.body import RequestBody
-from edge.fast.client import Client
 from edge.fast.forward import Forwarding
 from edge.fast.headwork import Lasting
 from edge.fast.lane import Lane, Passage
 from edge.fast.plain import framing
-from edge.fast.wording import own_answer
-from edge.forwarding.wire import PIECE
+from edge.fast.rote import Rote, is_learnable
+from edge.fast.turns import Phase, Turns
+from edge.forwarding import plan
 from edge.gate.decisions import Answer, Bridge, Decision, Forward, Open, Refuse, Status
 from edge.message import Head, Headers
 from edge.server.acceptor import Acceptor
 from edge.server.heads import END, BadHead, check_unfinished, parse_head
-from edge.server.refusals import TOO_MANY_CONNECTIONS, refuse_raw
+from edge.server.refusals import TOO_MANY_CONNECTIONS
 
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
 
+REMEMBERED = 5.0
+"""Seconds for which an idle connection keeps what its last request was."""
 
-class Phase(Enum):
-    """What a connection is doing."""
-
-    HEAD = "waiting for a request head, or amid one"
-    BUSY = "answering"
-    DROPPING = "letting a body go by that nobody wants, before the answer to its request"
-    TUNNEL = "relaying a WebSocket"
-    IDLE = "between requests"
+CREDIT = 3
+"""Heads that are learnt in vain before a connection is held to be one that does not repeat."""
 
 
-class FastConnection(Client):
+class FastConnection(Turns):
     """One client connection on the fast lane."""
 
     def __init__(self, lane: Lane, host: Acceptor) -> None:
-        super().__init__(host)
-        self._lane = lane
-        self._phase = Phase.HEAD
-        self._since = self.loop.time()
-        self._held = b""
-        self._scanned = 0
-        self._skipped = False
-        self._reading = False
-        self._last = False
-        self._droppable = 0
-        self._pending: Rendered | None = None
+        super().__init__(lane, host)
         self.lasting: Lasting | None = None
+        self.rote: Rote | None = None
+        self.varying: Headers = ()
+        self._worth_learning = CREDIT
+        self._block = b""
+        self._skipped = False
         self._request: tuple[Head, Decision, bytes] | None = None
-        self._body = RequestBody(0, None)
         self._forwarding: Forwarding | None = None
         self._passage: Passage | None = None
         self._task: asyncio.Task[None] | None = None
-
-    # For the worker.
-
-    @property
-    def busy(self) -> bool:
-        """Whether a request is being answered."""
-        return self._phase in (Phase.BUSY, Phase.DROPPING)
-
-    def begin_drain(self) -> None:
-        """Close if idle; an answer under way will say `close`."""
-        if self._phase is Phase.IDLE:
-            self.finish(unread=False)
-
-    def close_unless_busy(self) -> None:
-        """Close what waits for a request."""
-        if not self.busy:
-            self.finish(unread=False)
 
     # For `Client`.
 
@@ -139,6 +108,9 @@ class FastConnection(Client):
         waited = now - self._since
         if self._forwarding is not None:
             self._forwarding.tick(now)
+        elif self._phase is Phase.IDLE and waited > REMEMBERED and self.rote is not None:
+            self.rote = self.lasting = self._request = None
+            self._block, self.varying = b"", ()
         elif self._phase is Phase.IDLE and waited > self._lane.keep_alive:
             self.finish(unread=False)
         elif self._phase is Phase.HEAD and waited > self._lane.head:
@@ -147,11 +119,6 @@ class FastConnection(Client):
             self._send_pending(closes=True)
 
     # For the request being forwarded.
-
-    @property
-    def stays(self) -> bool:
-        """Whether another request may follow on the connection."""
-        return not (self._last or self.half_closed or self.finishing or self.host.draining)
 
     def answered(self, *, keep: bool) -> None:
         """The answer has been written, whole; `keep` the connection or end it."""
@@ -191,28 +158,6 @@ class FastConnection(Client):
 
     # Reading requests.
 
-    def _enter(self, phase: Phase) -> None:
-        self._phase = phase
-        self._since = self.loop.time()
-
-    def _hold(self, data: bytes) -> None:
-        """Keep what comes behind a request that is being answered, within bounds."""
-        self._held += data
-        if len(self._held) >= PIECE:
-            self.pause()
-
-    def _next(self) -> None:
-        """Take requests out of what is held, as long as each is answered at once."""
-        if self._reading:
-            return
-        self._reading = True
-        try:
-            while self._held and self.is_open and self._phase in (Phase.HEAD, Phase.IDLE):
-                if not self._take_next():
-                    return
-        finally:
-            self._reading = False
-
     def _take_next(self) -> bool:
         """Take one request; False if its head is not whole yet."""
         if self._phase is Phase.IDLE:
@@ -245,6 +190,12 @@ class FastConnection(Client):
 
     def _take(self, block: bytes) -> None:
         """One request, whose head is held whole."""
+        self._block = block
+        if self.rote is not None:
+            if self._repeat(self.rote, block):
+                return
+            self.rote = None
+            self._worth_learning -= 1
         try:
             head = parse_head(block, self.peer, self._lane.door.settings)
         except BadHead as error:
@@ -259,11 +210,30 @@ class FastConnection(Client):
             return
         length, self._last = plain
         self._request = None
+        self.varying = head.headers
         decision = self._lane.door.admit_at_once(head)
         if decision is None:
             self._wait(self._decide_later(head, length))
-        else:
-            self._carry_out(head, decision, length)
+            return
+        if self._worth_learning and isinstance(decision, Forward) and is_learnable(block, head):
+            generation = self._lane.door.view.generation
+            limit = self._lane.door.settings.header_block
+            self.rote = Rote(block, head, decision, generation, plain, limit)
+        self._carry_out(head, decision, length)
+
+    def _repeat(self, rote: Rote, block: bytes) -> bool:
+        """Carry a request out that is the last one again; False if it is not, or may not be."""
+        varying = rote.varying(block)
+        if varying is None:
+            return False
+        length = rote.length(varying)
+        door = self._lane.door
+        if length == -1 or not door.still_stands(rote.decision, rote.generation):
+            return False
+        self._worth_learning = CREDIT
+        self._last, self.varying = rote.last, varying
+        self._carry_out(rote.head, rote.decision, length)
+        return True
 
     async def _decide_later(self, head: Head, length: int | None) -> None:
         self._carry_out(head, await self._lane.door.admit(head), length)
@@ -291,6 +261,7 @@ class FastConnection(Client):
             return
         fresh = self._lane.random(FRESH)
         self._request = (head, decision, fresh)
+        self._method = head.method
         self._lane.counts.requests += 1
         self._skipped = False
         data, self._held, self._scanned = self._held[self._scanned :], b"", 0
@@ -305,13 +276,19 @@ class FastConnection(Client):
         """The request that is being answered, as the edge's own answers need it."""
         if self._request is None:
             return None
-        head, decision, fresh = self._request
+        _, decision, fresh = self._request
+        head = parse_head(self._block, self.peer, self._lane.door.settings)
         return Asked(head, decision, self._lane.door.networks, fresh)
 
     def _forward(
         self, head: Head, decision: Forward, length: int | None, data: bytes, fresh: bytes
     ) -> None:
         self._enter(Phase.BUSY)
+        if plan.loops(head.headers, self._lane.edge_id):
+            self._body = RequestBody(length, None)
+            self._held = data
+            self.refuse(refusal(Errors.LOOP_DETECTED))
+            return
         body = self._body = RequestBody(length, decision.place.function.config.body_limit)
         forwarding = self._forwarding = Forwarding(self._lane, self, head, decision, body, fresh)
         if length == 0:
@@ -321,6 +298,7 @@ class FastConnection(Client):
         try:
             piece = body.feed(data)
         except EdgeError as error:
+            self._held = body.rest
             self.refuse(error.refusal)
             return
         self._held = body.rest
@@ -356,63 +334,3 @@ class FastConnection(Client):
     async def _open(self, asked: Asked, decision: Open) -> None:
         made = await self._lane.documents.render(decision.document, decision.place)
         self._answer(own_answers.document(asked, decision, made))
-
-    def _answer(self, answer: Rendered, *, closes: bool = False) -> None:
-        """Answer from memory; what still comes of the body is let go by, or the connection ends."""
-        self._task = None
-        self._pending = answer
-        closes = closes or (self._body.left or 0) > UNREAD_BYTES
-        if self._body.complete or closes:
-            self._send_pending(closes=closes)
-            return
-        self._droppable = UNREAD_BYTES
-        self._enter(Phase.DROPPING)
-        self.resume()
-        held, self._held = self._held, b""
-        self._drop(held)
-
-    def _drop(self, data: bytes) -> None:
-        """Let a body go by that nobody wants; its answer waits for its end, within bounds."""
-        self._droppable -= len(data)
-        try:
-            self._body.feed(data)
-        except EdgeError:
-            self._droppable = -1
-        if self._body.complete:
-            self._held = self._body.rest
-            self._send_pending(closes=False)
-        elif self._droppable < 0:
-            self._send_pending(closes=True)
-
-    def _send_pending(self, *, closes: bool) -> None:
-        keep = self.stays and not closes
-        method = "" if self._request is None else self._request[0].method
-        if self._pending is not None:
-            self.write(own_answer(self._pending, method, keep=keep))
-        self._pending = None
-        self._end_request(keep=keep)
-
-    def _end_request(self, *, keep: bool) -> None:
-        """An answer is out: make ready for the next request, or end the connection."""
-        if not keep:
-            self.finish(unread=not self._body.complete)
-            return
-        self.resume()
-        self._enter(Phase.IDLE)
-        self._next()
-
-    def _expire_head(self) -> None:
-        if self._held:
-            self._refuse_unread(refusal(Errors.REQUEST_TIMEOUT))
-        else:
-            self.finish(unread=False)
-
-    def _refuse_unread(self, refused: Refusal, sent: Headers = ()) -> None:
-        """Answer what cannot be read as a request, and end the connection."""
-        self.write(refuse_raw(refused, str(uuid4()), time(), sent))
-        self.finish(unread=True)
-
-    def _hand_over(self) -> None:
-        self._lane.counts.handed_over += 1
-        unread, self._held = self._held, b""  # none of it is this lane's to read any more
-        self.give_away(unread)

@@ -16,7 +16,6 @@ from edge.fast.body import BodyClock, RequestBody
 from edge.fast.heads import Heads
 from edge.fast.lane import Asker, Lane
 from edge.fast.tunnel import Tunnel
-from edge.forwarding import plan
 from edge.forwarding.connection import Connection
 from edge.forwarding.forwarder import refused
 from edge.forwarding.limit import Overloaded
@@ -101,9 +100,6 @@ class Forwarding:
 
     def begin(self, piece: bytes) -> None:
         """Send the request, with what has come of its body."""
-        if plan.loops(self._head.headers, self._lane.edge_id):
-            self.give_up(refusal(Errors.LOOP_DETECTED))
-            return
         if not self._body.complete:
             self._clock = BodyClock(self._lane.pace.idle, self._lane.pace.rate, self._now())
         self._early = piece

@@ -20,19 +20,20 @@ class Heads:
         method: the request's, as bytes.
     """
 
-    __slots__ = ("_asker", "_decision", "_fresh", "_head", "_ids", "_lane", "method")
+    __slots__ = ("_asker", "_decision", "_fresh", "_head", "_ids", "_lane", "_rote", "method")
 
     def __init__(
         self, lane: Lane, asker: Asker, head: Head, decision: Forward, fresh: bytes
     ) -> None:
         """`fresh` are random bytes as for `plan.ids`."""
+        self._rote = asker.rote
         self.method = head.method.encode()
         self._lane = lane
         self._asker = asker
         self._head = head
         self._decision = decision
         self._fresh = fresh
-        self._ids = plan.ids(head.headers, fresh)
+        self._ids = plan.ids(asker.varying, fresh)
 
     def request(self, upstream: Upstream, body: RequestBody) -> bytes:
         """The request's head, with the empty line that ends it.
@@ -49,7 +50,16 @@ class Heads:
         framing = framing_line(self.method, length, bodiless=length == 0)
         line = b"%b %b HTTP/1.1" % (self.method, target)
         alike = self._lasting(upstream)
-        return headwork.request_head(alike, line, self._head.headers, self._ids, framing)
+        return headwork.request_head(alike, line, self._kept(alike), self._ids, framing)
+
+    def _kept(self, alike: Lasting) -> bytes:
+        """The caller's lines: those of the request before, where this is that one again."""
+        rote = self._rote
+        if rote is None:
+            return headwork.kept_lines(alike, self._head.headers, self._ids)
+        if rote.kept is None or rote.kept[0] is not alike:
+            rote.kept = (alike, headwork.kept_lines(alike, self._head.headers, self._ids))
+        return rote.kept[1]
 
     def answer(self, upstream: Upstream, answered: ResponseHead, frame: Frame) -> AnswerHead:
         """The answer's head."""

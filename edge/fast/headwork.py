@@ -94,15 +94,8 @@ def lasting(who: plan.Caller, decision: Forward, upstream: Upstream, edge_id: st
     )
 
 
-def request_head(
-    alike: Lasting, line: bytes, sent: Headers, ids: plan.Ids, framing: bytes
-) -> bytes:
-    """The head of a request to the function.
-
-    Args:
-        line: method, target and version.
-        framing: the field line that says where the body ends, begun by CRLF; may be empty.
-    """
+def kept_lines(alike: Lasting, sent: Headers, ids: plan.Ids) -> bytes:
+    """The caller's fields that go on to the function, as lines begun by CRLF."""
     known = alike.known
     kept = []
     for pair in sent:
@@ -112,11 +105,20 @@ def request_head(
         if goes_on:
             kept.append(b"\r\n%b: %b" % pair)
     block = b"".join(kept)
-    if _needs_care(block, sent, ids):
-        block = _careful(alike, sent, ids)
+    return _careful(alike, sent, ids) if _needs_care(block, sent, ids) else block
+
+
+def request_head(alike: Lasting, line: bytes, kept: bytes, ids: plan.Ids, framing: bytes) -> bytes:
+    """The head of a request to the function.
+
+    Args:
+        line: method, target and version.
+        kept: as `kept_lines` has it.
+        framing: the field line that says where the body ends, begun by CRLF; may be empty.
+    """
     return b"%b%b%b\r\nx-request-id: %b\r\ntraceparent: %b%b\r\n\r\n" % (
         line,
-        block,
+        kept,
         alike.block,
         ids.request_id,
         ids.traceparent,

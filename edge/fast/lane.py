@@ -9,8 +9,10 @@ from edge.doors.asgi import Pace
 from edge.doors.open_documents import OpenDocuments
 from edge.errors import Refusal
 from edge.fast.headwork import Lasting
+from edge.fast.rote import Rote
 from edge.forwarding.limit import InFlight
 from edge.forwarding.pool import Pool
+from edge.message import Headers
 from edge.state.streams import OpenStreams
 
 DRAWN = 4096
@@ -97,9 +99,13 @@ class Asker(Protocol):
 
     Attributes:
         lasting: what lasts from one of its requests to the next, once it was made.
+        rote: the request that this one is again, or will be, or None.
+        varying: the fields that hold the request's ids.
     """
 
     lasting: Lasting | None
+    rote: Rote | None
+    varying: Headers
 
     @property
     def congested(self) -> bool: ...

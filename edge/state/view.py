@@ -116,6 +116,11 @@ class WorkerView:
             return None
         raise KeyError(digest)
 
+    @property
+    def generation(self) -> int:
+        """The store's generation that this is the view of."""
+        return self._generation
+
     def is_current(self) -> bool:
         """Whether nothing has changed since the last catch-up: read before every decision."""
         return max(self._source.published(), self._heard) <= self._generation

@@ -1,0 +1,93 @@
+"""A caller's next request where it is the last one again, but for its length and its ids. Pure.
+
+Who keeps a connection mostly repeats itself, head by head. What was read, decided and written for
+the last head then holds for the next: it is a function of the bytes that are compared here, all
+of them, and of the store's generation, which whoever asks compares besides.
+"""
+
+import re
+
+from edge.fast.headwork import Lasting
+from edge.gate.decisions import Forward
+from edge.message import Head, Headers
+
+LONGEST = 4096
+"""Bytes of a head that is remembered."""
+
+_VARYING = re.compile(
+    rb"\r\n((?:content-length: [0-9]{1,18}|x-request-id: [A-Za-z0-9._-]{1,128}"
+    rb"|traceparent: [0-9a-f-]{55})(?=\r\n|\Z))",
+    re.IGNORECASE,
+)
+"""Fields that differ from request to request; each may stand once."""
+
+
+class Rote:
+    """A head that was forwarded.
+
+    Attributes:
+        head: as it was read; of the fields that vary it has the values of its own.
+        generation: the store's, by which it was decided.
+        last: whether it asked for the connection's end.
+        kept: the caller's field lines as they went to the function, and for whom.
+    """
+
+    __slots__ = (
+        "_length",
+        "_limit",
+        "_longest",
+        "_names",
+        "_stable",
+        "decision",
+        "generation",
+        "head",
+        "kept",
+        "last",
+    )
+
+    def __init__(
+        self,
+        block: bytes,
+        head: Head,
+        decision: Forward,
+        generation: int,
+        framing: tuple[int | None, bool],
+        header_block: int,
+    ) -> None:
+        """`framing` as `plain.framing` gives it; `header_block` is the limit in bytes."""
+        parts = _VARYING.split(block)
+        self._stable = parts[::2]
+        self._names = [name for name, _ in _pairs(parts)]
+        self._longest = block.find(b"\r\n") + header_block
+        self._length, self.last = framing
+        self._limit = decision.place.function.config.body_limit
+        self.head = head
+        self.decision = decision
+        self.generation = generation
+        self.kept: tuple[Lasting, bytes] | None = None
+
+    def varying(self, block: bytes) -> Headers | None:
+        """The fields that vary, if this head is the same one otherwise."""
+        parts = _VARYING.split(block)
+        if parts[::2] != self._stable or len(block) > self._longest:
+            return None
+        pairs = _pairs(parts)
+        return tuple(pairs) if [name for name, _ in pairs] == self._names else None
+
+    def length(self, varying: Headers) -> int | None:
+        """Bytes of the request's body, None for chunked; -1 if that is over its limit."""
+        for name, value in varying:
+            if name == b"content-length":
+                size = int(value)
+                return size if self._limit is None or size <= self._limit else -1
+        return self._length
+
+
+def is_learnable(block: bytes, head: Head) -> bool:
+    """Whether a head may be remembered: an opening of a WebSocket comes but once."""
+    return len(block) <= LONGEST and not head.websocket
+
+
+def _pairs(parts: list[bytes]) -> list[tuple[bytes, bytes]]:
+    split = [part.partition(b": ") for part in parts[1::2]]
+    return [(name.lower(), value) for name, _, value in split]
