@@ -154,7 +154,7 @@ class Http1(H11Protocol):
                 state=self.connection_state,
             )
         )
-        if not isinstance(self.stream, Stream) and self.stream.closed:
+        if self._was_to_switch() and self.stream.closed:
             await self._end()
 
     async def _feed(self, data: bytes) -> None:
@@ -215,7 +215,11 @@ class Http1(H11Protocol):
 
     def _must_close(self) -> bool:
         too_much = self._unread is not None and self._unread > DROP_BYTES
-        return too_much or not self._door.stays or self._awaits_continue()
+        return too_much or not self._door.stays or self._awaits_continue() or self._was_to_switch()
+
+    def _was_to_switch(self) -> bool:
+        """Whether a WebSocket was asked for: no request follows, whatever the answer."""
+        return self.stream is not None and not isinstance(self.stream, Stream)
 
     def _awaits_continue(self) -> bool:
         return bool(self.connection.they_are_waiting_for_100_continue)

@@ -15,23 +15,27 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 from uuid import uuid4
 
-from hypercorn.protocol.events import Body, EndBody, Event, Request, Response, StreamClosed
+from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Response, StreamClosed
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
-from hypercorn.protocol.ws_stream import WSStream
+from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection
 
-from edge.errors import Errors, refusal
-from edge.server.exchange import Exchange, Message
+from edge.errors import Errors, Refusal, refusal
+from edge.server.exchange import HELD, Exchange, Message
 from edge.server.refusals import refuse
 
 LOG = logging.getLogger("edge.server")
 
 EXTENSION = "jelou.connection"
+_MAY_OPEN = frozenset({ASGIWebsocketState.HANDSHAKE, ASGIWebsocketState.CONNECTED})
 _EXTENSIONS = b"sec-websocket-extensions"
 _BAD_HANDSHAKE = refusal(
     Errors.BAD_REQUEST,
     "The WebSocket handshake needs Sec-WebSocket-Version: 13 and one Sec-WebSocket-Key.",
+)
+_TOO_EARLY = refusal(
+    Errors.BAD_REQUEST, "Wait for the 101 before you send more than 64 KiB over the WebSocket."
 )
 GRACE = 1.0
 """Seconds that an app has to end by itself once its client is gone; it is cancelled then."""
@@ -156,23 +160,49 @@ class WebSocketStream(WSStream):
     """A stock WebSocket stream that tells the app the code and reason of its client's close.
 
     It negotiates no extensions: what compression may unfold to is bounded nowhere. A handshake
-    that is none gets the edge's error, where stock sends an empty answer.
+    that is none gets the edge's error, where stock sends an empty answer. What comes before the
+    app has accepted is held, where stock refuses the handshake for it.
     """
 
     exchange: Exchange
+    _early = b""
+    _holds = True
 
     async def handle(self, event: Event) -> None:
         """Take what the protocol has read."""
         if isinstance(event, Request):
             kept = [pair for pair in event.headers if pair[0].lower() != _EXTENSIONS]
             event = replace(event, headers=kept)
-        await super().handle(event)
+        if self._holds and isinstance(event, Body | Data):
+            await self._hold(event.data)
+        else:
+            await super().handle(event)
+
+    async def _hold(self, data: bytes) -> None:
+        """Keep what comes before the app has accepted; behind a refusal it means nothing."""
+        if self.closed or self.state not in _MAY_OPEN:
+            return
+        self._early += data
+        if len(self._early) > HELD and self.state is ASGIWebsocketState.HANDSHAKE:
+            self.state = ASGIWebsocketState.HTTPCLOSED
+            await self._send_refusal(_TOO_EARLY)
+            await self.send(StreamClosed(stream_id=self.stream_id))
+
+    async def _accept(self, message: Any) -> None:
+        await super()._accept(message)
+        while self._early:
+            early, self._early = self._early, b""
+            await super().handle(Data(stream_id=self.stream_id, data=early))
+        self._holds = False
 
     async def _send_error_response(self, status_code: int) -> None:
         if status_code != HTTPStatus.BAD_REQUEST:
             await super()._send_error_response(status_code)
-            return
-        code, headers, body = refuse(_BAD_HANDSHAKE, str(uuid4()), time())
+        else:
+            await self._send_refusal(_BAD_HANDSHAKE)
+
+    async def _send_refusal(self, refused: Refusal) -> None:
+        code, headers, body = refuse(refused, str(uuid4()), time())
         over_http2 = self.handshake.http_version != "1.1"
         kept = [pair for pair in headers if not (over_http2 and pair[0] == b"connection")]
         kept.append((b"sec-websocket-version", b"13"))  # RFC 6455 §4.4

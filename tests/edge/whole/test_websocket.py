@@ -18,6 +18,7 @@ from wsproto.events import (
 
 from tests.support.calling import TOKEN, until
 from tests.support.edge_in_process import EdgeInProcess, running
+from tests.support.http1_client import request
 from tests.support.origin import OK, Origin, Visit, answering, closing_after, hangs, refusing
 from tests.support.websockets import Socket, accept, connected, echo, handshake, opening, speaks
 
@@ -248,6 +249,88 @@ async def test_a_client_that_leaves_amid_its_handshake_frees_the_function(
         await until(lambda: origin.visits)
     with anyio.fail_after(5):
         await origin.departures.acquire()
+
+
+async def late(visit: Visit) -> None:
+    """Accepts a handshake on cue, and echoes."""
+    await visit.origin.cue.wait()
+    await speaks(echo)(visit)
+
+
+async def test_what_is_said_before_the_101_arrives_behind_it(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    origin.behaviour = late
+    edge.deploy(origin.upstream)
+    async with edge.http1() as client:
+        socket = Socket(ConnectionType.CLIENT, client.reader, client.writer)
+        await client.send(opening(fields=sent(edge)) + socket.protocol.send(TextMessage("one")))
+        await until(lambda: origin.visits)
+        await socket.send(BytesMessage(b"2" * 60_000))
+        origin.cue.set()
+        assert (await client.head()).status == 101
+        await socket.send(TextMessage("three"))
+        for message in ("one", b"2" * 60_000, "three"):
+            assert await socket.message() == message
+
+
+async def test_what_is_said_over_http2_before_the_answer_arrives_behind_it(
+    edge: EdgeInProcess, origin: Origin
+) -> None:
+    origin.behaviour = late
+    edge.deploy(origin.upstream)
+    framing = Connection(ConnectionType.CLIENT)
+    async with edge.http2() as client:
+        client.protocol.config.validate_outbound_headers = False
+        fields = [(":protocol", "websocket"), ("sec-websocket-version", "13"), *sent(edge)]
+        stream = await client.begin("/", "CONNECT", fields, end=False)
+        await client.send(stream, framing.send(TextMessage("early")))
+        await until(lambda: origin.visits)
+        origin.cue.set()
+        answer = await client.until(stream, 7)
+        assert answer.status == 200
+        framing.receive_data(bytes(answer.body))
+        [event] = framing.events()
+        assert isinstance(event, TextMessage)
+        assert event.data == "early"
+
+
+async def test_what_is_said_before_the_101_is_bounded(
+    edge: EdgeInProcess, origin: Origin, lane: str
+) -> None:
+    origin.behaviour = hangs
+    edge.deploy(origin.upstream)
+    async with edge.http1() as client:
+        await client.send(opening(fields=sent(edge)))
+        await until(lambda: origin.visits)
+        client.writer.write(b"x" * 20_000_000)
+        if lane == "asgi":
+            answer = await client.answer()
+            assert (answer.status, answer.json["code"]) == (400, "bad_request")
+            assert answer.one("connection") == "close"
+        else:
+            await anyio.sleep(0.3)
+            assert client.writer.transport.get_write_buffer_size() > 1_000_000
+            client.reset()
+    with anyio.fail_after(5):
+        await origin.departures.acquire()
+
+
+@pytest.mark.parametrize("refused_by", ["the gate", "the function"])
+async def test_what_follows_a_handshake_is_never_a_request(
+    edge: EdgeInProcess, origin: Origin, refused_by: str
+) -> None:
+    origin.behaviour = answering(OK)
+    edge.deploy(origin.upstream)
+    token = sent(edge)
+    first = opening(fields=[] if refused_by == "the gate" else token)
+    async with edge.http1() as client:
+        await client.send(first + request("/smuggled", fields=token))
+        answer = await client.answer()
+        assert answer.status == (401 if refused_by == "the gate" else 200)
+        assert answer.one("connection") == "close"
+        assert await client.ending() == "closed"
+    assert [seen.target for seen in origin.seen] == ([] if refused_by == "the gate" else [b"/"])
 
 
 # Endings.

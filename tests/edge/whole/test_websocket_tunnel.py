@@ -259,23 +259,6 @@ class Sender:
         assert self.sent < FLOOD - MEGABYTE
 
 
-@pytest.mark.parametrize("refused_by", ["the gate", "the function"])
-async def test_what_follows_a_handshake_is_never_a_request(
-    edge: EdgeInProcess, origin: Origin, refused_by: str
-) -> None:
-    origin.behaviour = answering(OK)
-    edge.deploy(origin.upstream)
-    token = sent(edge)
-    first = opening(fields=[] if refused_by == "the gate" else token)
-    async with edge.http1() as client:
-        await client.send(first + request("/smuggled", fields=token))
-        answer = await client.answer()
-        assert answer.status == (401 if refused_by == "the gate" else 200)
-        assert answer.one("connection") == "close"
-        assert await client.ending() == "closed"
-    assert [seen.target for seen in origin.seen] == ([] if refused_by == "the gate" else [b"/"])
-
-
 async def test_what_follows_a_handshake_does_not_destroy_its_refusal(
     origin: Origin, tmp_path: Path
 ) -> None:
