@@ -59,7 +59,7 @@ class Door:
 
     def asked(self, head: Head, decision: Decision) -> Asked:
         """A request with what was decided about it, as it is carried out."""
-        return Asked(head, decision, self.networks, self.random(FRESH))
+        return Asked.of(head, decision, self.networks, self.random(FRESH))
 
     def admit_at_once(self, head: Head) -> Decision | None:
         """What to do with a sound request that has just come; None if that must be waited for."""
@@ -69,13 +69,15 @@ class Door:
         decision = decide_sound(self.view, head, now, self.settings)
         return None if isinstance(decision, Lookup) else self._admitted(decision, now)
 
-    def still_stands(self, decision: Forward, generation: int) -> bool:
+    def still_stands(self, decision: Forward | Refuse, generation: int) -> bool:
         """Whether an equal request would be admitted as this one was by a generation.
 
         A decision follows from the head and the store alone; the clock matters as the token's end.
         """
         if self.view.generation != generation or not self.view.is_current():
             return False
+        if isinstance(decision, Refuse):
+            return True  # none of what is refused becomes good by itself
         now = self.clock()
         if self.http.state.draining or (decision.until is not None and now >= decision.until):
             return False

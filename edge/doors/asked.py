@@ -1,7 +1,7 @@
 """One request as the doors carry it: its head, and the ids and address that go with it. Pure."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Self
 
 from edge import cors, headers
 from edge.forwarding import plan
@@ -16,24 +16,27 @@ _ANYBODY = Cors()
 """CORS for answers that are no function's, so that a page can read the error."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A request that was decided.
 
     Attributes:
         networks: `trusted_proxies`.
         fresh: `FRESH` random bytes, for the ids that the caller did not bring.
+        request_id: the caller's `X-Request-Id` or a fresh UUID: the same wherever it is named.
     """
 
     head: Head
     decision: Decision
     networks: headers.Networks
     fresh: bytes = field(repr=False)
+    request_id: bytes
 
-    @cached_property
-    def request_id(self) -> bytes:
-        """The caller's `X-Request-Id` or a fresh UUID: the same wherever it is named."""
-        return headers.request_id(self.head.headers) or plan.uuid4(self.fresh[:16])
+    @classmethod
+    def of(cls, head: Head, decision: Decision, networks: headers.Networks, fresh: bytes) -> Self:
+        """A request with the ids that its head and the random bytes give it."""
+        named = headers.request_id(head.headers) or plan.uuid4(fresh[:16])
+        return cls(head, decision, networks, fresh, named)
 
     @property
     def place(self) -> Place | None:

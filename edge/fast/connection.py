@@ -45,7 +45,6 @@ class FastConnection(Turns):
         self.rote: Rote | None = None
         self.varying: Headers = ()
         self._worth_learning = CREDIT
-        self._block = b""
         self._skipped = False
         self._request: tuple[Head, Decision, bytes] | None = None
         self._forwarding: Forwarding | None = None
@@ -110,7 +109,7 @@ class FastConnection(Turns):
             self._forwarding.tick(now)
         elif self._phase is Phase.IDLE and waited > REMEMBERED and self.rote is not None:
             self.rote = self.lasting = self._request = None
-            self._block, self.varying = b"", ()
+            self.varying = ()
         elif self._phase is Phase.IDLE and waited > self._lane.keep_alive:
             self.finish(unread=False)
         elif self._phase is Phase.HEAD and waited > self._lane.head:
@@ -190,7 +189,6 @@ class FastConnection(Turns):
 
     def _take(self, block: bytes) -> None:
         """One request, whose head is held whole."""
-        self._block = block
         if self.rote is not None:
             if self._repeat(self.rote, block):
                 return
@@ -215,7 +213,8 @@ class FastConnection(Turns):
         if decision is None:
             self._wait(self._decide_later(head, length))
             return
-        if self._worth_learning and isinstance(decision, Forward) and is_learnable(block, head):
+        learnable = is_learnable(block, head) and self._worth_learning
+        if learnable and isinstance(decision, Forward | Refuse):
             generation = self._lane.door.view.generation
             limit = self._lane.door.settings.header_block
             self.rote = Rote(block, head, decision, generation, plain, limit)
@@ -270,15 +269,15 @@ class FastConnection(Turns):
         else:
             self._body = RequestBody(length, None)
             self._held = data
-            self._answer_own(Asked(head, decision, self._lane.door.networks, fresh), decision)
+            self._answer_own(decision)
 
     def _asked(self) -> Asked | None:
         """The request that is being answered, as the edge's own answers need it."""
         if self._request is None:
             return None
-        _, decision, fresh = self._request
-        head = parse_head(self._block, self.peer, self._lane.door.settings)
-        return Asked(head, decision, self._lane.door.networks, fresh)
+        head, decision, fresh = self._request
+        request_id = plan.ids(self.varying, fresh).request_id
+        return Asked(head, decision, self._lane.door.networks, fresh, request_id)
 
     def _forward(
         self, head: Head, decision: Forward, length: int | None, data: bytes, fresh: bytes
@@ -311,16 +310,21 @@ class FastConnection(Turns):
         try:
             piece = self._body.feed(data)
         except EdgeError as error:
+            self._held += self._body.rest
             forwarding.give_up(error.refusal)
             return
         if self._body.rest:
             self._hold(self._body.rest)
         forwarding.client_sent(piece)
 
-    def _answer_own(self, asked: Asked, decision: Decision) -> None:
+    def _answer_own(self, decision: Decision) -> None:
+        asked = self._asked()
+        if asked is None:
+            raise TypeError("no request is being answered")
         match decision:
             case Refuse():
-                self.refuse(decision.refusal)
+                answer = own_answers.refused(asked, decision.refusal)
+                self._answer(answer, closes=decision.refusal.kind.closes)
             case Answer():
                 self._answer(own_answers.at_once(asked, decision))
             case Status():

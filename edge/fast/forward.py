@@ -82,7 +82,7 @@ class Forwarding:
         self._upstream = self._upstreams[0]
         self._idle = lane.idle
         self._connection: Connection | None = None
-        self._reader: AnswerReader = AnswerReader(b"")
+        self._reader = AnswerReader(self._heads.method, head.websocket)
         self._clock: BodyClock | None = None
         self._task: asyncio.Task[None] | None = None
         self._stream: OpenStream | None = None
@@ -200,7 +200,6 @@ class Forwarding:
             self._lane.pool.release(connection, None)
             self.give_up(refusal(Errors.BAD_REQUEST, reason=str(error)))
             return
-        self._reader = AnswerReader(self._heads.method, self._head.websocket)
         self._reused = connection.exchanges > 0
         self._connection = connection
         connection.handler = self
@@ -360,10 +359,9 @@ class Forwarding:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
-        bodiless = self._body.length == 0
-        if self._reused and may_retry(
-            failure, self._heads.method, RetryRule.SAFE, bodiless=bodiless
-        ):
+        method, bodiless = self._heads.method, self._body.length == 0
+        if self._reused and may_retry(failure, method, RetryRule.SAFE, bodiless=bodiless):
+            self._reader = AnswerReader(method, self._head.websocket)
             self._wait(self._connect())
         else:
             self.give_up(refused(failure, self._decision.timeout))

@@ -8,7 +8,7 @@ of them, and of the store's generation, which whoever asks compares besides.
 import re
 
 from edge.fast.headwork import Lasting
-from edge.gate.decisions import Forward
+from edge.gate.decisions import Forward, Refuse
 from edge.message import Head, Headers
 
 LONGEST = 4096
@@ -23,7 +23,7 @@ _VARYING = re.compile(
 
 
 class Rote:
-    """A head that was forwarded.
+    """A head that was forwarded or refused.
 
     Attributes:
         head: as it was read; of the fields that vary it has the values of its own.
@@ -49,7 +49,7 @@ class Rote:
         self,
         block: bytes,
         head: Head,
-        decision: Forward,
+        decision: Forward | Refuse,
         generation: int,
         framing: tuple[int | None, bool],
         header_block: int,
@@ -60,7 +60,9 @@ class Rote:
         self._names = [name for name, _ in _pairs(parts)]
         self._longest = block.find(b"\r\n") + header_block
         self._length, self.last = framing
-        self._limit = decision.place.function.config.body_limit
+        self._limit = (
+            decision.place.function.config.body_limit if isinstance(decision, Forward) else None
+        )
         self.head = head
         self.decision = decision
         self.generation = generation
