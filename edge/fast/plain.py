@@ -7,7 +7,7 @@ from edge.message import Head
 _ODD = frozenset({b"expect", b"te", b"upgrade", b"http2-settings", b"proxy-connection"})
 """Fields that make a request the other lane's."""
 
-_ODD_TO_OPEN = (_ODD - {b"upgrade"}) | {b"content-length", b"transfer-encoding"}
+_ODD_TO_OPEN = (_ODD - {b"upgrade"}) | {b"content-length"}
 """Those that make the opening of a WebSocket the other lane's."""
 
 _OPENING_OPTIONS = frozenset({b"upgrade", b"keep-alive", b"close"})

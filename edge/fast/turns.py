@@ -19,6 +19,7 @@ from edge.fast.wording import own_answer
 from edge.forwarding.wire import PIECE
 from edge.message import Headers
 from edge.server.acceptor import Acceptor
+from edge.server.heads import begun_method
 from edge.server.refusals import refuse_raw
 
 
@@ -148,7 +149,8 @@ class Turns(Client):
 
     def _refuse_unread(self, refused: Refusal, sent: Headers = ()) -> None:
         """Answer what cannot be read as a request, and end the connection."""
-        self.write(refuse_raw(refused, str(uuid4()), time(), sent))
+        method = begun_method(self._held)  # of the head that is unread, if one is
+        self.write(refuse_raw(refused, str(uuid4()), time(), sent, method))
         self.finish(unread=True)
 
     def _hand_over(self) -> None:

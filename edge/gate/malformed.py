@@ -55,6 +55,8 @@ def _ambiguous(head: Head) -> str:
         return "The only Transfer-Encoding understood is chunked."
     if codings and head.version == "1.0":
         return "Transfer-Encoding needs HTTP/1.1."
+    if head.websocket and (codings or (lengths and int(lengths[0]))):
+        return "A WebSocket handshake has no body."
     named = headers.connection_options(head.headers) & headers.UNTOUCHABLE
     if named:
         return f"Connection may not name {min(named).decode()}."

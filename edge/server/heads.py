@@ -18,6 +18,7 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _TEXT = rb"[\t -~\x80-\xff]"
 _LINE = re.compile(rb"(" + _TOKEN + rb"++) ([^\x00-\x20\x7f]++) HTTP/1\.([01])")
 _FIELDS = re.compile(rb"(?:\r\n" + _TOKEN + rb"++:" + _TEXT + rb"*+)*+")
+_METHOD = re.compile(rb"(" + _TOKEN + rb"++) ")
 _FIELD = re.compile(rb"\r\n([^:]++):[\t ]*+([^\r]*+)")
 _NEVER = re.compile(rb"(?<!\r)\n|\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -84,6 +85,12 @@ def check_unfinished(held: bytes, settings: GateSettings, scanned: int = 0) -> N
     fault = _early_fault(held, settings, scanned)
     if fault is not None:
         raise BadHead(fault)
+
+
+def begun_method(held: bytes) -> str:
+    """The method of a head that did not come whole or is refused; empty if it cannot be read."""
+    begun = _METHOD.match(held)
+    return "" if begun is None else begun[1].decode()
 
 
 def _opens_websocket(method: bytes, minor: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bool:

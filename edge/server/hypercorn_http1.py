@@ -123,6 +123,7 @@ class Http1(H11Protocol):
     async def _take(self, event: Event) -> None:
         match event:
             case Begun():
+                self._method = event.head.method
                 self.connection.receive_data(event.raw)
                 request = self.connection.next_event()
                 if not isinstance(request, h11.Request):
@@ -140,7 +141,6 @@ class Http1(H11Protocol):
 
     async def _begin(self, begun: Begun, request: h11.Request) -> None:
         await self.send(Updated(idle=False))
-        self._method = begun.head.method
         self._version = begun.head.version
         self._unread = begun.length
         self.stream = self._make_stream(begun.head)
@@ -244,8 +244,8 @@ class Http1(H11Protocol):
         """Answer with an error if none was begun, and end."""
         await self._close_stream()
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            answer = refuse_raw(refused, str(uuid4()), time(), sent)
-            await self.send(RawData(answer if self._method != "HEAD" else _without_body(answer)))
+            method = self._method or self._requests.begun_method
+            await self.send(RawData(refuse_raw(refused, str(uuid4()), time(), sent, method)))
         elif self.connection.our_state is h11.SEND_BODY and self.ends_with_connection:
             self._door.reset()
         await self._end(unread=True)
@@ -299,7 +299,3 @@ class Http1(H11Protocol):
         self._stop_dropping()
         await self._close_stream()
         await self.can_read.set()
-
-
-def _without_body(answer: bytes) -> bytes:
-    return answer[: answer.index(b"\r\n\r\n") + 4]

@@ -48,9 +48,16 @@ def refuse(
     return refused.kind.status, fields, body
 
 
-def refuse_raw(refused: Refusal, fresh_id: str, now: float, sent: Headers = ()) -> bytes:
-    """The same as bytes on the wire."""
+def refuse_raw(
+    refused: Refusal, fresh_id: str, now: float, sent: Headers = (), method: str = ""
+) -> bytes:
+    """The same as bytes on the wire; `HEAD` gets the head alone (RFC 9110 §9.3.2).
+
+    Args:
+        method: the request's, as far as it is known.
+    """
     code, fields, body = refuse(refused, fresh_id, now, sent)
     lines = [b"HTTP/1.1 %d %s" % (code, phrase(code).encode())]
     lines += [name + b": " + value for name, value in fields]
-    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+    head = b"\r\n".join(lines) + b"\r\n\r\n"
+    return head if method == "HEAD" else head + body

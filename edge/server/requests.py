@@ -12,7 +12,7 @@ from edge.forwarding.chunks import ChunkWalker
 from edge.forwarding.parse import InvalidAnswer
 from edge.gate.decisions import GateSettings
 from edge.message import Head, Peer, first
-from edge.server.heads import END, check_unfinished, parse_head
+from edge.server.heads import END, begun_method, check_unfinished, parse_head
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What HTTP/2 by prior knowledge begins with (RFC 9113 §3.3, §3.4)."""
@@ -100,6 +100,11 @@ class RequestStream:
     def amid_head(self) -> bool:
         """Whether some of a head has come, or all of it, that was not given out yet."""
         return self.between and bool(self._held)
+
+    @property
+    def begun_method(self) -> str:
+        """The method of a head that was not given out, as far as it can be read."""
+        return begun_method(self._held) if self.between else ""
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the client."""

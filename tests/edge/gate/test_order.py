@@ -1,5 +1,6 @@
 """What the gate judges beside the token, and in which order: heads, preflight, MCP, limits."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -189,6 +190,22 @@ def test_mcp_that_is_turned_off_is_404_for_those_with_a_token() -> None:
     assert refused(ask(head("POST", b"/mcp"), off)) is Errors.UNAUTHORIZED.value
     assert refused(ask(head("POST", b"/mcp", token=GOOD), off)) is Errors.NOT_FOUND.value
     assert refused(ask(head("POST", b"/mcp", token=NARROW), off)) is Errors.FORBIDDEN.value
+
+
+@pytest.mark.parametrize(
+    "field",
+    [(b"content-length", b"5"), (b"content-length", b"05"), (b"transfer-encoding", b"chunked")],
+)
+def test_a_websocket_handshake_that_announces_a_body_is_400(field: tuple[bytes, bytes]) -> None:
+    asked = head("GET", b"/orders/7", field, token=GOOD, websocket=True)
+    assert refused(ask(asked)) is Errors.BAD_REQUEST.value
+    assert isinstance(ask(replace(asked, websocket=False)), Forward)
+
+
+@pytest.mark.parametrize("length", [b"0", b"00"])
+def test_a_websocket_handshake_may_say_that_it_has_no_body(length: bytes) -> None:
+    asked = head("GET", b"/orders/7", (b"content-length", length), token=GOOD, websocket=True)
+    assert isinstance(ask(asked), Forward)
 
 
 def test_mcp_is_not_spoken_over_websocket() -> None:

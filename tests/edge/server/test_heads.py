@@ -7,6 +7,7 @@ import pytest
 
 from edge.gate.decisions import GateSettings
 from edge.message import Head
+from edge.server.heads import begun_method
 from edge.server.requests import Begun
 from tests.support.request_bytes import PEER, SETTINGS, cut, dripped, heads, read
 
@@ -220,6 +221,25 @@ def test_a_head_is_read_as_it_was_sent() -> None:
 )
 def test_a_websocket_handshake_is_known(line: bytes, fields: bytes, is_one: bool) -> None:
     assert head_of(line + HOST + fields + END).websocket is is_one
+
+
+@pytest.mark.parametrize(
+    ("held", "method"),
+    [
+        (b"", ""),
+        (b"HEAD", ""),
+        (b"HEAD ", "HEAD"),
+        (b"HEAD  \n", "HEAD"),
+        (b"M-SEARCH * HTTP/9", "M-SEARCH"),
+        (b" HEAD /", ""),
+        (b"HE\0D /", ""),
+        (b"HEAD\t/ ", ""),
+    ],
+)
+def test_the_method_of_a_head_that_is_not_whole_is_read_up_to_its_space(
+    held: bytes, method: str
+) -> None:
+    assert begun_method(held) == method
 
 
 # Limits: at them, above them; whole, unfinished, at once, byte by byte.
