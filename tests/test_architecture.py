@@ -253,6 +253,7 @@ MAP = """
 0 pure edge.fast.headwork               the header work, straight to the wire's bytes
 0 pure edge.fast.plain                  which requests are plain enough for the lane
 0 -    edge.fast.wording                the edge's own answers as they go on the wire
+1 pure edge.fast.answer_rote            an answer that is the last one again
 1 pure edge.fast.rote                   a request that is the last one again
 2 -    edge.fast.lane                   what the lane's connections share
 3 -    edge.fast.heads                  the heads of one exchange, both ways

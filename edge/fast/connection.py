@@ -13,12 +13,13 @@ from edge.doors import own_answers
 from edge.doors.asgi import UNREAD_SECONDS
 from edge.doors.asked import FRESH, Asked
 from edge.errors import EdgeError, Errors, Refusal, refusal
+from edge.fast.answer_rote import AnswerRote
 from edge.fast.body import RequestBody
 from edge.fast.forward import Forwarding
 from edge.fast.headwork import Lasting
 from edge.fast.lane import Lane, Passage
 from edge.fast.plain import framing
-from edge.fast.rote import Rote, is_learnable
+from edge.fast.rote import CREDIT, Rote, is_learnable
 from edge.fast.turns import Phase, Turns
 from edge.forwarding import plan
 from edge.gate.decisions import Answer, Bridge, Decision, Forward, Open, Refuse, Status
@@ -32,9 +33,6 @@ HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
 REMEMBERED = 5.0
 """Seconds for which an idle connection keeps what its last request was."""
 
-CREDIT = 3
-"""Heads that are learnt in vain before a connection is held to be one that does not repeat."""
-
 
 class FastConnection(Turns):
     """One client connection on the fast lane."""
@@ -43,6 +41,8 @@ class FastConnection(Turns):
         super().__init__(lane, host)
         self.lasting: Lasting | None = None
         self.rote: Rote | None = None
+        self.answer_rote: AnswerRote | None = None
+        self.answer_credit = CREDIT
         self.varying: Headers = ()
         self._worth_learning = CREDIT
         self._skipped = False
@@ -108,7 +108,7 @@ class FastConnection(Turns):
         if self._forwarding is not None:
             self._forwarding.tick(now)
         elif self._phase is Phase.IDLE and waited > REMEMBERED and self.rote is not None:
-            self.rote = self.lasting = self._request = None
+            self.rote = self.answer_rote = self.lasting = self._request = None
             self.varying = ()
         elif self._phase is Phase.IDLE and waited > self._lane.keep_alive:
             self.finish(unread=False)

@@ -82,7 +82,7 @@ class Forwarding:
         self._upstream = self._upstreams[0]
         self._idle = lane.idle
         self._connection: Connection | None = None
-        self._reader = AnswerReader(self._heads.method, head.websocket)
+        self._reader = AnswerReader(self._heads.method, head.websocket, self._known)
         self._clock: BodyClock | None = None
         self._task: asyncio.Task[None] | None = None
         self._stream: OpenStream | None = None
@@ -300,12 +300,16 @@ class Forwarding:
         self._started = True
         # A body that is still coming is let go by; where the next request begins is then open.
         self._stays = self._asker.stays and self._body.complete
-        answer = self._heads.answer(self._upstream, head, frame)
+        answer = self._heads.answer(self._upstream, head, frame, self._reader.raw)
         self._chunked = answer.chunked
         if answer.event_stream:
             self._idle = self._stream_idle
             self._hold_stream(self.end_stream)
         return answer.block + (b"\r\n\r\n" if self._stays else headwork.CLOSE + b"\r\n\r\n")
+
+    def _known(self, raw: bytes) -> tuple[ResponseHead, Frame] | None:
+        rote = self._heads.known(self._upstream)
+        return None if rote is None else rote.again(raw)
 
     @property
     def _stream_idle(self) -> float:
@@ -361,7 +365,7 @@ class Forwarding:
             self._connection = None
         method, bodiless = self._heads.method, self._body.length == 0
         if self._reused and may_retry(failure, method, RetryRule.SAFE, bodiless=bodiless):
-            self._reader = AnswerReader(method, self._head.websocket)
+            self._reader = AnswerReader(method, self._head.websocket, self._known)
             self._wait(self._connect())
         else:
             self.give_up(refused(failure, self._decision.timeout))

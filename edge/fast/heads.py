@@ -2,9 +2,11 @@
 
 from edge.doors.asgi import date_now
 from edge.fast import headwork, wording
+from edge.fast.answer_rote import AnswerRote, is_learnable
 from edge.fast.body import RequestBody
 from edge.fast.headwork import AnswerHead, Asking, Lasting
 from edge.fast.lane import Asker, Lane
+from edge.fast.rote import CREDIT
 from edge.forwarding import plan
 from edge.forwarding.parse import Frame, ResponseHead, framing_line, serialise
 from edge.functions import Upstream
@@ -61,17 +63,46 @@ class Heads:
             rote.kept = (alike, headwork.kept_lines(alike, self._head.headers, self._ids))
         return rote.kept[1]
 
-    def answer(self, upstream: Upstream, answered: ResponseHead, frame: Frame) -> AnswerHead:
-        """The answer's head."""
-        head = self._head
-        asking = Asking(
-            self._lasting(upstream),
-            head.headers,
-            head.method,
-            self._ids.request_id,
-            self._decision.checked,
-        )
-        return headwork.answer_head(asking, answered, frame, date_now())
+    def known(self, upstream: Upstream) -> AnswerRote | None:
+        """The answer before, if the one to this request may be the same again."""
+        rote = self._asker.answer_rote
+        if rote is None or not rote.fits(
+            self._lasting(upstream), self._head.method, checked=self._decision.checked
+        ):
+            return None
+        return rote
+
+    def answer(
+        self, upstream: Upstream, answered: ResponseHead, frame: Frame, raw: bytes
+    ) -> AnswerHead:
+        """The answer's head; `raw` is its bytes, empty if it is the answer before again."""
+        rote = self._asker.answer_rote
+        if raw or rote is None:
+            head = self._head
+            alike, checked = self._lasting(upstream), self._decision.checked
+            asking = Asking(alike, head.headers, head.method, checked)
+            made = headwork.answer_head(asking, answered, frame, date_now())
+            self._learn(raw, asking, answered, frame, made)
+            return self._named(made.block, made)
+        self._asker.answer_credit = CREDIT
+        block = rote.made.block + headwork.lines(rote.varying)
+        if not rote.dated:
+            block += b"\r\ndate: " + date_now()
+        return self._named(block, rote.made)
+
+    def _learn(
+        self, raw: bytes, to: Asking, answered: ResponseHead, frame: Frame, made: AnswerHead
+    ) -> None:
+        asker = self._asker
+        if asker.answer_rote is not None:
+            asker.answer_rote = None
+            asker.answer_credit -= 1
+        if asker.answer_credit and is_learnable(raw, to, frame, made):
+            asker.answer_rote = AnswerRote(raw, to, answered, frame)
+
+    def _named(self, block: bytes, made: AnswerHead) -> AnswerHead:
+        named = b"%b\r\nx-request-id: %b" % (block, self._ids.request_id)
+        return AnswerHead(named, made.chunked, made.event_stream)
 
     def switching(self, upstream: Upstream, answered: ResponseHead) -> bytes:
         """The head of a 101, with the empty line that ends it."""

@@ -4,7 +4,7 @@ The rules are `plan`'s and `edge.headers`'; here is what lasts from request to r
 made ready as bytes once. What is not plain goes through `plan` itself.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from edge import cors, headers
 from edge.forwarding import plan
@@ -87,10 +87,10 @@ def lasting(who: plan.Caller, decision: Forward, upstream: Upstream, edge_id: st
         prefix=place.prefix,
         upstream=upstream,
         who=who,
-        block=_lines(fields),
+        block=lines(fields),
         continued=plan.replaced_names(fields, continued=True),
         begun=plan.replaced_names(fields, continued=False),
-        cors=_lines(cors.answer(settings, ())) if fixed else None,
+        cors=lines(cors.answer(settings, ())) if fixed else None,
     )
 
 
@@ -145,7 +145,7 @@ def _needs_care(block: bytes, sent: Headers, ids: plan.Ids) -> bool:
 
 def _careful(alike: Lasting, sent: Headers, ids: plan.Ids) -> bytes:
     replaced = alike.continued if ids.continued else alike.begun
-    return _lines(plan.joined_cookies(headers.without_callers_claims(sent, replaced)))
+    return lines(plan.joined_cookies(headers.without_callers_claims(sent, replaced)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +160,12 @@ class Asking:
     alike: Lasting
     sent: Headers
     method: str
-    request_id: bytes
     checked: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
-    """The head of an answer to the client, but for `Connection` and the empty line.
+    """The head of an answer to the client, but for its id, `Connection` and the empty line.
 
     Attributes:
         chunked: whether the body goes out in chunks.
@@ -178,13 +177,13 @@ class AnswerHead:
     event_stream: bool
 
 
-def answer_head(to: Asking, answered: ResponseHead, frame: Frame, date: bytes) -> AnswerHead:
+def answer_head(to: Asking, answered: ResponseHead, frame: Frame, date: bytes | None) -> AnswerHead:
     """The head of a function's answer.
 
     A body that ends with the upstream's connection goes out in chunks, so that its end is known.
 
     Args:
-        date: for an answer that has none (RFC 9110 §6.6.1).
+        date: for an answer that has none (RFC 9110 §6.6.1); None adds none.
     """
     block = _answer_lines(to, answered.headers, date)
     kind = first(answered.headers, b"content-type") or b""
@@ -205,28 +204,27 @@ def _has_no_length(to: Asking, answered: ResponseHead, block: bytes) -> bool:
     return to.method == "HEAD" and not bodiless and b"\r\ncontent-length:" not in block
 
 
-def _answer_lines(to: Asking, answered: Headers, date: bytes) -> bytes:
+def _answer_lines(to: Asking, answered: Headers, date: bytes | None) -> bytes:
     alike = to.alike
-    lines = []
+    copied = []
     cached = dated = False
     for pair in answered:
         note = _NOTED.get(pair[0])
         if note is None:
-            lines.append(b"\r\n%b: %b" % pair)
+            copied.append(b"\r\n%b: %b" % pair)
         elif note is _CONNECTION:
             if pair[1].lower() not in _PLAIN_OPTIONS:
                 return _planned_lines(to, answered, date)
         elif note is not _DROPPED:
             cached = cached or note is _CACHING
             dated = dated or note is _DATE
-            lines.append(b"\r\n%b: %b" % _rewritten(alike, pair))
-    lines.append(b"\r\nx-request-id: %b" % to.request_id)
-    block = b"".join(lines)
+            copied.append(b"\r\n%b: %b" % _rewritten(alike, pair))
+    block = b"".join(copied)
     if b"\r\naccess-control-" not in block:
         block += alike.cors if alike.cors is not None else _cors(to)
     if to.checked:
         block += _GUARDED if cached else _GUARDED_PRIVATE
-    return block if dated else b"%b\r\ndate: %b" % (block, date)
+    return block if dated or date is None else b"%b\r\ndate: %b" % (block, date)
 
 
 def _rewritten(alike: Lasting, pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
@@ -235,24 +233,26 @@ def _rewritten(alike: Lasting, pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]
     return plan.rewritten(pair, alike.who, alike.upstream)
 
 
-def _planned_lines(to: Asking, answered: Headers, date: bytes) -> bytes:
+def _planned_lines(to: Asking, answered: Headers, date: bytes | None) -> bytes:
     """The same, for an answer whose `Connection` names fields."""
     alike = to.alike
-    who = replace(alike.who, request_id=to.request_id)
     fields = plan.answer_headers(
-        to.sent, answered, who, alike.function, alike.upstream, checked=to.checked
+        to.sent, answered, alike.who, alike.function, alike.upstream, checked=to.checked
     )
-    block = _lines(fields)
-    return block if first(fields, b"date") is not None else b"%b\r\ndate: %b" % (block, date)
+    block = lines(tuple(pair for pair in fields if pair[0] != b"x-request-id"))
+    if date is None or first(fields, b"date") is not None:
+        return block
+    return b"%b\r\ndate: %b" % (block, date)
 
 
 def _cors(to: Asking) -> bytes:
-    return _lines(cors.answer(to.alike.live.project.config.cors, to.sent))
+    return lines(cors.answer(to.alike.live.project.config.cors, to.sent))
 
 
-def _lines(fields: Headers) -> bytes:
+def lines(fields: Headers) -> bytes:
+    """Field lines, each begun by CRLF."""
     return b"".join([b"\r\n%b: %b" % pair for pair in fields])
 
 
-_GUARDED_PRIVATE = _lines(plan.guarded(()))
-_GUARDED = _lines(plan.guarded(((b"cache-control", b""),)))
+_GUARDED_PRIVATE = lines(plan.guarded(()))
+_GUARDED = lines(plan.guarded(((b"cache-control", b""),)))

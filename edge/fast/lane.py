@@ -8,6 +8,7 @@ from edge.app import Door
 from edge.doors.asgi import Pace
 from edge.doors.open_documents import OpenDocuments
 from edge.errors import Refusal
+from edge.fast.answer_rote import AnswerRote
 from edge.fast.headwork import Lasting
 from edge.fast.rote import Rote
 from edge.forwarding.limit import InFlight
@@ -100,11 +101,15 @@ class Asker(Protocol):
     Attributes:
         lasting: what lasts from one of its requests to the next, once it was made.
         rote: the request that this one is again, or will be, or None.
+        answer_rote: the answer that the next one may be again, or None.
+        answer_credit: how many more answers are learnt in vain.
         varying: the fields that hold the request's ids.
     """
 
     lasting: Lasting | None
     rote: Rote | None
+    answer_rote: AnswerRote | None
+    answer_credit: int
     varying: Headers
 
     @property

@@ -14,6 +14,9 @@ from edge.message import Head, Headers
 LONGEST = 4096
 """Bytes of a head that is remembered."""
 
+CREDIT = 3
+"""Heads that are learnt in vain before a connection is held to be one that does not repeat."""
+
 _VARYING = re.compile(
     rb"\r\n((?:content-length: [0-9]{1,18}|x-request-id: [A-Za-z0-9._-]{1,128}"
     rb"|traceparent: [0-9a-f-]{55})(?=\r\n|\Z))",

@@ -3,6 +3,8 @@
 It knows neither sockets nor waiting: feed it, then look at what it knows.
 """
 
+from collections.abc import Callable
+
 from edge.forwarding.chunks import ChunkWalker
 from edge.forwarding.parse import (
     HEAD_LIMIT,
@@ -14,6 +16,9 @@ from edge.forwarding.parse import (
     parse_head,
 )
 from edge.message import Headers
+
+Known = Callable[[bytes], tuple[ResponseHead, Frame] | None]
+"""Tells what a final head says that was read before, and where its answer ends."""
 
 INTERIM_LIMIT = 16
 """Interim answers (RFC 9110 §15.2) before a final one."""
@@ -27,6 +32,7 @@ class AnswerReader:
         interim: interim heads that have come; whoever looks at them may clear the list.
         head: the final head once it has come; `101` only if an upgrade was asked for.
         frame: how the answer ends, once the head has come.
+        raw: the final head as it came, if it had to be parsed.
         complete: whether all of it has come.
         trailers: known once complete.
         rest: bytes after the end; after `101`, the first bytes of the other protocol.
@@ -37,6 +43,7 @@ class AnswerReader:
         "_held",
         "_in_step",
         "_interims",
+        "_known",
         "_left",
         "_method",
         "_upgrade",
@@ -45,11 +52,15 @@ class AnswerReader:
         "frame",
         "head",
         "interim",
+        "raw",
         "rest",
         "trailers",
     )
 
-    def __init__(self, method: bytes, upgrade: bool = False) -> None:
+    def __init__(self, method: bytes, upgrade: bool = False, known: Known | None = None) -> None:
+        """`known` may tell what a head says without its being parsed again."""
+        self._known = known
+        self.raw = b""
         self.begun = False
         self.interim: list[ResponseHead] = []
         self.head: ResponseHead | None = None
@@ -104,11 +115,16 @@ class AnswerReader:
         while (end := held.find(b"\r\n\r\n", scanned)) >= 0:
             if end + 4 > HEAD_LIMIT:
                 raise InvalidAnswer(f"the head is over {HEAD_LIMIT} bytes")
-            head = parse_head(bytes(held[:end]))
+            raw = bytes(held[:end])
             held, scanned = bytes(held[end + 4 :]), 0
             self._held = None
+            known = None if self._known is None else self._known(raw)
+            if known is not None:
+                return self._begin(*known, held)
+            head = parse_head(raw)
             if head.status >= 200 or (head.status == 101 and self._upgrade):
-                return self._begin(head, held)
+                self.raw = raw
+                return self._begin(head, frame(head, self._method), held)
             self._note_interim(head)
         if held:
             check_partial_head(held, scanned)
@@ -124,13 +140,13 @@ class AnswerReader:
         self._in_step = self._in_step and frame(head, self._method).keep_alive
         self.interim.append(head)
 
-    def _begin(self, head: ResponseHead, data: bytes) -> bytes:
-        self.frame = frame(head, self._method)
+    def _begin(self, head: ResponseHead, framed: Frame, data: bytes) -> bytes:
+        self.frame = framed
         self.head = head
-        self._left = self.frame.length
-        if self.frame.framing == "chunked":
+        self._left = framed.length
+        if framed.framing == "chunked":
             self._chunks = ChunkWalker()
-        elif self.frame.framing != "close" and self._left == 0:
+        elif framed.framing != "close" and self._left == 0:
             self.complete = True
         return self._feed_body(data)
 

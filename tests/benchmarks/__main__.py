@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--only", nargs="+", choices=sorted(BY_KEY), metavar="KEY", help="these scenarios")
     add("--opponents", nargs="+", metavar="TEXT", help="those whose names hold one of these")
     add("--rounds", type=int, default=5, help="of each scenario (5)")
-    add("--seconds", type=float, default=2.0, help="of load in each round (2)")
+    add("--seconds", type=float, default=1.5, help="of load in each round (1.5)")
     add("--no-fetch", action="store_true", help="take what is installed")
     add("--no-write", action="store_true", help="print only")
     add("--render", action="store_true", help="measure nothing: write the page from the raw file")

@@ -1,7 +1,8 @@
 """The requests of the load, made once: a thousand, of which no two are alike.
 
-Real callers send another request id each time, and bodies and agents of several lengths, so a
-server that remembered whole heads would gain from identical requests what it never gains at work.
+A client that keeps its connection sends another request id each time, and bodies of several
+lengths, but the same token, agent and target. Behind a proxy that shares its connections among
+many clients, those differ from request to request too: `Shape.mixed`.
 """
 
 import json
@@ -36,16 +37,19 @@ class Shape:
     Attributes:
         body: mean bytes of a body; 0 makes the requests GETs.
         close: whether each asks for the connection to be closed.
+        mixed: whether token, agent and target differ from request to request.
     """
 
     body: int = 200
     close: bool = False
+    mixed: bool = False
 
 
 def requests(shape: Shape, tokens: Sequence[str], count: int = COUNT) -> list[bytes]:
-    """So many whole HTTP/1.1 requests, each with the next of the tokens; the same on every run."""
+    """So many whole HTTP/1.1 requests; the same on every run."""
     chance = random.Random(1)
-    return [_request(shape, tokens[i % len(tokens)], chance) for i in range(count)]
+    used = tokens if shape.mixed else tokens[:1]
+    return [_request(shape, used[i % len(used)], chance) for i in range(count)]
 
 
 def body(size: int, chance: random.Random) -> bytes:
@@ -58,10 +62,11 @@ def body(size: int, chance: random.Random) -> bytes:
 
 def _request(shape: Shape, token: str, chance: random.Random) -> bytes:
     content = body(shape.body, chance) if shape.body else b""
+    query = f"?page={chance.randrange(1, 500)}" if shape.mixed else ""
     lines = [
-        f"{'POST' if content else 'GET'} {TARGET}?page={chance.randrange(1, 500)} HTTP/1.1",
+        f"{'POST' if content else 'GET'} {TARGET}{query} HTTP/1.1",
         f"Host: {HOST}",
-        f"User-Agent: {chance.choice(AGENTS)}",
+        f"User-Agent: {chance.choice(AGENTS) if shape.mixed else AGENTS[0]}",
         "Accept: application/json",
         "Accept-Encoding: gzip, deflate",
         f"X-Request-Id: {chance.getrandbits(128):032x}",
