@@ -213,12 +213,17 @@ class FastConnection(Turns):
         if decision is None:
             self._wait(self._decide_later(head, length))
             return
-        learnable = is_learnable(block, head) and self._worth_learning
-        if learnable and isinstance(decision, Forward | Refuse):
-            generation = self._lane.door.view.generation
-            limit = self._lane.door.settings.header_block
-            self.rote = Rote(block, head, decision, generation, plain, limit)
+        if self._worth_learning and isinstance(decision, Forward | Refuse):
+            self._learn(block, head, decision, plain)
         self._carry_out(head, decision, length)
+
+    def _learn(
+        self, block: bytes, head: Head, decision: Forward | Refuse, plain: tuple[int | None, bool]
+    ) -> None:
+        if is_learnable(block, head, decision):
+            door = self._lane.door
+            limit = door.settings.header_block
+            self.rote = Rote(block, head, decision, door.view.generation, plain, limit)
 
     def _repeat(self, rote: Rote, block: bytes) -> bool:
         """Carry a request out that is the last one again; False if it is not, or may not be."""

@@ -59,9 +59,11 @@ class Heads:
         rote = self._rote
         if rote is None:
             return headwork.kept_lines(alike, self._head.headers, self._ids)
-        if rote.kept is None or rote.kept[0] is not alike:
-            rote.kept = (alike, headwork.kept_lines(alike, self._head.headers, self._ids))
-        return rote.kept[1]
+        kept, continued = rote.kept, self._ids.continued
+        if kept is None or kept[0] is not alike or kept[1] is not continued:
+            block = headwork.kept_lines(alike, self._head.headers, self._ids)
+            kept = rote.kept = (alike, continued, block)
+        return kept[2]
 
     def known(self, upstream: Upstream) -> AnswerRote | None:
         """The answer before, if the one to this request may be the same again."""

@@ -7,6 +7,7 @@ of them, and of the store's generation, which whoever asks compares besides.
 
 import re
 
+from edge.errors import Errors
 from edge.fast.headwork import Lasting
 from edge.gate.decisions import Forward, Refuse
 from edge.message import Head, Headers
@@ -24,6 +25,8 @@ _VARYING = re.compile(
 )
 """Fields that differ from request to request; each may stand once."""
 
+_VARYING_NAMES = frozenset({b"content-length", b"x-request-id", b"traceparent"})
+
 
 class Rote:
     """A head that was forwarded or refused.
@@ -32,7 +35,8 @@ class Rote:
         head: as it was read; of the fields that vary it has the values of its own.
         generation: the store's, by which it was decided.
         last: whether it asked for the connection's end.
-        kept: the caller's field lines as they went to the function, and for whom.
+        kept: the caller's field lines as they went to the function, for whom, and whether the
+            trace was the caller's, whose `tracestate` is among them then.
     """
 
     __slots__ = (
@@ -69,7 +73,7 @@ class Rote:
         self.head = head
         self.decision = decision
         self.generation = generation
-        self.kept: tuple[Lasting, bytes] | None = None
+        self.kept: tuple[Lasting, bool, bytes] | None = None
 
     def varying(self, block: bytes) -> Headers | None:
         """The fields that vary, if this head is the same one otherwise."""
@@ -88,9 +92,18 @@ class Rote:
         return self._length
 
 
-def is_learnable(block: bytes, head: Head) -> bool:
-    """Whether a head may be remembered: an opening of a WebSocket comes but once."""
-    return len(block) <= LONGEST and not head.websocket
+def is_learnable(block: bytes, head: Head, decision: Forward | Refuse) -> bool:
+    """Whether a head may be remembered.
+
+    An opening of a WebSocket comes but once. A body that is over its limit is refused for its
+    length alone, which varies. A field that varies but is not spelt as usual would go unseen.
+    """
+    if len(block) > LONGEST or head.websocket:
+        return False
+    if isinstance(decision, Refuse) and decision.refusal.kind is Errors.BODY_TOO_LARGE.value:
+        return False
+    named = sum(name in _VARYING_NAMES for name, _ in head.headers)
+    return named == len(_VARYING.findall(block))
 
 
 def _pairs(parts: list[bytes]) -> list[tuple[bytes, bytes]]:
