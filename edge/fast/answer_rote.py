@@ -80,10 +80,11 @@ class AnswerRote:
 def is_learnable(raw: bytes, to: Asking, frame: Frame, made: AnswerHead) -> bool:
     """Whether an answer's head may be remembered.
 
-    An event stream seldom comes twice; CORS that depend on the request's `Origin`, and an answer
-    without a body, whose length means something else, are left to the general way.
+    An event stream seldom comes twice; CORS that depend on the request's `Origin`, an answer
+    without a body, whose length means something else, and one whose length goes no further are
+    left to the general way.
     """
-    framed = frame.framing in ("length", "chunked") and to.method != "HEAD"
+    framed = frame.framing == ("chunked" if made.chunked else "length") and to.method != "HEAD"
     return len(raw) <= LONGEST and framed and not made.event_stream and to.alike.cors is not None
 
 

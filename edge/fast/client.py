@@ -28,6 +28,20 @@ class Client(asyncio.BufferedProtocol):
         half_closed: whether the client has ended its side.
     """
 
+    __slots__ = (
+        "_dropped",
+        "_last_write",
+        "_linger_until",
+        "_progress",
+        "_transport",
+        "congested",
+        "finishing",
+        "half_closed",
+        "host",
+        "loop",
+        "peer",
+    )
+
     def __init__(self, host: Acceptor) -> None:
         self.host = host
         self.loop = asyncio.get_running_loop()

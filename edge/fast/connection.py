@@ -37,6 +37,20 @@ REMEMBERED = 5.0
 class FastConnection(Turns):
     """One client connection on the fast lane."""
 
+    __slots__ = (
+        "_credit",
+        "_forwarding",
+        "_passage",
+        "_request",
+        "_skipped",
+        "_task",
+        "answer_credit",
+        "answer_rote",
+        "lasting",
+        "rote",
+        "varying",
+    )
+
     def __init__(self, lane: Lane, host: Acceptor) -> None:
         super().__init__(lane, host)
         self.lasting: Lasting | None = None
@@ -44,7 +58,7 @@ class FastConnection(Turns):
         self.answer_rote: AnswerRote | None = None
         self.answer_credit = CREDIT
         self.varying: Headers = ()
-        self._worth_learning = CREDIT
+        self._credit = -1
         self._skipped = False
         self._request: tuple[Head, Decision, bytes] | None = None
         self._forwarding: Forwarding | None = None
@@ -107,8 +121,8 @@ class FastConnection(Turns):
         waited = now - self._since
         if self._forwarding is not None:
             self._forwarding.tick(now)
-        elif self._phase is Phase.IDLE and waited > REMEMBERED and self.rote is not None:
-            self.rote = self.answer_rote = self.lasting = self._request = None
+        elif self._phase is Phase.IDLE and waited > REMEMBERED and self.lasting is not None:
+            self.rote = self.answer_rote = self.lasting = None
             self.varying = ()
         elif self._phase is Phase.IDLE and waited > self._lane.keep_alive:
             self.finish(unread=False)
@@ -193,7 +207,7 @@ class FastConnection(Turns):
             if self._repeat(self.rote, block):
                 return
             self.rote = None
-            self._worth_learning -= 1
+            self._credit -= 1
         try:
             head = parse_head(block, self.peer, self._lane.door.settings)
         except BadHead as error:
@@ -213,7 +227,9 @@ class FastConnection(Turns):
         if decision is None:
             self._wait(self._decide_later(head, length))
             return
-        if self._worth_learning and isinstance(decision, Forward | Refuse):
+        if self._credit < 0:
+            self._credit = CREDIT  # the first request: whether a second one comes is not known
+        elif self._credit and isinstance(decision, Forward | Refuse):
             self._learn(block, head, decision, plain)
         self._carry_out(head, decision, length)
 
@@ -234,7 +250,7 @@ class FastConnection(Turns):
         door = self._lane.door
         if length == -1 or not door.still_stands(rote.decision, rote.generation):
             return False
-        self._worth_learning = CREDIT
+        self._credit = CREDIT
         self._last, self.varying = rote.last, varying
         self._carry_out(rote.head, rote.decision, length)
         return True

@@ -99,7 +99,7 @@ class Heads:
         if asker.answer_rote is not None:
             asker.answer_rote = None
             asker.answer_credit -= 1
-        if asker.answer_credit and is_learnable(raw, to, frame, made):
+        if asker.rote is not None and asker.answer_credit and is_learnable(raw, to, frame, made):
             asker.answer_rote = AnswerRote(raw, to, answered, frame)
 
     def _named(self, block: bytes, made: AnswerHead) -> AnswerHead:

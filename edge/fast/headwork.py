@@ -22,7 +22,7 @@ MOST_NAMES = 128
 """Field names of one caller whose verdicts are remembered."""
 
 _PLAIN_OPTIONS = frozenset({b"keep-alive", b"close"})
-_DROPPED, _REWRITTEN, _CACHING, _DATE, _CONNECTION = range(5)
+_DROPPED, _REWRITTEN, _CACHING, _DATE, _CONNECTION, _CLOSE = range(6)
 _NOTED = (
     dict.fromkeys(headers.HOP_BY_HOP | plan.OWN_IN_ANSWERS, _DROPPED)
     | dict.fromkeys(plan.REWRITTEN, _REWRITTEN)
@@ -30,6 +30,7 @@ _NOTED = (
         b"cache-control": _CACHING,
         b"date": _DATE,
         b"connection": _CONNECTION,
+        b"close": _CLOSE,
     }
 )
 """Fields of an answer that are more than copied."""
@@ -187,7 +188,7 @@ def answer_head(to: Asking, answered: ResponseHead, frame: Frame, date: bytes | 
     """
     block = _answer_lines(to, answered.headers, date)
     kind = first(answered.headers, b"content-type") or b""
-    chunked = frame.framing in ("chunked", "close")
+    chunked = frame.framing in ("chunked", "close") or _lost_its_length(answered, frame, block)
     if chunked or _has_no_length(to, answered, block):
         block += CHUNKED
     reason = answered.reason or phrase(answered.status).encode()
@@ -196,6 +197,12 @@ def answer_head(to: Asking, answered: ResponseHead, frame: Frame, date: bytes | 
         chunked=chunked,
         event_stream=kind.partition(b";")[0].strip().lower() == b"text/event-stream",
     )
+
+
+def _lost_its_length(answered: ResponseHead, frame: Frame, block: bytes) -> bool:
+    """Whether `Connection` named the length, which then goes no further."""
+    lost = frame.framing == "length" and b"\r\ncontent-length:" not in block
+    return lost and first(answered.headers, b"content-length") is not None
 
 
 def _has_no_length(to: Asking, answered: ResponseHead, block: bytes) -> bool:
@@ -212,10 +219,9 @@ def _answer_lines(to: Asking, answered: Headers, date: bytes | None) -> bytes:
         note = _NOTED.get(pair[0])
         if note is None:
             copied.append(b"\r\n%b: %b" % pair)
-        elif note is _CONNECTION:
-            if pair[1].lower() not in _PLAIN_OPTIONS:
-                return _planned_lines(to, answered, date)
-        elif note is not _DROPPED:
+        elif note is _CLOSE or (note is _CONNECTION and pair[1].lower() not in _PLAIN_OPTIONS):
+            return _planned_lines(to, answered, date)
+        elif note is not _DROPPED and note is not _CONNECTION:
             cached = cached or note is _CACHING
             dated = dated or note is _DATE
             copied.append(b"\r\n%b: %b" % _rewritten(alike, pair))

@@ -4,8 +4,8 @@ from edge.forwarding.opening import is_complete
 from edge.headers import connection_options
 from edge.message import Head
 
-_ODD = frozenset({b"expect", b"te", b"upgrade", b"http2-settings", b"proxy-connection"})
-"""Fields that make a request the other lane's."""
+_ODD = frozenset({b"expect", b"te", b"upgrade", b"http2-settings", b"proxy-connection", b"close"})
+"""Fields that make a request the other lane's; `Close` is one that `Connection: close` names."""
 
 _ODD_TO_OPEN = (_ODD - {b"upgrade"}) | {b"content-length"}
 """Those that make the opening of a WebSocket the other lane's."""

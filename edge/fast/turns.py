@@ -36,6 +36,20 @@ class Phase(Enum):
 class Turns(Client):
     """A client connection on which requests take their turns."""
 
+    __slots__ = (
+        "_body",
+        "_droppable",
+        "_held",
+        "_lane",
+        "_last",
+        "_method",
+        "_pending",
+        "_phase",
+        "_reading",
+        "_scanned",
+        "_since",
+    )
+
     def __init__(self, lane: Lane, host: Acceptor) -> None:
         super().__init__(host)
         self._lane = lane
