@@ -6,8 +6,6 @@ slow and vanished clients; lingering close; reset. Not here: accepting (`edge/se
 
 import asyncio
 import logging
-import socket
-import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,25 +25,13 @@ from hypercorn.utils import parse_socket_addr
 from edge.config import Config
 from edge.gate.decisions import GateSettings
 from edge.message import Peer
+from edge.server import endings
 from edge.server.hypercorn_http1 import Http1
 from edge.server.hypercorn_http2 import Http2
 from edge.server.requests import RequestStream
 from edge.server.stream import PIECE, ClientStream
 
 LOG = logging.getLogger("edge.server")
-
-LINGER_SECONDS = 1.0
-LINGER_BYTES = 16 * 1024 * 1024
-HALF_CLOSED_SECONDS = 1.0
-"""How long an answer may stand still once its client has ended its side.
-
-A client that has closed its socket and one that has only said all look the same until something is
-written to them: both are held to have left after this.
-"""
-
-_RESET = struct.pack("ii", 1, 0)
-_TCP_CLOSE = 7
-"""The first byte of Linux's `struct tcp_info` when a connection is over (tcp(7))."""
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -130,9 +116,7 @@ class Connection(TCPServer):
         self._lost = asyncio.Event()
         self._half_closed = False
         self._finishing = False
-        self._written = 0
-        self._taken = 0
-        self._still_since = self._since
+        self._progress = endings.Progress(self._since)
         self._last_write = self._since
         self._background: set[asyncio.Task[None]] = set()
         client.on_eof = self._on_eof
@@ -172,7 +156,7 @@ class Connection(TCPServer):
     def write(self, data: bytes) -> None:
         """Send bytes now, without waiting for room; for a few of them."""
         if not (self._finishing or self._transport.is_closing()):
-            self._written += len(data)
+            self._progress.written += len(data)
             self._last_write = self._event_loop.time()
             self.writer.write(data)
 
@@ -185,23 +169,16 @@ class Connection(TCPServer):
         if self._finishing or self._transport.is_closing():
             return
         self._finishing = True
-        half = self._transport.can_write_eof() and not self._half_closed
-        if half:
-            with suppress(OSError):
-                self._transport.write_eof()
+        half = not self._half_closed and endings.end_writing(self._transport)
         if unread or (half and not self._shared.state.draining):
-            self._event_loop.call_later(LINGER_SECONDS, self._transport.close)
+            self._event_loop.call_later(endings.LINGER_SECONDS, self._transport.close)
         else:
             self._transport.close()
 
     def reset(self) -> None:
         """End the connection with a TCP reset."""
         self._finishing = True
-        connection = self._transport.get_extra_info("socket")
-        if connection is not None and connection.family != socket.AF_UNIX:
-            with suppress(OSError):
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._transport.abort()
+        endings.reset(self._transport)
 
     def abort(self) -> None:
         """End the connection now, whatever it is doing."""
@@ -225,8 +202,9 @@ class Connection(TCPServer):
     def sweep(self, now: float) -> None:
         """Look at the clock: called several times a second at most, loop time in seconds."""
         limits = self._shared.config
-        self._note_progress(now)
-        if now - self._still_since > limits.slow_reader or self._has_left(now) or self._is_dead():
+        self._progress.look(self._transport.get_write_buffer_size(), now)
+        still = now - self._progress.still_since > limits.slow_reader
+        if still or self._has_left(now) or endings.is_dead(self._transport):
             self.reset()
         elif self._finishing or not hasattr(self, "protocol"):
             return
@@ -287,7 +265,7 @@ class Connection(TCPServer):
         while data := await self._read():
             if self._finishing:
                 dropped += len(data)
-                if dropped > LINGER_BYTES:
+                if dropped > endings.LINGER_BYTES:
                     break
             else:
                 await self._take(data)
@@ -340,25 +318,9 @@ class Connection(TCPServer):
         if hasattr(self, "protocol"):
             self._spawn(self.protocol.handle(Closed()))
 
-    def _note_progress(self, now: float) -> None:
-        waiting = self._transport.get_write_buffer_size()
-        if not waiting or self._written - waiting != self._taken:
-            self._taken = self._written - waiting
-            self._still_since = now
-
     def _has_left(self, now: float) -> bool:
         waited = now - self._last_write
-        return self._half_closed and not self._finishing and waited > HALF_CLOSED_SECONDS
-
-    def _is_dead(self) -> bool:
-        """Whether the client reset a connection that is not being read, which nobody tells."""
-        if self._transport.is_reading() or self._transport.is_closing():
-            return False
-        connection = self._transport.get_extra_info("socket")
-        if connection.family == socket.AF_UNIX:
-            return False
-        state: int = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-        return state == _TCP_CLOSE
+        return self._half_closed and not self._finishing and waited > endings.HALF_CLOSED_SECONDS
 
     def _spawn(self, call: Any) -> None:
         task = self._event_loop.create_task(call)
