@@ -80,12 +80,25 @@ class AnswerRote:
 def is_learnable(raw: bytes, to: Asking, frame: Frame, made: AnswerHead) -> bool:
     """Whether an answer's head may be remembered.
 
-    An event stream seldom comes twice; CORS that depend on the request's `Origin`, an answer
-    without a body, whose length means something else, and one whose length goes no further are
-    left to the general way.
+    An event stream seldom comes twice; CORS that depend on the request's `Origin`, and an answer
+    without a body, whose length means something else, are left to the general way.
     """
-    framed = frame.framing == ("chunked" if made.chunked else "length") and to.method != "HEAD"
-    return len(raw) <= LONGEST and framed and not made.event_stream and to.alike.cors is not None
+    framed = frame.framing in ("length", "chunked") and to.method != "HEAD"
+    usual = len(raw) <= LONGEST and framed and not made.event_stream
+    return usual and to.alike.cors is not None and _goes_on(_pairs(_VARYING.split(raw)), made.block)
+
+
+def _goes_on(varying: Headers, block: bytes) -> bool:
+    """Whether a head sent on has these fields, and no others of their names.
+
+    `Connection` may have named them, or another may be spelt so that it does not count as varying.
+    """
+    names = [name for name, _ in varying]
+    return all(
+        headwork.lines((pair,)) in block
+        and block.count(b"\r\n%b:" % pair[0]) == names.count(pair[0])
+        for pair in varying
+    )
 
 
 def _pairs(parts: list[bytes]) -> Headers:

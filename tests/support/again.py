@@ -18,7 +18,7 @@ Sight = tuple[bytes, bytes, list[tuple[bytes, bytes]], bytes]
 _MASKS = (
     (rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", b"<uuid>"),
     (rb"00-[0-9a-f]{32}-[0-9a-f]{16}-00", b"<trace>"),
-    (rb"\w{3}, \d\d \w{3} 20\d\d \d\d:\d\d:\d\d GMT", b"<date>"),
+    (rb"\w{3}, \d\d \w{3} 20[0-8]\d \d\d:\d\d:\d\d GMT", b"<date>"),
 )
 
 
@@ -103,11 +103,17 @@ def _masked(text: bytes) -> bytes:
 
 
 async def answers_in_turn(visit: Visit) -> None:
-    """Answers with the body, framed and dated as the target says; on cue if it says `wait`."""
+    """Answers with the body, framed and dated as the target says.
+
+    On cue if the target says `wait`; if it says `raw`, the body is the answer, head and all.
+    """
     while True:
         seen = await visit.request()
         if b"wait" in seen.target:
             await visit.origin.cue.wait()
+        if b"raw" in seen.target:
+            await visit.send(seen.body)
+            continue
         body = b"" if seen.method == b"HEAD" else seen.body
         lines = [b"HTTP/1.1 200 OK", b"x-echo: %d" % len(seen.body)]
         if b"dated" in seen.target:
