@@ -173,14 +173,14 @@ class FastConnection(Turns):
 
     def _take_next(self) -> bool:
         """Take one request; False if its head is not whole yet."""
-        if self._phase is Phase.IDLE:
-            self._enter(Phase.HEAD)
         if not self._skipped and self._held.startswith(b"\r\n"):
             self._skipped = True  # one empty line is let go by (RFC 9112 §2.2)
             self._held = self._held[2:]
             return True
         end = self._held.find(END, max(0, self._scanned - len(END) + 1))
         if end < 0:
+            if self._phase is Phase.IDLE:
+                self._enter(Phase.HEAD)
             self._check_unfinished()
             return False
         self._scanned = end + len(END)
@@ -227,6 +227,7 @@ class FastConnection(Turns):
         if decision is None:
             self._wait(self._decide_later(head, length))
             return
+        decision = self._unless_looping(head, decision)
         if self._credit < 0:
             self._credit = CREDIT  # the first request: whether a second one comes is not known
         elif self._credit and isinstance(decision, Forward | Refuse):
@@ -256,7 +257,13 @@ class FastConnection(Turns):
         return True
 
     async def _decide_later(self, head: Head, length: int | None) -> None:
-        self._carry_out(head, await self._lane.door.admit(head), length)
+        decision = await self._lane.door.admit(head)
+        self._carry_out(head, self._unless_looping(head, decision), length)
+
+    def _unless_looping(self, head: Head, decision: Decision) -> Decision:
+        if isinstance(decision, Forward) and plan.loops(head.headers, self._lane.edge_id):
+            return Refuse(refusal(Errors.LOOP_DETECTED), decision.place)
+        return decision
 
     def _wait(self, work: Coroutine[Any, Any, None]) -> None:
         self._enter(Phase.BUSY)
@@ -304,11 +311,6 @@ class FastConnection(Turns):
         self, head: Head, decision: Forward, length: int | None, data: bytes, fresh: bytes
     ) -> None:
         self._enter(Phase.BUSY)
-        if plan.loops(head.headers, self._lane.edge_id):
-            self._body = RequestBody(length, None)
-            self._held = data
-            self.refuse(refusal(Errors.LOOP_DETECTED))
-            return
         body = self._body = RequestBody(length, decision.place.function.config.body_limit)
         forwarding = self._forwarding = Forwarding(self._lane, self, head, decision, body, fresh)
         if length == 0:

@@ -97,7 +97,10 @@ REFUSED = "refused-64"
 SCENARIOS = (
     Scenario(FORWARD, "POST of 200 bytes, c=64", quick=True),
     Scenario(
-        "mixed-64", "The same from many callers on each connection", shape=Shape(mixed=True), quick=True
+        "mixed-64",
+        "The same from many callers on each connection",
+        shape=Shape(mixed=True),
+        quick=True,
     ),
     Scenario(REFUSED, "A bad token: 401, c=64", refused=True, quick=True),
     Scenario("forward-1", "POST of 200 bytes, c=1", connections=1),
