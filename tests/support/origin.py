@@ -6,6 +6,7 @@ functions at the end of this module are one each for the ways in which upstreams
 
 import asyncio
 import contextlib
+import functools
 import datetime
 import ipaddress
 import os
@@ -221,11 +222,17 @@ async def serving(
         await origin.stop()
 
 
+@functools.cache
+def _never_listening() -> socket.socket:
+    """A socket that keeps its port from everybody else for as long as the tests run."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    return taken
+
+
 def refusing() -> Upstream:
     """An address on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Upstream("http", "127.0.0.1", probe.getsockname()[1])
+    return Upstream("http", "127.0.0.1", _never_listening().getsockname()[1])
 
 
 @asynccontextmanager
