@@ -6,8 +6,8 @@ functions at the end of this module are one each for the ways in which upstreams
 
 import asyncio
 import contextlib
-import functools
 import datetime
+import functools
 import ipaddress
 import os
 import socket
