@@ -95,15 +95,21 @@ class Rote:
 def is_learnable(block: bytes, head: Head, decision: Forward | Refuse) -> bool:
     """Whether a head may be remembered.
 
-    An opening of a WebSocket comes but once. A body that is over its limit is refused for its
-    length alone, which varies. A field that varies but is not spelt as usual would go unseen.
+    An opening of a WebSocket comes but once. What is refused for another reason than its token
+    would be refused for that one once it has expired, and a length may be the reason, which varies.
+    A field that varies but is not spelt as usual would go unseen.
     """
     if len(block) > LONGEST or head.websocket:
         return False
-    if isinstance(decision, Refuse) and decision.refusal.kind is Errors.BODY_TOO_LARGE.value:
+    if isinstance(decision, Refuse) and not _is_final(decision):
         return False
     named = sum(name in _VARYING_NAMES for name, _ in head.headers)
     return named == len(_VARYING.findall(block))
+
+
+def _is_final(decision: Refuse) -> bool:
+    """Whether neither the clock nor the request's length can alter a refusal."""
+    return decision.place is None or decision.refusal.kind is Errors.UNAUTHORIZED.value
 
 
 def _pairs(parts: list[bytes]) -> list[tuple[bytes, bytes]]:

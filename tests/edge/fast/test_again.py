@@ -10,6 +10,7 @@ import pytest
 
 from edge.fast.connection import FastConnection
 from edge.fast.rote import Rote
+from edge.state.kept import edge_id
 from tests.support.again import Pair
 from tests.support.asking import MADE_UP
 from tests.support.calling import until
@@ -125,6 +126,29 @@ async def test_a_token_that_expires_between_two_equal_requests_is_refused(both: 
         await both.kept.send(sent)
         assert (await both.kept.answer()).status in (200, 401)
         await anyio.lowlevel.checkpoint()
+    assert (await both.ask(sent)).status == 401
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "scopes", "status"),
+    [
+        ("BREW /a HTTP/1.1", [], [], 405),
+        ("POST /a HTTP/1.1", [], ["route:GET /a"], 403),
+        ("POST /elsewhere HTTP/1.1", [], [], 404),
+        ("POST /a HTTP/1.1", ["Via: 1.1 jelou-edge-{id}"], [], 508),
+    ],
+)
+async def test_a_token_that_expires_is_refused_for_that_whatever_it_was_refused_for_before(
+    both: Pair, line: str, more: list[str], scopes: list[str], status: int
+) -> None:
+    both.edge.deploy(both.origin.upstream, path="/a")
+    own = edge_id(both.edge.config.data_dir, lambda _: b"")
+    lines = [entry.format(id=own) for entry in more]
+    expires = both.edge.store.clock() + 0.5
+    minted = both.edge.mint("short", expires=expires, scopes=scopes)
+    sent = asked(minted.secret, *lines, line=line)
+    await warm(both, sent, status)
+    await until(lambda: both.edge.store.clock() >= expires)
     assert (await both.ask(sent)).status == 401
 
 
@@ -370,6 +394,32 @@ async def test_answers_in_any_order_are_each_made_as_on_a_fresh_connection(
         sent = asked(both.edge.token, body=body, line="POST /raw HTTP/1.1")
         for _ in range(chosen.choice([1, 2, 3])):
             await both.ask(sent)
+
+
+async def test_who_is_revoked_while_its_requests_wait_their_turn_is_refused(both: Pair) -> None:
+    both.edge.deploy(both.origin.upstream)
+    sent = asked(both.edge.token, line="POST /wait HTTP/1.1")
+    both.origin.cue.set()
+    await warm(both, sent)
+    both.origin.cue.clear()
+    already = len(both.origin.seen)
+    await both.kept.send(sent * 4)
+    await until(lambda: len(both.origin.seen) > already)
+    both.edge.revoke()
+    both.origin.cue.set()
+    assert [(await both.kept.answer()).status for _ in range(4)] == [200, 401, 401, 401]
+    assert len(both.origin.seen) == already + 1
+
+
+async def test_a_connection_that_is_handed_over_forgets_nothing_that_matters(both: Pair) -> None:
+    both.edge.deploy(both.origin.upstream)
+    sent = asked(both.edge.token)
+    await warm(both, sent)
+    await both.kept.send(asked(both.edge.token, "TE: trailers"))
+    assert (await both.kept.answer()).status == 200
+    await warm(both, sent)
+    both.edge.revoke()
+    assert (await both.ask(sent)).status == 401
 
 
 async def test_a_request_known_again_amid_a_shutdown_is_told_so(both: Pair) -> None:

@@ -76,8 +76,8 @@ CORS = (
 def spelt(draw: st.DrawFn, name: bytes) -> bytes:
     """A name in a spelling that some servers take for the same."""
     separators = st.sampled_from([b"-", b"-", b"_", b".", b"~"])
-    change = st.sampled_from([bytes.lower, bytes.upper, bytes.title, bytes])
-    pieces = [draw(change)(piece) for piece in name.split(b"-")]
+    change = st.sampled_from(["lower", "upper", "title", "strip"])
+    pieces = [getattr(piece, draw(change))() for piece in name.split(b"-")]
     return b"".join([pieces[0], *(draw(separators) + piece for piece in pieces[1:])])
 
 

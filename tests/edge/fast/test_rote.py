@@ -22,6 +22,7 @@ from tests.support.asking import (
     OTHER,
     REVOKED,
     SETTINGS,
+    SHORT_LIVED,
     UNKNOWN,
     Known,
     function,
@@ -47,7 +48,7 @@ LINES = (
     b"GET /shop/ HTTP/1.1",
 )
 HOSTS = (b"shop.fn.localhost", b"open.fn.localhost", b"strict.fn.localhost", b"localhost", b"x.fn")
-TOKENS = (GOOD, OTHER, REVOKED, EXPIRED, MADE_UP, NARROW, "x")
+TOKENS = (GOOD, OTHER, REVOKED, EXPIRED, SHORT_LIVED, MADE_UP, NARROW, "x")
 VALUES = {
     b"Content-Length": (b"0", b"5", b"10", b"11", b"999", b"1000", b"1001", b"0" * 17 + b"1"),
     b"X-Request-Id": (b"1", b"a.b-c_d", b"a" * 128, b"a" * 129, b"a b", b"", GOOD.encode()),
@@ -83,8 +84,8 @@ def read(block: bytes) -> Head | None:
         return None
 
 
-def decided(head: Head) -> Decision:
-    return decide_sound(VIEW, head, NOW, SETTINGS)
+def decided(head: Head, now: float = NOW) -> Decision:
+    return decide_sound(VIEW, head, now, SETTINGS)
 
 
 def learn(block: bytes) -> Learnt | None:
@@ -113,7 +114,7 @@ FIELDS = st.lists(
     st.one_of(st.sampled_from(OTHERS), *[varying_line(name) for name in VALUES]), max_size=6
 )
 SPOKEN = st.sampled_from(TOKENS).map(lambda token: [b"X-Jelou-Token: " + token.encode()])
-AUTHORISED = st.one_of(st.just([]), SPOKEN)
+AUTHORISED: st.SearchStrategy[list[bytes]] = st.one_of(st.just([]), SPOKEN)
 
 
 @st.composite
@@ -182,6 +183,8 @@ def assert_is_again(learnt: Learnt, block: bytes) -> bool:
         return False
     assert length == framing[0]
     assert decided(head) == learnt.decision
+    if not isinstance(learnt.decision, Forward) or learnt.decision.until is None:
+        assert decided(head, NOW + 100) == learnt.decision
     return True
 
 
