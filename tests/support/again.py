@@ -13,6 +13,8 @@ from tests.support.edge_in_process import EdgeInProcess
 from tests.support.http1_client import Answer, Http1Client
 from tests.support.origin import Origin, Seen, Visit
 
+HOST = "shop.fn.localhost"
+
 Sight = tuple[bytes, bytes, list[tuple[bytes, bytes]], bytes]
 
 _MASKS = (
@@ -20,6 +22,20 @@ _MASKS = (
     (rb"00-[0-9a-f]{32}-[0-9a-f]{16}-00", b"<trace>"),
     (rb"\w{3}, \d\d \w{3} 20[0-8]\d \d\d:\d\d:\d\d GMT", b"<date>"),
 )
+
+
+def asked(
+    token: str | None,
+    *lines: str,
+    body: bytes | None = b"body",
+    line: str = "POST /a HTTP/1.1",
+    host: str = HOST,
+) -> bytes:
+    """A request as bytes, exactly as spelt; a body gets its length unless a line frames it."""
+    sent = [line, f"Host: {host}", *([f"X-Jelou-Token: {token}"] if token is not None else [])]
+    framed = any(entry.lower().startswith("transfer-encoding") for entry in lines)
+    sent += [*lines, *([f"Content-Length: {len(body)}"] if body is not None and not framed else [])]
+    return "\r\n".join(sent).encode() + b"\r\n\r\n" + (body or b"")
 
 
 @dataclass(frozen=True)
@@ -67,6 +83,12 @@ class Pair:
         if ("connection", "close") in answer.headers:
             await client.ending()
         return _outcome(answer, self.origin.seen[already:])
+
+
+async def warm(both: Pair, sent: bytes, status: int = 200) -> None:
+    """Have the kept connection learn a request, and know it again."""
+    for _ in range(5):
+        assert (await both.ask(sent)).status == status
 
 
 @asynccontextmanager

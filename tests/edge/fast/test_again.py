@@ -11,37 +11,16 @@ import pytest
 from edge.fast.connection import FastConnection
 from edge.fast.rote import Rote
 from edge.state.kept import edge_id
-from tests.support.again import Pair
+from tests.support.again import Pair, asked, warm
 from tests.support.asking import MADE_UP
 from tests.support.calling import until
 from tests.support.expected import is_exact_401
 from tests.support.origin import serving
 
-HOST = "shop.fn.localhost"
 TRACE = "00-384d9319530682b55651605272ed354f-2d9869f9551f9627-01"
 OTHER_TRACE = "00-384d9319530682b55651605272ed354f-2d9869f9551f9628-00"
 NEVER_A_TRACE = "ff-384d9319530682b55651605272ed354f-2d9869f9551f9627-01"
 LIMIT = 100
-
-
-def asked(
-    token: str | None,
-    *lines: str,
-    body: bytes | None = b"body",
-    line: str = "POST /a HTTP/1.1",
-    host: str = HOST,
-) -> bytes:
-    """A request as bytes, exactly as spelt; a body gets its length unless a line frames it."""
-    sent = [line, f"Host: {host}", *([f"X-Jelou-Token: {token}"] if token is not None else [])]
-    framed = any(entry.lower().startswith("transfer-encoding") for entry in lines)
-    sent += [*lines, *([f"Content-Length: {len(body)}"] if body is not None and not framed else [])]
-    return "\r\n".join(sent).encode() + b"\r\n\r\n" + (body or b"")
-
-
-async def warm(both: Pair, sent: bytes, status: int = 200) -> None:
-    """Have the kept connection learn a request, and know it again."""
-    for _ in range(5):
-        assert (await both.ask(sent)).status == status
 
 
 async def test_requests_are_known_again_at_all(both: Pair) -> None:
@@ -312,88 +291,6 @@ async def test_equal_requests_sent_ahead_are_each_answered(both: Pair, seed: int
     answers = [await both.kept.answer() for _ in sizes]
     assert [len(answer.body) for answer in answers] == sizes
     assert [len(seen.body) for seen in both.origin.seen] == sizes
-
-
-DATE = b"Date: Sun, 06 Nov 2094 08:49:37 GMT"
-LATER = DATE.replace(b"37 GMT", b"38 GMT")
-LENGTH = b"Content-Length: 2"
-CHUNKED = b"Transfer-Encoding: chunked"
-CHUNKS = b"2\r\nok\r\n0\r\n\r\n"
-ANSWERS: list[tuple[list[bytes], bytes]] = [
-    ([LENGTH], b"ok"),
-    ([b"content-length: 5"], b"right"),
-    ([b"Content-Length: 0"], b""),
-    ([b"Content-Length:2"], b"ok"),
-    ([DATE, LENGTH], b"ok"),
-    ([LATER, LENGTH], b"ok"),
-    ([LENGTH, DATE], b"ok"),
-    ([DATE.replace(b": ", b":", 1), LENGTH], b"ok"),
-    ([DATE, LATER, LENGTH], b"ok"),
-    ([DATE, LATER.replace(b": ", b":", 1), LENGTH], b"ok"),
-    ([LATER.replace(b": ", b":", 1), DATE, LENGTH], b"ok"),
-    ([b"Date: yesterday", LENGTH], b"ok"),
-    ([b"Date: Mon, 99 Foo 2099 99:99:99 CET", LENGTH], b"ok"),
-    ([LENGTH, b"Connection: date", DATE], b"ok"),
-    ([LENGTH, b"Connection: content-length"], b"ok"),
-    ([b"Content-Length: 0", b"Connection: content-length"], b""),
-    ([LENGTH, b"Connection: x-a, close", b"X-A: 1"], b"ok"),
-    ([LENGTH, b"Connection: close"], b"ok"),
-    ([LENGTH, b"Connection: close", b"Close: 1"], b"ok"),
-    ([LENGTH, b"Keep-Alive: timeout=5"], b"ok"),
-    ([LENGTH, b"Set-Cookie: a=1; Path=/", b"Set-Cookie: b=2"], b"ok"),
-    ([LENGTH, b"Location: /x"], b"ok"),
-    ([LENGTH, b"Cache-Control: public"], b"ok"),
-    ([LENGTH, b"Access-Control-Allow-Origin: null"], b"ok"),
-    ([LENGTH, b"X-Request-Id: the-functions", b"X-Jelou-Error-Source: edge"], b"ok"),
-    ([LENGTH, b"Content-Type: text/event-stream"], b"ok"),
-    ([CHUNKED], CHUNKS),
-    ([CHUNKED, DATE], CHUNKS),
-    ([CHUNKED, b"Trailer: x"], b"2\r\nok\r\n0\r\nx: 1\r\n\r\n"),
-    ([CHUNKED, b"Content-Length: 2"], CHUNKS),
-    ([LENGTH, b"Content-Length: 3"], b"ok"),
-    ([LENGTH, b"Content-Length:3"], b"ok"),
-    ([b"Content-Length: +2"], b"ok"),
-    ([b"X-A: 1"] * 250 + [LENGTH], b"ok"),
-]
-STARTS = [
-    b"HTTP/1.1 200 OK",
-    b"HTTP/1.1 200 OK",
-    b"HTTP/1.1 404 No",
-    b"HTTP/1.0 200 OK",
-    b"HTTP/1.1 200",
-]
-
-
-def answer_of(start: bytes, fields: list[bytes], body: bytes) -> bytes:
-    return b"\r\n".join([start, *fields]) + b"\r\n\r\n" + body
-
-
-@pytest.mark.parametrize("number", range(len(ANSWERS)))
-async def test_an_answer_that_comes_again_is_made_as_the_first_was(both: Pair, number: int) -> None:
-    both.edge.deploy(both.origin.upstream)
-    fields, body = ANSWERS[number]
-    told = asked(
-        both.edge.token, body=answer_of(STARTS[0], fields, body), line="POST /raw HTTP/1.1"
-    )
-    plain = asked(
-        both.edge.token, body=answer_of(STARTS[0], *ANSWERS[0]), line="POST /raw HTTP/1.1"
-    )
-    for sent in (plain, plain, plain, told, told, told, told, plain, plain, told, plain):
-        await both.ask(sent)
-
-
-@pytest.mark.parametrize("seed", range(6))
-async def test_answers_in_any_order_are_each_made_as_on_a_fresh_connection(
-    both: Pair, seed: int
-) -> None:
-    chosen = random.Random(seed)
-    both.edge.deploy(both.origin.upstream)
-    few = [(chosen.choice(STARTS), *chosen.choice(ANSWERS)) for _ in range(4)]
-    for _ in range(40):
-        body = answer_of(*chosen.choice(few))
-        sent = asked(both.edge.token, body=body, line="POST /raw HTTP/1.1")
-        for _ in range(chosen.choice([1, 2, 3])):
-            await both.ask(sent)
 
 
 async def test_who_is_revoked_while_its_requests_wait_their_turn_is_refused(both: Pair) -> None:
