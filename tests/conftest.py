@@ -16,7 +16,7 @@ LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """What anyio's plugin calls them."""
 
-ON_BOTH = ("edge/forwarding", "edge/lanes", "edge/server", "edge/whole")
+ON_BOTH = ("edge/fast", "edge/forwarding", "edge/lanes", "edge/server", "edge/whole")
 """Directories whose tests depend on how a loop treats sockets."""
 
 

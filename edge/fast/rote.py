@@ -23,7 +23,7 @@ _VARYING = re.compile(
     rb"|traceparent: [0-9a-f-]{55})(?=\r\n|\Z))",
     re.IGNORECASE,
 )
-"""Fields that differ from request to request; each may stand once."""
+"""Fields that differ from request to request."""
 
 _VARYING_NAMES = frozenset({b"content-length", b"x-request-id", b"traceparent"})
 
