@@ -141,6 +141,7 @@ def _lane(config: Config, name: str, door: Door, pool: Pool, in_flight: InFlight
         random=Entropy(os.urandom),
         log=log_error,
         counts=Counts(),
+        lasting={},
     )
 
 

@@ -60,7 +60,7 @@ _PROTO = re.compile(rb"https?", re.IGNORECASE)
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 _HOST = re.compile(rb"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]{0,5})?")
 
-_USUAL_NAME = 64
+USUAL_NAME = 64
 """Bytes of a field name whose verdict is remembered; more would let callers fill the memory."""
 
 LONGEST_AUTHORITY = 300
@@ -89,7 +89,7 @@ def may_go_on(name: bytes, replaced: frozenset[bytes] = frozenset()) -> bool:
     Args:
         replaced: folded names that the edge sets in this request, which go in any spelling too.
     """
-    judge = _may_go_on if len(name) <= _USUAL_NAME else _may_go_on.__wrapped__
+    judge = _may_go_on if len(name) <= USUAL_NAME else _may_go_on.__wrapped__
     return judge(name, replaced)
 
 

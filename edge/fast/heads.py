@@ -5,7 +5,7 @@ from edge.fast import headwork, wording
 from edge.fast.answer_rote import AnswerRote, is_learnable
 from edge.fast.body import RequestBody
 from edge.fast.headwork import AnswerHead, Asking, Lasting
-from edge.fast.lane import Asker, Lane
+from edge.fast.lane import MOST_LASTING, Asker, Lane
 from edge.fast.rote import CREDIT
 from edge.forwarding import plan
 from edge.forwarding.parse import Frame, ResponseHead, framing_line, serialise
@@ -139,7 +139,30 @@ class Heads:
         kept = self._asker.lasting
         if kept is not None and kept.fits(self._decision, upstream):
             return kept
-        made = headwork.lasting(self._caller(), self._decision, upstream, self._lane.edge_id)
-        if not is_trusted(self._head.peer.address, self._lane.door.networks):
-            self._asker.lasting = made  # what a trusted proxy says may differ the next time
-        return made
+        if is_trusted(self._head.peer.address, self._lane.door.networks):
+            return self._made(upstream)  # what a trusted proxy says may differ the next time
+        shared, key = self._lane.lasting, self._key(upstream)
+        known = shared.get(key)
+        if known is None or not known.fits(self._decision, upstream):
+            if len(shared) >= MOST_LASTING:
+                shared.clear()
+            known = shared[key] = self._made(upstream)
+        self._asker.lasting = known
+        return known
+
+    def _made(self, upstream: Upstream) -> Lasting:
+        return headwork.lasting(self._caller(), self._decision, upstream, self._lane.edge_id)
+
+    def _key(self, upstream: Upstream) -> tuple[object, ...]:
+        """What `Lasting` depends on, as far as `fits` does not judge it too."""
+        place, principal, peer = self._decision.place, self._decision.principal, self._head.peer
+        return (
+            place.function.live.id,
+            None if principal is None else principal.token_id,
+            place.authority,
+            place.prefix,
+            upstream.key,
+            upstream.base,
+            peer.address,
+            peer.scheme,
+        )

@@ -128,9 +128,11 @@ def request_head(alike: Lasting, line: bytes, kept: bytes, ids: plan.Ids, framin
 
 
 def _learn(alike: Lasting, name: bytes) -> bool:
-    if len(alike.known) >= MOST_NAMES:
-        alike.known.clear()
-    goes_on = alike.known[name] = headers.may_go_on(name, alike.begun)
+    goes_on = headers.may_go_on(name, alike.begun)
+    if len(name) <= headers.USUAL_NAME:
+        if len(alike.known) >= MOST_NAMES:
+            alike.known.clear()
+        alike.known[name] = goes_on
     return goes_on
 
 

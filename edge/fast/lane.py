@@ -16,6 +16,9 @@ from edge.forwarding.pool import Pool
 from edge.message import Headers
 from edge.state.streams import OpenStreams
 
+MOST_LASTING = 1024
+"""Callers for whom the worker keeps ready what lasts from request to request."""
+
 DRAWN = 4096
 """Random bytes drawn at once."""
 
@@ -61,6 +64,7 @@ class Lane:
         head, keep_alive: seconds for a request head, and between two requests.
         random: strong random bytes.
         log: told of errors that are the edge's own, with the request id.
+        lasting: what lasts from request to request of a caller, on whichever connection.
     """
 
     door: Door
@@ -77,6 +81,7 @@ class Lane:
     random: Callable[[int], bytes]
     log: Callable[[BaseException, bytes], None]
     counts: Counts
+    lasting: dict[tuple[object, ...], Lasting]
 
 
 class Passage(Protocol):

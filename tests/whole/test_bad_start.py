@@ -110,6 +110,7 @@ def test_a_file_in_place_of_the_data_directory_is_named(tmp_path: Path) -> None:
     assert in_the_way.read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_store_held_by_another_program_is_named(tmp_path: Path, origin: Function) -> None:
     data_dir = tmp_path / "data"
     with serving(data_dir) as edge:

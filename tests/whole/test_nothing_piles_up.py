@@ -4,6 +4,8 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from tests.support.whole_edge import Edge, serving
 from tests.support.whole_function import PIECE, Function
 from tests.support.whole_processes import (
@@ -61,6 +63,7 @@ def push(client: socket.socket) -> None:
             client.sendall(PIECE)
 
 
+@pytest.mark.slow
 def test_what_has_ended_holds_no_descriptor(tmp_path: Path, origin: Function) -> None:
     with serving(tmp_path / "data") as edge:
         token = edge.deploy("shop", origin.url).token
