@@ -1,6 +1,6 @@
-"""The body of an error of the edge: the contract's JSON, or problem details (RFC 9457). Pure.
+"""An error of the edge as it is answered: its body, JSON or RFC 9457, and its fields. Pure.
 
-Not here: status and header fields, and the forms that only some doors speak.
+Not here: CORS, and the forms that only some doors speak.
 """
 
 import re
@@ -8,7 +8,7 @@ import re
 import orjson
 
 from edge.errors import Refusal
-from edge.message import Headers, split_list
+from edge.message import Headers, first, split_list
 
 _NO_WEIGHT = re.compile(rb"q=0(?:\.0*)?")
 
@@ -22,6 +22,20 @@ def error_body(refused: Refusal, sent: Headers, request_id: bytes) -> tuple[byte
     if _wants_problem(sent):
         return b"application/problem+json", _problem(refused, request_id)
     return b"application/json", _plain(refused, request_id)
+
+
+def error_fields(refused: Refusal, content_type: bytes, size: int, request_id: bytes) -> Headers:
+    """The fields that every error carries; `size` is bytes of body."""
+    fields: Headers = (
+        (b"content-type", content_type),
+        (b"content-length", b"%d" % size),
+        (b"x-request-id", request_id),
+        (b"x-jelou-error-source", b"edge"),
+        *refused.headers,
+    )
+    if first(fields, b"cache-control") is None:
+        fields += ((b"cache-control", b"no-store"),)
+    return fields
 
 
 def _plain(refused: Refusal, request_id: bytes) -> bytes:

@@ -130,6 +130,7 @@ MAP = """
 1 -    edge.config                      every setting: flag, variable, key, default
 1 pure edge.errors                      every error: code, status, fault, public text
 1 pure edge.headers                     every rule about header fields
+1 pure edge.http1                      field sections of HTTP/1.1, both ways
 2 pure edge.problems                    an error's body: JSON, or problem details
 
 == 4 edge, gate: the decision, and what it is made of

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from edge.errors import UNAUTHORIZED_BODY, Errors, Refusal
-from edge.message import Headers, first
-from edge.problems import error_body
+from edge.message import Headers
+from edge.problems import error_body, error_fields
 from mcp_bridge.jsonrpc import jsonrpc_error
 
 
@@ -38,13 +38,5 @@ def render(refused: Refusal, sent: Headers, request_id: bytes, *, mcp: bool = Fa
         body = jsonrpc_error(kind.status, kind.code, refused.message, request_id.decode())
     else:
         content_type, body = error_body(refused, sent, request_id)
-    fields: Headers = (
-        (b"content-type", content_type),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", request_id),
-        (b"x-jelou-error-source", b"edge"),
-        *refused.headers,
-    )
-    if first(fields, b"cache-control") is None:
-        fields += ((b"cache-control", b"no-store"),)
+    fields = error_fields(refused, content_type, len(body), request_id)
     return Rendered(kind.status, fields, body)

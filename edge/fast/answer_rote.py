@@ -10,6 +10,7 @@ from dataclasses import replace
 from edge.fast import headwork
 from edge.fast.headwork import AnswerHead, Asking, Lasting
 from edge.forwarding.parse import Frame, ResponseHead
+from edge.http1 import field_lines
 from edge.message import Headers
 
 LONGEST = 4096
@@ -95,8 +96,7 @@ def _goes_on(varying: Headers, block: bytes) -> bool:
     """
     names = [name for name, _ in varying]
     return all(
-        headwork.lines((pair,)) in block
-        and block.count(b"\r\n%b:" % pair[0]) == names.count(pair[0])
+        field_lines((pair,)) in block and block.count(b"\r\n%b:" % pair[0]) == names.count(pair[0])
         for pair in varying
     )
 

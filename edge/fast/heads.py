@@ -12,6 +12,7 @@ from edge.forwarding.parse import Frame, ResponseHead, framing_line, serialise
 from edge.functions import Upstream
 from edge.gate.decisions import Forward
 from edge.headers import is_trusted
+from edge.http1 import field_lines
 from edge.message import Head
 
 
@@ -87,7 +88,7 @@ class Heads:
             self._learn(raw, asking, answered, frame, made)
             return self._named(made.block, made)
         self._asker.answer_credit = CREDIT
-        block = rote.made.block + headwork.lines(rote.varying)
+        block = rote.made.block + field_lines(rote.varying)
         if not rote.dated:
             block += b"\r\ndate: " + date_now()
         return self._named(block, rote.made)

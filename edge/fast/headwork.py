@@ -11,6 +11,7 @@ from edge.forwarding import plan
 from edge.forwarding.parse import Frame, ResponseHead
 from edge.functions import Deployment, Function, Upstream
 from edge.gate.decisions import Forward, Place
+from edge.http1 import field_lines
 from edge.message import Headers, first
 from mcp_bridge.failures import phrase
 from tokens.model import Principal
@@ -88,10 +89,10 @@ def lasting(who: plan.Caller, decision: Forward, upstream: Upstream, edge_id: st
         prefix=place.prefix,
         upstream=upstream,
         who=who,
-        block=lines(fields),
+        block=field_lines(fields),
         continued=plan.replaced_names(fields, continued=True),
         begun=plan.replaced_names(fields, continued=False),
-        cors=lines(cors.answer(settings, ())) if fixed else None,
+        cors=field_lines(cors.answer(settings, ())) if fixed else None,
     )
 
 
@@ -148,7 +149,7 @@ def _needs_care(block: bytes, sent: Headers, ids: plan.Ids) -> bool:
 
 def _careful(alike: Lasting, sent: Headers, ids: plan.Ids) -> bytes:
     replaced = alike.continued if ids.continued else alike.begun
-    return lines(plan.joined_cookies(headers.without_callers_claims(sent, replaced)))
+    return field_lines(plan.joined_cookies(headers.without_callers_claims(sent, replaced)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,20 +248,15 @@ def _planned_lines(to: Asking, answered: Headers, date: bytes | None) -> bytes:
     fields = plan.answer_headers(
         to.sent, answered, alike.who, alike.function, alike.upstream, checked=to.checked
     )
-    block = lines(tuple(pair for pair in fields if pair[0] != b"x-request-id"))
+    block = field_lines(tuple(pair for pair in fields if pair[0] != b"x-request-id"))
     if date is None or first(fields, b"date") is not None:
         return block
     return b"%b\r\ndate: %b" % (block, date)
 
 
 def _cors(to: Asking) -> bytes:
-    return lines(cors.answer(to.alike.live.project.config.cors, to.sent))
+    return field_lines(cors.answer(to.alike.live.project.config.cors, to.sent))
 
 
-def lines(fields: Headers) -> bytes:
-    """Field lines, each begun by CRLF."""
-    return b"".join([b"\r\n%b: %b" % pair for pair in fields])
-
-
-_GUARDED_PRIVATE = lines(plan.guarded(()))
-_GUARDED = lines(plan.guarded(((b"cache-control", b""),)))
+_GUARDED_PRIVATE = field_lines(plan.guarded(()))
+_GUARDED = field_lines(plan.guarded(((b"cache-control", b""),)))

@@ -2,6 +2,7 @@
 
 from edge.doors.asgi import dated
 from edge.doors.rendering import Rendered
+from edge.http1 import field_lines
 from edge.message import Headers
 from mcp_bridge.failures import phrase
 
@@ -11,10 +12,8 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 def answer_head(status: int, reason: bytes, fields: Headers) -> bytes:
     """A head with the empty line that ends it; `Date` is added if it is not there."""
-    lines = [b"HTTP/1.1 %d %b" % (status, reason or phrase(status).encode())]
-    lines += [b"%b: %b" % pair for pair in dated(fields)]
-    lines.append(b"\r\n")
-    return b"\r\n".join(lines)
+    lines = field_lines(tuple(dated(fields)))
+    return b"HTTP/1.1 %d %b%b\r\n\r\n" % (status, reason or phrase(status).encode(), lines)
 
 
 def own_answer(answer: Rendered, method: str, *, keep: bool) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edge import headers as rules
 from edge.forwarding.wire import FRAMING_FIELDS, Framing, UpstreamRequest
+from edge.http1 import FIELDS, TEXT, TOKEN, split_fields
 from edge.message import Headers
 
 HEAD_LIMIT = 64 * 1024
@@ -16,12 +17,9 @@ HEAD_LIMIT = 64 * 1024
 FIELD_LIMIT = 200
 """Fields in an answer's head or trailer section."""
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_TEXT = rb"[\t -~\x80-\xff]"
-_FIELDS = rb"((?:\r\n" + _TOKEN + rb"++:" + _TEXT + rb"*+)*+)"
-_ANSWER = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (" + _TEXT + rb"*+))?+" + _FIELDS)
-_REQUEST = re.compile(_TOKEN + rb"++ [!-~\x80-\xff]++ HTTP/1\.1" + _FIELDS)
-_FIELD = re.compile(rb"\r\n([^:]++):[\t ]*+([^\r]*+)")
+_FIELDS = rb"(" + FIELDS + rb")"
+_ANSWER = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (" + TEXT + rb"*+))?+" + _FIELDS)
+_REQUEST = re.compile(TOKEN + rb"++ [!-~\x80-\xff]++ HTTP/1\.1" + _FIELDS)
 _SECTION = re.compile(_FIELDS)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
@@ -111,7 +109,7 @@ def parse_trailers(section: bytes) -> Headers:
 def _split_fields(fields: bytes) -> Headers:
     if fields.count(b"\r\n") > FIELD_LIMIT:
         raise InvalidAnswer(f"there are more than {FIELD_LIMIT} fields")
-    return tuple([(name.lower(), value.rstrip(b"\t ")) for name, value in _FIELD.findall(fields)])
+    return tuple(split_fields(fields))
 
 
 def check_partial_head(held: bytes | bytearray, scanned: int) -> None:

@@ -10,16 +10,14 @@ from operator import itemgetter
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.gate.decisions import GateSettings
 from edge.gate.malformed import block_too_large, line_too_long, unsound
+from edge.http1 import FIELDS, TOKEN, split_fields
 from edge.message import Fields, Head, Headers, Peer, first, split_list
 
 END = b"\r\n\r\n"
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_TEXT = rb"[\t -~\x80-\xff]"
-_LINE = re.compile(rb"(" + _TOKEN + rb"++) ([^\x00-\x20\x7f]++) HTTP/1\.([01])")
-_FIELDS = re.compile(rb"(?:\r\n" + _TOKEN + rb"++:" + _TEXT + rb"*+)*+")
-_METHOD = re.compile(rb"(" + _TOKEN + rb"++) ")
-_FIELD = re.compile(rb"\r\n([^:]++):[\t ]*+([^\r]*+)")
+_LINE = re.compile(rb"(" + TOKEN + rb"++) ([^\x00-\x20\x7f]++) HTTP/1\.([01])")
+_FIELDS = re.compile(FIELDS)
+_METHOD = re.compile(rb"(" + TOKEN + rb"++) ")
 _NEVER = re.compile(rb"(?<!\r)\n|\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 _BAD_LINE = refusal(
@@ -59,9 +57,7 @@ def parse_head(block: bytes, peer: Peer, settings: GateSettings) -> Head:
     if _FIELDS.fullmatch(block, at) is None:
         raise BadHead(_early_fault(block + END, settings) or _bad_fields(block))
     method, target, minor = line.groups()
-    headers = Fields.of(
-        [(name.lower(), value.rstrip(b"\t ")) for name, value in _FIELD.findall(block, at)]
-    )
+    headers = Fields.of(split_fields(block, at))
     head = Head(
         method=method.decode(),
         target=target,

@@ -8,8 +8,9 @@ from email.utils import formatdate
 from edge import cors, headers
 from edge.errors import Errors, Refusal, refusal
 from edge.functions import Cors
+from edge.http1 import field_lines
 from edge.message import Headers
-from edge.problems import error_body
+from edge.problems import error_body, error_fields
 from mcp_bridge.failures import phrase
 
 TOO_MANY_CONNECTIONS = refusal(
@@ -35,13 +36,8 @@ def refuse(
     request_id = headers.request_id(sent) or fresh_id.encode()
     content_type, body = error_body(refused, sent, request_id)
     fields = (
-        (b"content-type", content_type),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        (b"x-jelou-error-source", b"edge"),
-        (b"x-request-id", request_id),
+        *error_fields(refused, content_type, len(body), request_id),
         *cors.answer(_ANYBODY, sent),
-        *refused.headers,
         (b"date", formatdate(now, usegmt=True).encode()),
         (b"connection", b"close"),
     )
@@ -57,7 +53,5 @@ def refuse_raw(
         method: the request's, as far as it is known.
     """
     code, fields, body = refuse(refused, fresh_id, now, sent)
-    lines = [b"HTTP/1.1 %d %s" % (code, phrase(code).encode())]
-    lines += [name + b": " + value for name, value in fields]
-    head = b"\r\n".join(lines) + b"\r\n\r\n"
+    head = b"HTTP/1.1 %d %b%b\r\n\r\n" % (code, phrase(code).encode(), field_lines(fields))
     return head if method == "HEAD" else head + body
