@@ -140,8 +140,6 @@ def _lane(config: Config, name: str, door: Door, pool: Pool, in_flight: InFlight
         keep_alive=config.keep_alive,
         random=Entropy(os.urandom),
         log=log_error,
-        counts=Counts(),
-        lasting={},
     )
 
 

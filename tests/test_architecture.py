@@ -230,6 +230,7 @@ MAP = """
 4 -    edge.admin.opening               opens a store with all operations
 
 == 7 edge, server: sockets, Hypercorn, workers
+0 pure edge.server.body                 a request's body, and where it ends
 0 -    edge.server.endings              how a client connection ends without harm
 0 -    edge.server.exchange             one request between connection and app
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
@@ -249,10 +250,11 @@ MAP = """
 7 -    edge.server.supervisor           binds, starts workers, replaces them
 
 == 8 edge, fast lane: plain HTTP/1.1 in callbacks, without a task for each request
-0 pure edge.fast.body                   a request's body, where it ends, how fast it comes
+0 pure edge.fast.body_clock             how fast a request's body comes
 0 -    edge.fast.client                 a client's connection: bytes, flow control, its end
 0 pure edge.fast.headwork               the header work, straight to the wire's bytes
 0 pure edge.fast.plain                  which requests are plain enough for the lane
+0 pure edge.fast.stencil                a head without the fields that vary
 0 -    edge.fast.wording                the edge's own answers as they go on the wire
 1 pure edge.fast.answer_rote            an answer that is the last one again
 1 pure edge.fast.rote                   a request that is the last one again

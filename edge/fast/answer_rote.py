@@ -9,12 +9,10 @@ from dataclasses import replace
 
 from edge.fast import headwork
 from edge.fast.headwork import AnswerHead, Asking, Lasting
+from edge.fast.stencil import LONGEST, Stencil, varying_fields
 from edge.forwarding.parse import Frame, ResponseHead
 from edge.http1 import field_lines
 from edge.message import Headers
-
-LONGEST = 4096
-"""Bytes of a head that is remembered."""
 
 _VARYING = re.compile(
     rb"\r\n((?:content-length: [0-9]{1,18}|date: [ -~]{29})(?=\r\n|\Z))", re.IGNORECASE
@@ -37,8 +35,7 @@ class AnswerRote:
         "_frame",
         "_head",
         "_method",
-        "_names",
-        "_stable",
+        "_stencil",
         "dated",
         "made",
         "varying",
@@ -46,13 +43,11 @@ class AnswerRote:
 
     def __init__(self, raw: bytes, to: Asking, head: ResponseHead, frame: Frame) -> None:
         """`raw` is the head as it came, without the empty line that ends it."""
-        parts = _VARYING.split(raw)
-        self._stable = parts[::2]
-        self.varying: Headers = _pairs(parts)
-        self._names = [name for name, _ in self.varying]
+        self._stencil = Stencil(_VARYING, raw)
+        self.varying: Headers = ()
         self._alike, self._method, self._checked = to.alike, to.method, to.checked
         self._head, self._frame = head, frame
-        lasting = tuple(pair for pair in head.headers if pair[0] not in self._names)
+        lasting = tuple(pair for pair in head.headers if pair[0] not in self._stencil.names)
         self.made = headwork.answer_head(to, replace(head, headers=lasting), frame, None)
         self.dated = any(name == b"date" for name, _ in head.headers)
 
@@ -62,14 +57,11 @@ class AnswerRote:
 
     def again(self, raw: bytes) -> tuple[ResponseHead, Frame] | None:
         """The head, with the fields that vary as they were the first time, and its own frame."""
-        parts = _VARYING.split(raw)
-        if parts[::2] != self._stable:
+        varying = self._stencil.fill(raw)
+        if varying is None:
             return None
-        pairs = _pairs(parts)
-        if [name for name, _ in pairs] != self._names:
-            return None
-        self.varying = pairs
-        return self._head, self._framed(pairs)
+        self.varying = varying
+        return self._head, self._framed(varying)
 
     def _framed(self, varying: Headers) -> Frame:
         for name, value in varying:
@@ -86,7 +78,9 @@ def is_learnable(raw: bytes, to: Asking, frame: Frame, made: AnswerHead) -> bool
     """
     framed = frame.framing in ("length", "chunked") and to.method != "HEAD"
     usual = len(raw) <= LONGEST and framed and not made.event_stream
-    return usual and to.alike.cors is not None and _goes_on(_pairs(_VARYING.split(raw)), made.block)
+    if not usual or to.alike.cors is None:
+        return False
+    return _goes_on(varying_fields(_VARYING, raw), made.block)
 
 
 def _goes_on(varying: Headers, block: bytes) -> bool:
@@ -99,8 +93,3 @@ def _goes_on(varying: Headers, block: bytes) -> bool:
         field_lines((pair,)) in block and block.count(b"\r\n%b:" % pair[0]) == names.count(pair[0])
         for pair in varying
     )
-
-
-def _pairs(parts: list[bytes]) -> Headers:
-    split = [part.partition(b": ") for part in parts[1::2]]
-    return tuple([(name.lower(), value) for name, _, value in split])

@@ -8,18 +8,14 @@ import asyncio
 from math import inf
 from typing import cast
 
+from edge.forwarding.connection import UNSENT_HIGH, UNSENT_LOW
 from edge.message import Peer
 from edge.server import endings
 from edge.server.acceptor import Acceptor
 
-UNSENT_HIGH = 64 * 1024
-"""Bytes waiting to be sent above which the function is made to wait."""
-
-UNSENT_LOW = 16 * 1024
-
 
 class Client(asyncio.BufferedProtocol):
-    """One client connection; `connection.Requests` says what is done with its bytes.
+    """One client connection; `connection.FastConnection` says what is done with its bytes.
 
     Attributes:
         peer: who is at the other end, once the connection stands.

@@ -14,7 +14,6 @@ from edge.doors.asgi import UNREAD_SECONDS
 from edge.doors.asked import FRESH, Asked
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.fast.answer_rote import AnswerRote
-from edge.fast.body import RequestBody
 from edge.fast.forward import Forwarding
 from edge.fast.headwork import Lasting
 from edge.fast.lane import Lane, Passage
@@ -25,10 +24,13 @@ from edge.forwarding import plan
 from edge.gate.decisions import Answer, Bridge, Decision, Forward, Open, Refuse, Status
 from edge.message import Head, Headers
 from edge.server.acceptor import Acceptor
+from edge.server.body import RequestBody
 from edge.server.heads import END, BadHead, check_unfinished, parse_head
 from edge.server.refusals import TOO_MANY_CONNECTIONS
+from edge.server.requests import PREFACE
 
-HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
+_HTTP2 = PREFACE[: PREFACE.index(END) + len(END)]
+"""As much of HTTP/2's beginning as looks like a head; the other lane waits for the rest."""
 
 REMEMBERED = 5.0
 """Seconds for which an idle connection keeps what its last request was."""
@@ -193,7 +195,7 @@ class FastConnection(Turns):
         return self._request is None and not self._skipped
 
     def _check_unfinished(self) -> None:
-        if self._is_first and HTTP2_PREFACE.startswith(self._held):
+        if self._is_first and _HTTP2.startswith(self._held):
             return
         try:
             check_unfinished(self._held, self._lane.door.settings, self._scanned)
@@ -211,7 +213,7 @@ class FastConnection(Turns):
         try:
             head = parse_head(block, self.peer, self._lane.door.settings)
         except BadHead as error:
-            if self._is_first and self._held.startswith(HTTP2_PREFACE):
+            if self._is_first and self._held.startswith(_HTTP2):
                 self._hand_over()
             else:
                 self._refuse_unread(error.refusal, error.sent)

@@ -12,7 +12,7 @@ from typing import Any
 
 from edge.errors import Errors, Refusal, refusal
 from edge.fast import headwork, wording
-from edge.fast.body import BodyClock, RequestBody
+from edge.fast.body_clock import BodyClock
 from edge.fast.heads import Heads
 from edge.fast.lane import Asker, Lane
 from edge.fast.tunnel import Tunnel
@@ -26,6 +26,7 @@ from edge.forwarding.reader import AnswerReader
 from edge.forwarding.wire import FailureKind, RetryRule, UpstreamFailure
 from edge.gate.decisions import Forward
 from edge.message import Head
+from edge.server.body import RequestBody
 from edge.state.streams import OpenStream
 
 

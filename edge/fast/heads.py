@@ -3,7 +3,6 @@
 from edge.doors.asgi import date_now
 from edge.fast import headwork, wording
 from edge.fast.answer_rote import AnswerRote, is_learnable
-from edge.fast.body import RequestBody
 from edge.fast.headwork import AnswerHead, Asking, Lasting
 from edge.fast.lane import MOST_LASTING, Asker, Lane
 from edge.fast.rote import CREDIT
@@ -14,6 +13,7 @@ from edge.gate.decisions import Forward
 from edge.headers import is_trusted
 from edge.http1 import field_lines
 from edge.message import Head
+from edge.server.body import RequestBody
 
 
 class Heads:
@@ -23,13 +23,24 @@ class Heads:
         method: the request's, as bytes.
     """
 
-    __slots__ = ("_asker", "_decision", "_fresh", "_head", "_ids", "_lane", "_rote", "method")
+    __slots__ = (
+        "_alike",
+        "_asker",
+        "_decision",
+        "_fresh",
+        "_head",
+        "_ids",
+        "_lane",
+        "_rote",
+        "method",
+    )
 
     def __init__(
         self, lane: Lane, asker: Asker, head: Head, decision: Forward, fresh: bytes
     ) -> None:
         """`fresh` are random bytes as for `plan.ids`."""
         self._rote = asker.rote
+        self._alike: Lasting | None = None
         self.method = head.method.encode()
         self._lane = lane
         self._asker = asker
@@ -137,6 +148,12 @@ class Heads:
         return plan.caller(self._head, place.authority, place.prefix, networks, self._fresh)
 
     def _lasting(self, upstream: Upstream) -> Lasting:
+        """What lasts of this caller, found once for each upstream that is tried."""
+        if self._alike is None or self._alike.upstream is not upstream:
+            self._alike = self._find(upstream)
+        return self._alike
+
+    def _find(self, upstream: Upstream) -> Lasting:
         kept = self._asker.lasting
         if kept is not None and kept.fits(self._decision, upstream):
             return kept

@@ -1,7 +1,7 @@
 """What all connections of a worker's fast lane share, and what the lane needs of its connection."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge.app import Door
@@ -80,8 +80,8 @@ class Lane:
     keep_alive: float
     random: Callable[[int], bytes]
     log: Callable[[BaseException, bytes], None]
-    counts: Counts
-    lasting: dict[tuple[object, ...], Lasting]
+    counts: Counts = field(default_factory=Counts)
+    lasting: dict[tuple[object, ...], Lasting] = field(default_factory=dict)
 
 
 class Passage(Protocol):

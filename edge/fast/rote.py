@@ -9,11 +9,9 @@ import re
 
 from edge.errors import Errors
 from edge.fast.headwork import Lasting
+from edge.fast.stencil import LONGEST, Stencil, varying_fields
 from edge.gate.decisions import Forward, Refuse
 from edge.message import Head, Headers
-
-LONGEST = 4096
-"""Bytes of a head that is remembered."""
 
 CREDIT = 3
 """Heads that are learnt in vain before a connection is held to be one that does not repeat."""
@@ -43,8 +41,7 @@ class Rote:
         "_length",
         "_limit",
         "_longest",
-        "_names",
-        "_stable",
+        "_stencil",
         "decision",
         "generation",
         "head",
@@ -62,9 +59,7 @@ class Rote:
         header_block: int,
     ) -> None:
         """`framing` as `plain.framing` gives it; `header_block` is the limit in bytes."""
-        parts = _VARYING.split(block)
-        self._stable = parts[::2]
-        self._names = [name for name, _ in _pairs(parts)]
+        self._stencil = Stencil(_VARYING, block)
         self._longest = block.find(b"\r\n") + header_block
         self._length, self.last = framing
         self._limit = (
@@ -77,11 +72,7 @@ class Rote:
 
     def varying(self, block: bytes) -> Headers | None:
         """The fields that vary, if this head is the same one otherwise."""
-        parts = _VARYING.split(block)
-        if parts[::2] != self._stable or len(block) > self._longest:
-            return None
-        pairs = _pairs(parts)
-        return tuple(pairs) if [name for name, _ in pairs] == self._names else None
+        return None if len(block) > self._longest else self._stencil.fill(block)
 
     def length(self, varying: Headers) -> int | None:
         """Bytes of the request's body, None for chunked; -1 if that is over its limit."""
@@ -104,14 +95,9 @@ def is_learnable(block: bytes, head: Head, decision: Forward | Refuse) -> bool:
     if isinstance(decision, Refuse) and not _is_final(decision):
         return False
     named = sum(name in _VARYING_NAMES for name, _ in head.headers)
-    return named == len(_VARYING.findall(block))
+    return named == len(varying_fields(_VARYING, block))
 
 
 def _is_final(decision: Refuse) -> bool:
     """Whether neither the clock nor the request's length can alter a refusal."""
     return decision.place is None or decision.refusal.kind is Errors.UNAUTHORIZED.value
-
-
-def _pairs(parts: list[bytes]) -> list[tuple[bytes, bytes]]:
-    split = [part.partition(b": ") for part in parts[1::2]]
-    return [(name.lower(), value) for name, _, value in split]

@@ -12,13 +12,13 @@ from uuid import uuid4
 from edge.doors.asgi import UNREAD_BYTES
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
-from edge.fast.body import RequestBody
 from edge.fast.client import Client
 from edge.fast.lane import Lane
 from edge.fast.wording import own_answer
 from edge.forwarding.wire import PIECE
 from edge.message import Headers
 from edge.server.acceptor import Acceptor
+from edge.server.body import RequestBody
 from edge.server.heads import begun_method
 from edge.server.refusals import refuse_raw
 

@@ -7,11 +7,9 @@ walked to its end, so that its bytes are never taken for a request. Not here: wh
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge.errors import EdgeError, Errors, refusal
-from edge.forwarding.chunks import ChunkWalker
-from edge.forwarding.parse import InvalidAnswer
 from edge.gate.decisions import GateSettings
 from edge.message import Head, Peer, first
+from edge.server.body import RequestBody
 from edge.server.heads import END, begun_method, check_unfinished, parse_head
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -74,9 +72,8 @@ class RequestStream:
     """
 
     __slots__ = (
-        "_chunks",
+        "_body",
         "_held",
-        "_left",
         "_next",
         "_peer",
         "_scanned",
@@ -92,8 +89,7 @@ class RequestStream:
         self._held = b""
         self._scanned = 0
         self._skipped = False
-        self._left = 0
-        self._chunks = ChunkWalker()
+        self._body = RequestBody(0)
         self._next: Callable[[], Event | None] = self._next_protocol
 
     @property
@@ -156,37 +152,22 @@ class RequestStream:
             self._next = self._next_opaque
             return Begun(head, raw, 0)
         length = _length(head)
-        if length is None:
-            self._chunks = ChunkWalker()
-            self._next = self._next_chunks
-        else:
-            self._left = length
-            self._next = self._next_content
+        self._body = RequestBody(length)
+        self._next = self._next_content
         return Begun(head, raw, length)
 
     def _next_content(self) -> Event | None:
-        if self._left == 0:
-            return self._end()
-        data = self._take(self._left)
-        self._left -= len(data)
-        return Content(data) if data else None
-
-    def _next_chunks(self) -> Event | None:
-        if self._chunks.complete:
-            self._held = self._chunks.rest + self._held
+        if self._body.complete:
             return self._end()
         if not self._held:
             return None
-        try:
-            data = self._chunks.feed(self._take(len(self._held)))
-        except InvalidAnswer as error:
-            message = f"The chunked request body is malformed: {error}."
-            raise EdgeError(refusal(Errors.BAD_REQUEST, message)) from None
+        data = self._body.feed(self._take(len(self._held)))
         if data:
             return Content(data)
-        return self._next_chunks() if self._chunks.complete else None
+        return self._end() if self._body.complete else None
 
     def _end(self) -> Ended:
+        self._held = self._body.rest + self._held
         self.between = True
         self._skipped = False
         self._next = self._next_head

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import EdgeError
-from edge.fast.body import BodyClock, RequestBody
+from edge.fast.body_clock import BodyClock
+from edge.server.body import RequestBody
 
 NEXT = b"GET /next HTTP/1.1\r\n\r\n"
 

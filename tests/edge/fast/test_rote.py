@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.fast import plain
-from edge.fast.rote import LONGEST, Rote, is_learnable
+from edge.fast.rote import Rote, is_learnable
+from edge.fast.stencil import LONGEST
 from edge.forwarding import plan
 from edge.gate.decide import decide_sound
 from edge.gate.decisions import Decision, Forward, Refuse

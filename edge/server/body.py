@@ -1,4 +1,4 @@
-"""A request's body as it comes from the client: where it ends, and how fast it comes. Pure."""
+"""A request's body over HTTP/1.1 (RFC 9112 §6.3) as it comes: where it ends. Pure."""
 
 from edge.errors import EdgeError, Errors, body_too_large, refusal
 from edge.forwarding.chunks import ChunkWalker
@@ -6,9 +6,7 @@ from edge.forwarding.parse import InvalidAnswer
 
 
 class RequestBody:
-    """Where one is in the body of one request (RFC 9112 §6.3).
-
-    Trailers end here, as on the other lane.
+    """Where one is in the body of one request; trailers end here.
 
     Attributes:
         length: bytes of it, or None for chunked.
@@ -18,7 +16,7 @@ class RequestBody:
 
     __slots__ = ("_chunks", "_left", "_limit", "_size", "complete", "length", "rest")
 
-    def __init__(self, length: int | None, limit: int | None) -> None:
+    def __init__(self, length: int | None, limit: int | None = None) -> None:
         """`limit` is bytes of body; None for no limit."""
         self.length = length
         self.complete = length == 0
@@ -66,40 +64,3 @@ class RequestBody:
         self._left = 0
         self.complete = True
         return piece
-
-
-class BodyClock:
-    """Whether a body comes fast enough: something every `idle` seconds, and `rate` bytes a second.
-
-    Only time spent waiting for the client counts: `excuse` it while the function is what is slow.
-    """
-
-    __slots__ = ("_bytes", "_idle", "_last", "_rate", "_since")
-
-    def __init__(self, idle: float, rate: int, now: float) -> None:
-        """`idle` in seconds, `rate` in bytes a second over any `idle` seconds."""
-        self._idle = idle
-        self._rate = rate
-        self._since = self._last = now
-        self._bytes = 0
-
-    def came(self, size: int, now: float) -> None:
-        """So many bytes have come."""
-        self._last = now
-        self._bytes += size
-
-    def excuse(self, now: float) -> None:
-        """The wait until now was not the client's."""
-        self._since = self._last = now
-        self._bytes = 0
-
-    def too_slow(self, now: float) -> bool:
-        """Whether the client has had its time."""
-        if now - self._last > self._idle:
-            return True
-        waited = now - self._since
-        if waited < self._idle:
-            return False
-        slow = self._bytes < self._rate * waited
-        self._since, self._bytes = now, 0
-        return slow
