@@ -36,12 +36,16 @@ class Entry:
         arguments: checks a call's arguments.
         output: checks a structured result, where the tool promises one.
         size: bytes of the tool as JSON, roughly.
+        fingerprint: changes when what clients see of the tool does.
+        mirrors: whether an argument may have to stand in an `Mcp-Param-*` header too.
     """
 
     tool: Tool
     arguments: Validator = field(repr=False, compare=False)
     output: Validator | None = field(repr=False, compare=False)
     size: int
+    fingerprint: bytes = b""
+    mirrors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +213,9 @@ def _entry(tool: Tool, warnings: list[ToolWarning]) -> Entry:
         except SchemaProblem as broken:
             warnings.append(ToolWarning(tool.name, f"without output schema: {broken}"))
             tool = replace(tool, output_schema=None)
-    return Entry(tool, arguments, output, len(dump(shown(tool))))
+    text = dump(shown(tool))
+    mirrors = b'"x-mcp-header"' in text
+    return Entry(tool, arguments, output, len(text), sha256(text).digest(), mirrors)
 
 
 def _shape_problem(schema: Mapping[str, Any]) -> str | None:

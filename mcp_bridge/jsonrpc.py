@@ -123,6 +123,11 @@ def jsonrpc_error(
     return dump({"jsonrpc": "2.0", "id": id, "error": error})
 
 
+def success(id: RequestId, result: bytes) -> bytes:  # noqa: A002
+    """The body of an answer; `result` is JSON."""
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (dump(id), result)
+
+
 def as_edge_error(body: bytes, status_code: int, request_id: str) -> bytes:
     """The protocol's own error, with the edge's code and request id beside what its data names."""
     try:
