@@ -45,6 +45,7 @@ OWNERS = {
         "mcp_bridge.server",
     ),
     "click": ("edge.cli.*",),
+    "cryptography": ("mcp_bridge.sealing",),
     "h11": ("edge.server.hypercorn_http1",),
     "h2": ("edge.server.hypercorn_http2", "edge.server.hypercorn_sending"),
     "hypercorn": ("edge.server.hypercorn_*",),
@@ -96,6 +97,7 @@ MAP = """
 4 -    tokens.sqlite                    token stores in the shared file
 
 == 2 mcp_bridge: functions as MCP tools
+0 pure mcp_bridge.events                a streaming answer cut into events
 0 -    mcp_bridge.exchange              an ASGI request read whole, an answer made
 0 pure mcp_bridge.fields                header fields that no tool may set
 0 pure mcp_bridge.jsontext              JSON in and out, within bounds
@@ -112,6 +114,7 @@ MAP = """
 2 pure mcp_bridge.admission             what a request to /mcp must look like
 2 pure mcp_bridge.parameters            parameters of an operation as arguments
 2 pure mcp_bridge.schemas               schemas that stand alone, all references local
+2 pure mcp_bridge.sealing               text only the edge can read, bound to its use
 3 pure mcp_bridge.bodies                request bodies of an operation as arguments
 3 pure mcp_bridge.urls                  paths of servers and templates, checked
 4 pure mcp_bridge.openapi               operations of a document as tools
