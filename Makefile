@@ -8,7 +8,7 @@ UV := uv==0.13.9
 COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: run test test-all lint lock dev clients bench bench-full bench-store
+.PHONY: run test test-all lint lock dev clients bench bench-full bench-mcp bench-store
 
 run: $(VENV)/.installed
 	@$(BIN)/python examples/run.py
@@ -34,13 +34,18 @@ lock:
 	.run/lock/bin/$(COMPILE) --upgrade --group build -o .ci/requirements.txt
 	.run/lock/bin/$(COMPILE) --upgrade --group dev -c .ci/requirements.txt -o .ci/requirements-dev.txt
 
-# CPU per request beside nginx, HAProxy, Envoy, Caddy, Traefik and Python proxies: docs/performance.md.
+# CPU per request beside nginx, HAProxy, Envoy, Caddy, Traefik, Python proxies and MCP gateways:
+# docs/performance.md.
 bench: dev
 	@$(BIN)/python -m tests.benchmarks
 
-# The same in every scenario; about an hour.
+# The same in every scenario; over an hour.
 bench-full: dev
 	@$(BIN)/python -m tests.benchmarks --full
+
+# Every scenario of MCP, and nothing else; under ten minutes.
+bench-mcp: dev
+	@$(BIN)/python -m tests.benchmarks --mcp --rounds 3 --seconds 1
 
 # What 10,000 functions and 1,000,000 tokens cost: docs/scale.md; some ten minutes.
 bench-store: dev

@@ -17,14 +17,16 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import machine, report, results, run
+from tests.benchmarks import goals, machine, mcp_install, report, results, run
 from tests.benchmarks.fleet import NotServing
 from tests.benchmarks.install import FOLDER, Installed, install
-from tests.benchmarks.opponents.table import OPPONENTS
+from tests.benchmarks.opponents.table import MCP_OPPONENTS, OPPONENTS
 from tests.benchmarks.places import CHART, PAGE, RAW
 from tests.benchmarks.results import Measured, Results, Run
-from tests.benchmarks.scenarios import BY_KEY, SCENARIOS
+from tests.benchmarks.scenarios import BY_KEY, SCENARIOS, Scenario
 from tests.support.processes import ROOT
+
+EVERYBODY = (*OPPONENTS, *MCP_OPPONENTS)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,7 +51,8 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m tests.benchmarks")
     add = parser.add_argument
-    add("--full", action="store_true", help="every scenario, not only the two of make bench")
+    add("--full", action="store_true", help="every scenario, not only the few of make bench")
+    add("--mcp", action="store_true", help="every scenario of MCP")
     add("--only", nargs="+", choices=sorted(BY_KEY), metavar="KEY", help="these scenarios")
     add("--opponents", nargs="+", metavar="TEXT", help="those whose names hold one of these")
     add("--rounds", type=int, default=5, help="of each scenario (5)")
@@ -63,8 +66,12 @@ def _parser() -> argparse.ArgumentParser:
 def _bench(given: argparse.Namespace) -> int:
     began = time.monotonic()
     FOLDER.mkdir(parents=True, exist_ok=True)
+    scenarios = _scenarios(given)
     installed = install(_say, fetch=not given.no_fetch)
-    wanted = [o for o in OPPONENTS if not given.opponents or _named(o.name, given.opponents)]
+    if any(scenario.exchange for scenario in scenarios):
+        mcp_install.install(installed, _say, fetch=not given.no_fetch)
+    meant = [o for o in EVERYBODY if any(run.takes_part(o, each) for each in scenarios)]
+    wanted = [o for o in meant if not given.opponents or _named(o.name, given.opponents)]
     opponents, skipped = run.available(wanted, installed.programs, installed.missing)
     for name, why in skipped.items():
         _say(f"✗ {name} is skipped: {why}")
@@ -79,7 +86,7 @@ def _bench(given: argparse.Namespace) -> int:
             say=_say,
             skipped=skipped,
         )
-        measured = tour.measure([BY_KEY[key] for key in _keys(given)], this)
+        measured = tour.measure(scenarios, this)
     about = _about(tour, installed, this)
     _print(about, measured)
     _say(f"▸ Took {time.monotonic() - began:.0f} s")
@@ -94,8 +101,12 @@ def _bench(given: argparse.Namespace) -> int:
     return 0
 
 
-def _keys(given: argparse.Namespace) -> list[str]:
-    return given.only or [each.key for each in SCENARIOS if given.full or each.quick]
+def _scenarios(given: argparse.Namespace) -> list[Scenario]:
+    if given.only:
+        return [BY_KEY[key] for key in given.only]
+    if given.mcp:
+        return [each for each in SCENARIOS if each.exchange]
+    return [each for each in SCENARIOS if given.full or each.quick]
 
 
 def _named(name: str, texts: Sequence[str]) -> bool:
@@ -134,16 +145,17 @@ def _commit() -> str:
 def _print(about: Run, measured: Mapping[str, Measured]) -> None:
     fresh = Results()
     fresh.add(about, measured)
-    for title, text, _ in report.sections(fresh, OPPONENTS):
-        _say(f"\n{title}\n\n{text}")
-    aims = report.goals_table(fresh)
-    if aims:
-        _say(f"\nWhere it landed\n\n{aims}")
+    for opponents, aims in ((OPPONENTS, goals.GOALS), (MCP_OPPONENTS, goals.MCP_GOALS)):
+        for title, text, _ in report.sections(fresh, opponents):
+            _say(f"\n{title}\n\n{text}")
+        landed = report.goals_table(fresh, aims)
+        if landed:
+            _say(f"\nWhere it landed\n\n{landed}")
 
 
 def _write_page(known: Results) -> None:
-    text = report.block(known, OPPONENTS, CHART.name)
-    PAGE.write_text(report.put_between(PAGE.read_text("utf-8"), text), "utf-8")
+    page = report.written(PAGE.read_text("utf-8"), known, EVERYBODY, CHART.name)
+    PAGE.write_text(page, "utf-8")
     CHART.write_text(report.picture(known, OPPONENTS), "utf-8")
     _say(f"▸ Wrote {', '.join(str(path.relative_to(ROOT)) for path in (RAW, PAGE, CHART))}")
 

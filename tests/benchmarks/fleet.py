@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.benchmarks import machine, traffic
-from tests.benchmarks.opponents.model import Launch, Opponent, Programs, SetUp
+from tests.benchmarks.opponents.model import Endpoint, Launch, Opponent, Programs, SetUp
 from tests.support.processes import ROOT
 from tokens import secret
 
@@ -38,6 +38,8 @@ class Running:
 
     Attributes:
         pids: its processes, as they were once it served.
+        endpoint: where it speaks MCP, if it is measured in that.
+        sessions: the ids of those that the load has opened.
     """
 
     opponent: Opponent
@@ -45,6 +47,8 @@ class Running:
     process: subprocess.Popen[bytes]
     log: Path
     pids: list[int] = field(default_factory=list)
+    endpoint: Endpoint | None = None
+    sessions: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -74,14 +78,15 @@ class Running:
             with suppress(OSError, http.client.HTTPException):
                 status = self.status(good)
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise NotServing(self._complaint(f"answers {status}" if status else "is silent"))
+                raise NotServing(self.complaint(f"answers {status}" if status else "is silent"))
             time.sleep(0.02)
         for token in (None, bad_token(good)):
             if self.status(token) != 401:
-                raise NotServing(self._complaint(f"answers {self.status(token)} to a bad token"))
+                raise NotServing(self.complaint(f"answers {self.status(token)} to a bad token"))
         self.pids = machine.tree(self.process.pid)
 
-    def _complaint(self, what: str) -> str:
+    def complaint(self, what: str) -> str:
+        """What is wrong with it, and the last lines that it wrote."""
         said = self.log.read_text("utf-8", "replace").strip().splitlines()[-3:]
         ended = "has ended" if self.process.poll() is not None else what
         return f"{self.opponent.name} {ended}: {' / '.join(said) or 'it wrote nothing'}"
@@ -107,18 +112,12 @@ class Fleet:
         self.stack.close()
 
     def start(self, opponent: Opponent, setup: SetUp, programs: Programs) -> Running:
-        """Start a contender on the server's CPU and wait until it serves.
-
-        Raises:
-            NotServing: it does not.
-        """
+        """Start a contender on the server's CPU, and do not wait until it serves."""
         setup.folder.mkdir(parents=True, exist_ok=True)
         launch = opponent.launch(setup, programs)
         cpus = machine.SERVER_CPUS if setup.workers == 1 else frozenset(machine.CPUS)
         log = setup.folder / "log"
-        running = Running(opponent, setup, self.spawn(launch, cpus, log), log)
-        running.await_serving()
-        return running
+        return Running(opponent, setup, self.spawn(launch, cpus, log), log)
 
     def spawn(self, launch: Launch, cpus: Collection[int], log: Path) -> subprocess.Popen[bytes]:
         """Start a program, pinned; it is ended with the fleet."""

@@ -1,12 +1,12 @@
 """Where the edge should land: each goal a bound on one quotient, told from the results alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks import figures
 from tests.benchmarks.opponents.ours import ASYNCIO, UVLOOP
 from tests.benchmarks.results import Results
-from tests.benchmarks.scenarios import FORWARD, REFUSED
+from tests.benchmarks.scenarios import FORWARD, MCP_CALL, MCP_SESSION_CALL, REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,25 @@ GOALS = (
     Goal("an idle connection", "idle", 8, figure="memory", unit=" KiB"),
 )
 
+BRIDGE = "Envoy, mcp_json_rest_bridge"
+FASTMCP = "FastMCP from OpenAPI"
 
-def landed(results: Results) -> Iterator[tuple[Goal, float]]:
+MCP_GOALS = (
+    Goal("a stateless call: CPU of Envoy's bridge", MCP_CALL, 1, BRIDGE),
+    Goal("a stateless call: CPU of FastMCP", MCP_CALL, 1 / 20, FASTMCP),
+    Goal(
+        "a session's call: CPU of Envoy's bridge, stateless",
+        MCP_SESSION_CALL,
+        2,
+        BRIDGE,
+        base=MCP_CALL,
+    ),
+)
+
+
+def landed(results: Results, goals: Sequence[Goal]) -> Iterator[tuple[Goal, float]]:
     """Each goal of which both sides were measured, and what came out."""
-    for goal in GOALS:
+    for goal in goals:
         measured = results.scenarios.get(goal.scenario)
         base = results.scenarios.get(goal.base or goal.scenario)
         ours = measured.figure(goal.who, goal.figure) if measured else {}

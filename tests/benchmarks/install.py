@@ -100,15 +100,15 @@ def _unpack(package: str) -> dict[str, str]:
     archives = FOLDER / "debian" / "archives"
     archives.mkdir(parents=True, exist_ok=True)
     simulated = ["apt-get", "-s", "--no-install-recommends", "install", package]
-    plan = _run(simulated, archives)
+    plan = run(simulated, archives)
     names = _DOWNLOADED.findall(plan.stdout)
     if plan.returncode or not names:
-        return {package: _last_line(plan.stderr) or "apt-get finds no such package"}
-    done = _run(["apt-get", "download", *names], archives)
+        return {package: last_line(plan.stderr) or "apt-get finds no such package"}
+    done = run(["apt-get", "download", *names], archives)
     if done.returncode:
-        return {package: _last_line(done.stderr)}
+        return {package: last_line(done.stderr)}
     for archive in archives.glob("*.deb"):
-        _run(["dpkg-deb", "-x", str(archive), str(_root())], archives).check_returncode()
+        run(["dpkg-deb", "-x", str(archive), str(_root())], archives).check_returncode()
     _mark(package).parent.mkdir(exist_ok=True)
     _mark(package).touch()
     return {}
@@ -158,10 +158,10 @@ def _program(name: str) -> Path | None:
 
 def _version(name: str, flag: str) -> str:
     """The first number with a dot in what a program says of itself. Raises LookupError."""
-    done = _run([str(_program(name)), flag], Path("/"), _libraries())
+    done = run([str(_program(name)), flag], Path("/"), _libraries())
     match = re.search(r"\d+\.\d[\w.]*", done.stdout + done.stderr)
     if match is None:
-        raise LookupError(_last_line(done.stderr) or f"{name} says no version")
+        raise LookupError(last_line(done.stderr) or f"{name} says no version")
     return match[0].rstrip(".")
 
 
@@ -174,7 +174,7 @@ def _python_packages(say: Callable[[str], None]) -> dict[str, str]:
     python = _interpreter()
     if not python.exists():
         say("▸ Making an environment for the opponents' packages")
-        _run([sys.executable, "-m", "venv", str(python.parents[1])], ROOT).check_returncode()
+        run([sys.executable, "-m", "venv", str(python.parents[1])], ROOT).check_returncode()
     there = _python_versions()
     reasons: dict[str, str] = {}
     for package in [p for p in PACKAGES if re.split("[=<>]", p)[0] not in there]:
@@ -188,8 +188,8 @@ def _python_packages(say: Callable[[str], None]) -> dict[str, str]:
 
 def _pip(python: Path, name: str, what: Sequence[str]) -> dict[str, str]:
     flags = ["--disable-pip-version-check", "--quiet", "--retries", "1", "--timeout", "10"]
-    done = _run([str(python), "-m", "pip", "install", *flags, *what], ROOT)
-    return {name: _last_line(done.stderr)} if done.returncode else {}
+    done = run([str(python), "-m", "pip", "install", *flags, *what], ROOT)
+    return {name: last_line(done.stderr)} if done.returncode else {}
 
 
 def _python_versions() -> dict[str, str]:
@@ -227,12 +227,16 @@ def _find_ours(found: Installed) -> None:
 
 
 def _jelou_version() -> str:
-    return _last_line(_run([*JELOU, "--version"], ROOT).stdout).split()[-1]
+    return last_line(run([*JELOU, "--version"], ROOT).stdout).split()[-1]
 
 
-def _run(
-    command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None
+def run(
+    command: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    patience: float = PATIENCE,
 ) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, for at most `patience` seconds: then its status is 124."""
     try:
         return subprocess.run(
             command,
@@ -242,12 +246,13 @@ def _run(
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=patience,
         )
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", f"took over {PATIENCE:.0f} s")
+        return subprocess.CompletedProcess(command, 124, "", f"took over {patience:.0f} s")
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """The last line of what a program wrote; empty if it wrote nothing."""
     lines = text.strip().splitlines()
     return lines[-1].strip() if lines else ""

@@ -10,14 +10,16 @@ from tests.benchmarks.scenarios import BY_KEY, FORWARD, SCENARIOS, Figure, Scena
 
 BEGIN = "<!-- bench:begin -->"
 END = "<!-- bench:end -->"
+MCP_BEGIN = "<!-- bench:mcp:begin -->"
+MCP_END = "<!-- bench:mcp:end -->"
 
 Row = Sequence[str]
 
 
-def table(head: Row, rows: Sequence[Row]) -> str:
-    """A Markdown table whose columns line up; all but the first two are set to the right."""
+def table(head: Row, rows: Sequence[Row], left: int = 2) -> str:
+    """A Markdown table whose columns line up; all but the first `left` are set to the right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    left = 2 if len(head) > 2 else 1
+    left = left if len(head) > left else 1
 
     def line(cells: Row) -> str:
         padded = [
@@ -32,23 +34,34 @@ def table(head: Row, rows: Sequence[Row]) -> str:
     return "\n".join([line(head), line(rule), *map(line, rows)])
 
 
-def scenario_table(scenario: Scenario, measured: Measured, checks: Mapping[str, str]) -> str:
+def scenario_table(
+    scenario: Scenario, measured: Measured, opponents: Mapping[str, Opponent]
+) -> str:
     """Every contender of a scenario, the cheapest first, as a multiple of ours."""
     main = scenario.figures[0]
     compares = scenario.kind != "events"  # a difference has no quotient
     ours = _reference(measured)
-    head = ["", "token check", *(figure.title for figure in scenario.figures)]
+    what = ["", "token check", *(["revision"] if scenario.exchange else [])]
+    head = [*what, *(figure.title for figure in scenario.figures)]
     head += ["× ours, medians", "× ours, by round"] if compares else []
     rows = []
     for name in sorted(measured.opponents, key=lambda n: _median(measured, n, main)):
-        row = [name, checks.get(name, "")]
+        row = [name, *_what(scenario, opponents.get(name))]
         for figure in scenario.figures:
             values = list(measured.figure(name, figure.key).values())
             row.append(_cell(figure, figures.spread(values)))
         if compares:
             row += _ratio(measured.figure(name, main.key), measured.figure(ours, main.key))
         rows.append(row)
-    return table(head, rows)
+    return table(head, rows, left=len(what))
+
+
+def _what(scenario: Scenario, opponent: Opponent | None) -> list[str]:
+    """How a contender checks a token, and in MCP what it speaks."""
+    check, mcp = (opponent.check, opponent.mcp) if opponent else ("", None)
+    if scenario.exchange is None:
+        return [check]
+    return [check, mcp.spoken(scenario.exchange.era) if mcp else ""]
 
 
 def _reference(measured: Measured) -> str:
@@ -77,7 +90,7 @@ def _ratio(theirs: Mapping[int, float], ours: Mapping[int, float]) -> list[str]:
     return [f"{value:.2f}" for value in (found.of_medians, found.per_round)]
 
 
-def goals_table(results: Results) -> str:
+def goals_table(results: Results, aims: Sequence[goals.Goal] = goals.GOALS) -> str:
     """What was aimed at, and what came out."""
     rows = [
         [
@@ -86,7 +99,7 @@ def goals_table(results: Results) -> str:
             _amount(goal, value),
             _mark(goal, value),
         ]
-        for goal, value in goals.landed(results)
+        for goal, value in goals.landed(results, aims)
     ]
     return table(["", "goal", "measured", ""], rows) if rows else ""
 
@@ -102,27 +115,46 @@ def _amount(goal: goals.Goal, value: float) -> str:
 
 
 def sections(results: Results, opponents: Sequence[Opponent]) -> Iterator[tuple[str, str, Run]]:
-    """Title, table and run of every scenario that was measured, in the scenarios' order."""
-    checks = {opponent.name: opponent.check for opponent in opponents}
+    """Title, table and run of every scenario that was measured with any of these contenders."""
+    known = {opponent.name: opponent for opponent in opponents}
+    mcp = any(opponent.mcp for opponent in opponents)
     for scenario in SCENARIOS:
         measured = results.scenarios.get(scenario.key)
-        if measured is not None:
+        if measured is not None and (scenario.exchange is not None) == mcp:
             run = results.runs[measured.run]
-            yield scenario.title, scenario_table(scenario, measured, checks), run
+            yield scenario.title, scenario_table(scenario, measured, known), run
 
 
 def block(results: Results, opponents: Sequence[Opponent], image: str) -> str:
     """What stands between the markers of the page; `image` is the picture's file name."""
     parts = [f"![CPU of an authenticated forward, contender by contender]({image})"]
-    aims = goals_table(results)
-    if aims:
-        parts += ["### Where it landed", aims]
-    several = len(results.runs) > 1
-    for title, text, run in sections(results, opponents):
-        parts += [f"### {title}", *([f"Run of {run.began}."] if several else []), text]
-    parts.append("### Machine and versions")
-    parts += [run_text(run) for run in results.runs.values()]
-    return "\n\n".join(parts)
+    parts += _aims(results, goals.GOALS)
+    return "\n\n".join([*parts, *_tables(results, opponents)])
+
+
+def mcp_block(results: Results, opponents: Sequence[Opponent]) -> str:
+    """What stands between the page's other markers: the scenarios of MCP."""
+    parts = [*_aims(results, goals.MCP_GOALS), *_tables(results, opponents)]
+    return "\n\n".join(parts) or "Nothing has been measured yet."
+
+
+def _aims(results: Results, aims: Sequence[goals.Goal]) -> list[str]:
+    text = goals_table(results, aims)
+    return ["### Where it landed", text] if text else []
+
+
+def _tables(results: Results, opponents: Sequence[Opponent]) -> Iterator[str]:
+    """The scenarios of these contenders, and the runs that they are from."""
+    found = list(sections(results, opponents))
+    runs = {run.began: run for _, _, run in found}
+    for title, text, run in found:
+        yield f"### {title}"
+        if len(runs) > 1:
+            yield f"Run of {run.began}."
+        yield text
+    if runs:
+        yield "### Machine and versions"
+    yield from (run_text(runs[began]) for began in results.runs if began in runs)
 
 
 def picture(results: Results, opponents: Sequence[Opponent]) -> str:
@@ -148,10 +180,18 @@ def run_text(run: Run) -> str:
     return "\n".join(lines)
 
 
-def put_between(page: str, text: str) -> str:
-    """A page with this between its markers. Raises ValueError if it has none."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no {BEGIN} … {END}")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+def put_between(page: str, text: str, begin: str = BEGIN, end: str = END) -> str:
+    """A page with this between these markers. Raises ValueError if it has none."""
+    before, begins, rest = page.partition(begin)
+    _, ends, after = rest.partition(end)
+    if not begins or not ends:
+        raise ValueError(f"the page has no {begin} … {end}")
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
+
+
+def written(page: str, results: Results, opponents: Sequence[Opponent], image: str) -> str:
+    """The page with all that the results say; the contenders are those of HTTP and of MCP."""
+    plain = [opponent for opponent in opponents if opponent.mcp is None]
+    mcp = [opponent for opponent in opponents if opponent.mcp is not None]
+    page = put_between(page, block(results, plain, image))
+    return put_between(page, mcp_block(results, mcp), MCP_BEGIN, MCP_END)

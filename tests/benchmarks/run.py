@@ -8,7 +8,7 @@ from http.client import HTTPException
 from itertools import groupby
 from pathlib import Path
 
-from tests.benchmarks import fleet, machine, store, upstream
+from tests.benchmarks import fleet, machine, mcp_client, operations, store, upstream
 from tests.benchmarks.fleet import Fleet, NotServing, Running
 from tests.benchmarks.opponents.model import Opponent, Program, Programs, SetUp, Tls
 from tests.benchmarks.opponents.proxies import nginx_function
@@ -70,9 +70,8 @@ class Tour:
             for number in numbers:
                 self.say(f"▸ {scenario.title}: round {number} of {self.rounds}")
                 for each in running:
-                    if scenario.need is not None and scenario.need not in each.opponent.can:
-                        continue
-                    self._one(bench, each, scenario, number, samples)
+                    if takes_part(each.opponent, scenario):
+                        self._one(bench, each, scenario, number, samples)
 
     def _one(
         self,
@@ -96,11 +95,13 @@ class Tour:
         """The function and all contenders, started; those that cannot be are skipped by name."""
         folder = self._new_folder()
         port = fleet.free_port()
-        small = scenario.footing[2] and "nginx" in self.programs
+        small = scenario.small and "nginx" in self.programs
         answering = nginx_function(folder, port, upstream.ANSWER, self.programs) if small else None
         with Fleet() as started:
             fleet.function(started, folder, port, answering)
-            known = store.make(folder / "store", port, self.tokens)
+            tools = scenario.exchange.tools if scenario.exchange else 0
+            document = operations.document(tools, port) if tools else ""
+            known = store.make(folder / "store", port, self.tokens, document)
             tls = Tls(*self_signed(folder)) if scenario.tls else None
             running = []
             for opponent in self._able(scenario):
@@ -114,7 +115,10 @@ class Tour:
                     store=fleet.copy_of(known.data_dir, home / "data"),
                     tls=tls,
                     workers=scenario.workers,
+                    tools=tools,
                 )
+                if document:
+                    setup.document.write_text(document, "utf-8")
                 running += self._start(started, opponent, setup)
             yield Bench(folder, self.programs, self.seconds, port), running
 
@@ -122,14 +126,17 @@ class Tour:
         if scenario.kind == "h2" and "h2load" not in self.programs:
             self.say(f"✗ {scenario.title}: skipped, h2load is not installed")
             return
-        for opponent in self.opponents:
-            if scenario.need is None or scenario.need in opponent.can:
-                yield opponent
+        yield from (each for each in self.opponents if takes_part(each, scenario))
 
     def _start(self, started: Fleet, opponent: Opponent, setup: SetUp) -> list[Running]:
         try:
-            return [started.start(opponent, setup, self.programs)]
-        except (NotServing, OSError, HTTPException) as error:
+            running = started.start(opponent, setup, self.programs)
+            if opponent.mcp is None:
+                running.await_serving()
+            else:
+                mcp_client.await_serving(running, self.programs)
+            return [running]
+        except (NotServing, OSError, HTTPException, LookupError, ValueError) as error:
             if opponent.ours:
                 raise
             self.skipped[opponent.name] = str(error)
@@ -141,6 +148,12 @@ class Tour:
         folder = self.folder / str(number)
         folder.mkdir()
         return folder
+
+
+def takes_part(opponent: Opponent, scenario: Scenario) -> bool:
+    """Whether a contender is measured in a scenario."""
+    able = scenario.need is None or scenario.need in opponent.can
+    return able and (opponent.mcp is not None) == (scenario.exchange is not None)
 
 
 def available(

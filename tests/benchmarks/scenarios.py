@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tests.benchmarks.calls import Exchange
 from tests.benchmarks.opponents.model import Need
 from tests.benchmarks.traffic import Shape
 
-Kind = Literal["load", "h2", "bulk", "events", "idle"]
+Kind = Literal["load", "h2", "bulk", "events", "idle", "mcp"]
 
 HUNDRED_MB = 100 * 10**6
 
@@ -39,7 +40,7 @@ FIGURES: dict[Kind, tuple[Figure, ...]] = {
     ),
     "idle": (Figure("memory", "KiB/connection", 1),),
 }
-FIGURES["h2"] = FIGURES["load"]
+FIGURES["h2"] = FIGURES["mcp"] = FIGURES["load"]
 """By kind; the first of each is the one that contenders are compared by."""
 
 
@@ -56,6 +57,7 @@ class Scenario:
         need: what a contender has to be capable of.
         workers: of each contender.
         quick: whether `make bench` measures it too.
+        exchange: what is asked for in MCP, if it is not plain HTTP.
     """
 
     key: str
@@ -69,6 +71,7 @@ class Scenario:
     need: Need | None = None
     workers: int = 1
     quick: bool = False
+    exchange: Exchange | None = None
 
     @property
     def tls(self) -> bool:
@@ -81,9 +84,14 @@ class Scenario:
         return FIGURES[self.kind]
 
     @property
-    def footing(self) -> tuple[bool, int, bool]:
+    def small(self) -> bool:
+        """Whether the function has nothing to give but the small answer."""
+        return self.kind in ("load", "h2", "mcp")
+
+    @property
+    def footing(self) -> tuple[bool, int, bool, int]:
         """Scenarios of one footing are measured on one start of the contenders."""
-        return self.tls, self.workers, self.kind in ("load", "h2")
+        return self.tls, self.workers, self.small, self.exchange.tools if self.exchange else 0
 
     @property
     def fresh(self) -> bool:
@@ -93,6 +101,31 @@ class Scenario:
 
 FORWARD = "forward-64"
 REFUSED = "refused-64"
+
+MCP_CALL = "mcp-call-64"
+MCP_SESSION_CALL = "mcp-session-call-64"
+
+
+def _mcp(key: str, title: str, connections: int, exchange: Exchange) -> Scenario:
+    quick = key == MCP_CALL
+    return Scenario(key, title, "mcp", connections=connections, quick=quick, exchange=exchange)
+
+
+def _calls(connections: int) -> tuple[Scenario, Scenario]:
+    """A call of the stateless revision, and one in a session."""
+    c, session = connections, Exchange("session")
+    return (
+        _mcp(f"mcp-call-{c}", f"`tools/call`, stateless, c={c}", c, Exchange()),
+        _mcp(f"mcp-session-call-{c}", f"`tools/call` in a session, c={c}", c, session),
+    )
+
+
+def _list(tools: int) -> Scenario:
+    title = f"`tools/list` of {tools} tools, stateless, c=16"
+    return _mcp(f"mcp-list-{tools}", title, 16, Exchange(method="tools/list", tools=tools))
+
+
+_CALLS = [_calls(connections) for connections in (64, 16, 1)]
 
 SCENARIOS = (
     Scenario(FORWARD, "POST of 200 bytes, c=64", quick=True),
@@ -121,6 +154,10 @@ SCENARIOS = (
     Scenario("up-100", "100 MB up", "bulk", size=HUNDRED_MB, up=True),
     Scenario("events", "Server-sent events", "events"),
     Scenario("idle", "1,000 idle keep-alive connections", "idle", connections=1000),
+    *(stateless for stateless, _ in _CALLS),
+    *(session for _, session in _CALLS),
+    _list(10),
+    _list(300),
 )
 
 BY_KEY = {scenario.key: scenario for scenario in SCENARIOS}

@@ -28,10 +28,14 @@ class Store:
     digests: tuple[str, ...]
 
 
-def make(folder: Path, upstream: int, count: int = TOKENS) -> Store:
-    """Deploy the function and create its tokens in a new data directory."""
+def make(folder: Path, upstream: int, count: int = TOKENS, document: str = "") -> Store:
+    """Deploy the function and create its tokens in a new data directory.
+
+    Args:
+        document: OpenAPI, whose operations are its tools; without one it has no `/mcp`.
+    """
     data_dir = folder / "data"
-    deploy(folder / "project", data_dir, upstream)
+    deploy(folder / "project", data_dir, upstream, document)
     database = Database.open(data_dir, create=False)
     try:
         service = TokenService(SqliteTokens(database), database.clock, os.urandom)
@@ -42,14 +46,16 @@ def make(folder: Path, upstream: int, count: int = TOKENS) -> Store:
     return Store(data_dir, tokens, digests)
 
 
-def deploy(project: Path, data_dir: Path, upstream: int) -> None:
+def deploy(project: Path, data_dir: Path, upstream: int, document: str = "") -> None:
     """Deploy the function, at this port of 127.0.0.1, without a limit to its bodies."""
     project.mkdir(parents=True, exist_ok=True)
+    if document:
+        (project / "openapi.json").write_text(document, "utf-8")
     settings = {
         "function": SLUG,
         "upstream": f"http://127.0.0.1:{upstream}",
-        "openapi": False,
-        "config": {"mcp": False, "limits": {"body": None}},
+        "openapi": "./openapi.json" if document else False,
+        "config": {"mcp": bool(document), "limits": {"body": None}},
     }
     (project / "jelou.json").write_text(json.dumps(settings), "utf-8")
     jelou(data_dir, "deploy", str(project), "--no-token")

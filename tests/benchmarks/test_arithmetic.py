@@ -128,7 +128,8 @@ def test_a_table_lines_up() -> None:
 
 def test_contenders_stand_cheapest_first_as_multiples_of_ours() -> None:
     times = {"nginx, map": [10.0, 12.0], UVLOOP: [20.0, 24.0]}
-    text = report.scenario_table(BY_KEY[FORWARD], measured(**times), {UVLOOP: "SHA-256"})
+    contenders = {opponent.name: opponent for opponent in OPPONENTS}
+    text = report.scenario_table(BY_KEY[FORWARD], measured(**times), contenders)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
     assert [row[0] for row in rows] == ["nginx, map", UVLOOP]
     assert rows[0][2] == "11.0 (10.0–12.0)"
@@ -139,7 +140,7 @@ def test_contenders_stand_cheapest_first_as_multiples_of_ours() -> None:
 def test_goals_are_told_from_what_was_measured() -> None:
     times = {"nginx, map": [10.0, 10.0], UVLOOP: [20.0, 20.0]}
     found = known(**{FORWARD: measured(**times), REFUSED: measured(**{UVLOOP: [15.0, 15.0]})})
-    landed = {goal.title: value for goal, value in goals.landed(found)}
+    landed = {goal.title: value for goal, value in goals.landed(found, goals.GOALS)}
     assert landed["CPU of nginx with `map`, on uvloop"] == 2.0
     assert landed["a 401: CPU of a forward"] == 0.75
     assert "CPU of Envoy" not in landed

@@ -3,11 +3,12 @@
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
-from tests.benchmarks import machine, traffic
+from tests.benchmarks import calls, machine, mcp_client, traffic
 from tests.benchmarks.fleet import Running, bad_token
-from tests.benchmarks.load import streams
+from tests.benchmarks.load import mcp_clients, streams
 from tests.benchmarks.load import wrk as wrk_load
 from tests.benchmarks.load.h2load import H2Load
 from tests.benchmarks.load.plain import Plain
@@ -17,6 +18,9 @@ from tests.benchmarks.opponents.model import USED, Programs
 from tests.benchmarks.scenarios import HUNDRED_MB, Kind, Scenario
 
 WARM_UP_SECONDS = 1.0
+MCP_WARM_UP_SECONDS = 0.3
+"""Less, as rounds and contenders are many; the first answers were given before."""
+
 WARM_UP_CALLS = 32
 ENOUGH = 20
 """Answers per connection: with fewer, what is in flight at the end weighs too much."""
@@ -58,10 +62,11 @@ class Bench:
             "bulk": self._bulk,
             "events": self._events,
             "idle": self._idle,
+            "mcp": self._mcp,
         }
         try:
             return ways[scenario.kind](scenario, running)
-        except (LoadError, OSError) as error:
+        except (LoadError, OSError, HTTPException, ValueError) as error:
             raise Spoilt(str(error)) from error
 
     def _load(self, scenario: Scenario, running: Running) -> Figures:
@@ -71,12 +76,28 @@ class Bench:
             load, spent = self._cost(scenario, running, LONGER * self.seconds)
         if load.bad or not load.requests:
             raise Spoilt(f"{load.bad} wrong or broken answers beside {load.requests}")
-        return {
-            "cpu": spent / 1e3 / load.requests,
-            "rate": load.requests / load.seconds,
-            "p50": load.p50 / 1e3,
-            "p99": load.p99 / 1e3,
-        }
+        return _figures(load, spent)
+
+    def _mcp(self, scenario: Scenario, running: Running) -> Figures:
+        """No answer is in flight at the end of the load, so few are enough."""
+        self._run_mcp(scenario, running, min(MCP_WARM_UP_SECONDS, self.seconds))
+        began = _cpu(running)
+        load = self._run_mcp(scenario, running, self.seconds)
+        return _figures(load, _cpu(running) - began)
+
+    def _run_mcp(self, scenario: Scenario, running: Running, seconds: float) -> Load:
+        exchange, mcp, endpoint = scenario.exchange, running.opponent.mcp, running.endpoint
+        assert exchange is not None
+        assert mcp is not None
+        assert endpoint is not None
+        revision, messages = mcp.revision(exchange.era), calls.messages(exchange, endpoint, mcp)
+        heads = [
+            calls.head(endpoint.path, calls.fields(endpoint, revision, exchange.method, session))
+            for session in mcp_client.sessions(running, exchange.era, scenario.connections)
+        ]
+        return mcp_clients.run(
+            mcp_clients.Task(running.setup.port, seconds, heads, messages, exchange)
+        )
 
     def _cost(self, scenario: Scenario, running: Running, seconds: float) -> tuple[Load, int]:
         """The load, and the nanoseconds of CPU that the server spent on it."""
@@ -162,6 +183,15 @@ class Bench:
         with streams.idle(port, tokens, scenario.connections):
             grown = machine.resident(running.pids) - before
         return {"memory": grown / 1024 / scenario.connections}
+
+
+def _figures(load: Load, spent: int) -> Figures:
+    return {
+        "cpu": spent / 1e3 / load.requests,
+        "rate": load.requests / load.seconds,
+        "p50": load.p50 / 1e3,
+        "p99": load.p99 / 1e3,
+    }
 
 
 def _cpu(running: Running) -> int:

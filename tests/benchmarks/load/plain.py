@@ -22,6 +22,39 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
+def whole(data: bytes) -> tuple[bytes, bytes] | None:
+    """Head and content of an answer that has come to its end; None if it has not."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head = data[:end]
+    length = _LENGTH.search(head)
+    if length is None:
+        ended = data.endswith(b"\r\n0\r\n\r\n")
+        return (head, unchunked(data[end + 4 :])) if ended else None
+    if len(data) < end + 4 + int(length[1]):
+        return None
+    return head, data[end + 4 :]
+
+
+def closes(head: bytes) -> bool:
+    """Whether the server ends the connection after this answer."""
+    return _CLOSE.search(head) is not None
+
+
+def unchunked(data: bytes) -> bytes:
+    """The content of a chunked body that has come whole (RFC 9112 §7.1)."""
+    content: list[bytes] = []
+    at = 0
+    while True:
+        end = data.index(b"\r\n", at)
+        size = int(data[at:end].partition(b";")[0], 16)
+        if size == 0:
+            return b"".join(content)
+        content.append(data[end + 2 : end + 2 + size])
+        at = end + 4 + size
+
+
 @dataclass(slots=True)
 class Tally:
     """What all connections have counted."""
@@ -58,23 +91,16 @@ class Caller(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Count an answer that is whole."""
         self._answer += data
-        end = self._answer.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        head = self._answer[:end]
-        length = _LENGTH.search(head)
-        if length is None and not self._answer.endswith(b"\r\n0\r\n\r\n"):
-            return
-        if length is not None and len(self._answer) < end + 4 + int(length[1]):
-            return
-        self._count(head)
+        found = whole(self._answer)
+        if found is not None:
+            self._count(found[0])
 
     def _count(self, head: bytes) -> None:
         tally = self._tally
         tally.latencies.append((time.perf_counter() - self._since) * 1e6)
         tally.bad += head[9:10] != b"%d" % tally.expected
         self._answer, self._since = b"", 0.0
-        if _CLOSE.search(head) or time.perf_counter() >= tally.deadline:
+        if closes(head) or time.perf_counter() >= tally.deadline:
             self._transport.close()
             self.ended.set_result(None)
         else:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from statistics import median
 
+from tests.benchmarks.load.plain import unchunked
 from tests.benchmarks.load.result import LoadError
 from tests.benchmarks.traffic import HOST
 
@@ -71,7 +72,7 @@ class Line:
         self._closing = _CLOSE.search(head) is not None
         length = _LENGTH.search(head)
         if length is None:
-            return len(_chunked(self.until(b"\r\n0\r\n\r\n", b"\r\n" + body)))
+            return len(unchunked(self.until(b"\r\n0\r\n\r\n", b"\r\n" + body)[2:]))
         left = int(length[1]) - len(body)
         while left > 0:
             taken = self.sock.recv_into(self._buffer)
@@ -79,17 +80,6 @@ class Line:
                 raise LoadError(f"the answer ended {left} bytes early")
             left -= taken
         return int(length[1])
-
-
-def _chunked(raw: bytes) -> bytes:
-    """The content of a small chunked body that begins with a line end (RFC 9112 §7.1)."""
-    content, rest = b"", raw[2:]
-    while True:
-        line, _, rest = rest.partition(b"\r\n")
-        size = int(line.partition(b";")[0], 16)
-        if size == 0:
-            return content
-        content, rest = content + rest[:size], rest[size + 2 :]
 
 
 @contextmanager

@@ -1,26 +1,33 @@
 """Envoy, Caddy and Traefik, as they come from PyPI, each with the check that it offers itself."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tests.benchmarks.opponents.model import HTTP2, REFUSAL, USED, Launch, Opponent, Programs, SetUp
 
-_TYPES = "type.googleapis.com/envoy.extensions"
-_MANAGER = f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"
+TYPES = "type.googleapis.com/envoy.extensions"
+_MANAGER = f"{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
 def envoy(setup: SetUp, programs: Programs) -> Launch:
     """Envoy with its `api_key_auth` filter."""
-    config = setup.write("envoy.json", json.dumps(_envoy_config(setup)))
+    return start_envoy(setup, programs, envoy_config(setup))
+
+
+def start_envoy(setup: SetUp, programs: Programs, config: dict[str, Any]) -> Launch:
+    """Envoy with a configuration."""
+    path = setup.write("envoy.json", json.dumps(config))
     flags = ["--concurrency", str(setup.workers), "--disable-hot-restart", "-l", "error"]
-    return Launch([str(programs["envoy"].path), "-c", str(config), *flags])
+    return Launch([str(programs["envoy"].path), "-c", str(path), *flags])
 
 
-def _envoy_config(setup: SetUp) -> dict[str, Any]:
+def envoy_config(setup: SetUp, filters: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Envoy's configuration; `filters` come between the check of the token and the router."""
     listener = {
         "name": "edge",
         "address": _address(setup.port),
-        "filter_chains": [{"filters": [_envoy_manager(setup)], **_envoy_tls(setup)}],
+        "filter_chains": [{"filters": [_envoy_manager(setup, filters)], **_envoy_tls(setup)}],
     }
     limits = {"max_connections": 4096, "max_pending_requests": 4096, "max_requests": 4096}
     cluster = {
@@ -40,15 +47,15 @@ def _address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def _envoy_manager(setup: SetUp) -> dict[str, Any]:
+def _envoy_manager(setup: SetUp, filters: Sequence[dict[str, Any]]) -> dict[str, Any]:
     keys = [{"key": token, "client": str(n)} for n, token in enumerate(setup.tokens)]
     check = {
-        "@type": f"{_TYPES}.filters.http.api_key_auth.v3.ApiKeyAuth",
+        "@type": f"{TYPES}.filters.http.api_key_auth.v3.ApiKeyAuth",
         "credentials": keys,
         "key_sources": [{"header": "x-jelou-token"}],
         "forwarding": {"hide_credentials": True},
     }
-    router = {"@type": f"{_TYPES}.filters.http.router.v3.Router"}
+    router = {"@type": f"{TYPES}.filters.http.router.v3.Router"}
     route = {"match": {"prefix": "/"}, "route": {"cluster": "function", "timeout": "0s"}}
     hosts = [{"name": "all", "domains": ["*"], "routes": [route]}]
     manager = {
@@ -57,6 +64,7 @@ def _envoy_manager(setup: SetUp) -> dict[str, Any]:
         "codec_type": "AUTO",
         "http_filters": [
             {"name": "envoy.filters.http.api_key_auth", "typed_config": check},
+            *filters,
             {"name": "envoy.filters.http.router", "typed_config": router},
         ],
         "route_config": {"virtual_hosts": hosts},
@@ -73,7 +81,7 @@ def _envoy_tls(setup: SetUp) -> dict[str, Any]:
     }
     common = {"tls_certificates": [certificate], "alpn_protocols": ["h2", "http/1.1"]}
     context = {
-        "@type": f"{_TYPES}.transport_sockets.tls.v3.DownstreamTlsContext",
+        "@type": f"{TYPES}.transport_sockets.tls.v3.DownstreamTlsContext",
         "common_tls_context": common,
     }
     return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}

@@ -14,6 +14,11 @@ EVERYTHING: frozenset[Need] = frozenset({"tls", "h2", "workers"})
 REFUSAL = '{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
 """The body of a 401, the same for all that can choose it."""
 
+Era = Literal["stateless", "session"]
+STATELESS = "2026-07-28"
+HANDSHAKE = "2025-11-25"
+"""The revisions of MCP that the load speaks, where a contender has them."""
+
 USED = 8
 """How many of the known tokens the load uses: as many callers as there are."""
 
@@ -38,6 +43,7 @@ class SetUp:
         digests: SHA-256 of each, lower-case hex.
         store: a data directory of ours that knows the same tokens.
         workers: processes, or threads where that is its way.
+        tools: how many operations the function has; 0 where it is measured without MCP.
     """
 
     folder: Path
@@ -48,6 +54,12 @@ class SetUp:
     store: Path
     tls: Tls | None = None
     workers: int = 1
+    tools: int = 0
+
+    @property
+    def document(self) -> Path:
+        """The OpenAPI document of the function, which is there if it has tools."""
+        return self.folder / "openapi.json"
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of its configuration."""
@@ -78,6 +90,54 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a contender speaks MCP, and how a call is to look there.
+
+    Attributes:
+        fields: header fields that carry a good token.
+        refused: the same fields with a bad one.
+        tool: what the operation that is called is named there.
+        nested: whether the properties of the body are given in one argument, `body`.
+        refusals: the statuses that a bad token may be answered with.
+    """
+
+    path: str
+    fields: Mapping[str, str] = field(repr=False)
+    refused: Mapping[str, str] = field(repr=False)
+    tool: str
+    nested: bool = False
+    refusals: frozenset[int] = frozenset({401})
+
+
+@dataclass(frozen=True, slots=True)
+class Mcp:
+    """How a contender speaks MCP.
+
+    Attributes:
+        endpoint: called once it listens; tells it of the tools where that is done over HTTP.
+        sessions: whether it issues session ids.
+        stateless: the revision of the scenarios without a session: the newest that it has.
+    """
+
+    endpoint: Callable[[SetUp, Programs], Endpoint]
+    sessions: bool = True
+    stateless: str = STATELESS
+
+    def revision(self, era: Era) -> str:
+        """The revision that it is spoken to in."""
+        return self.stateless if era == "stateless" else HANDSHAKE
+
+    def in_session(self, era: Era) -> bool:
+        """Whether requests of this era carry the id of a session."""
+        return self.sessions and self.revision(era) == HANDSHAKE
+
+    def spoken(self, era: Era) -> str:
+        """Revision and session, in a few words."""
+        without = self.revision(era) == HANDSHAKE and not self.sessions
+        return f"{self.revision(era)}{', issues no session' if without else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class Opponent:
     """One row of the benchmark.
 
@@ -89,6 +149,7 @@ class Opponent:
         launch: writes its files and says how it is started.
         can: what else it can be measured in.
         ours: whether it is the edge itself.
+        mcp: how it speaks MCP; it is measured in that alone.
     """
 
     name: str
@@ -98,3 +159,4 @@ class Opponent:
     launch: Callable[[SetUp, Programs], Launch]
     can: frozenset[Need] = frozenset()
     ours: bool = False
+    mcp: Mcp | None = None

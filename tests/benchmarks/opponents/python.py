@@ -11,8 +11,8 @@ APPS = "tests.benchmarks.apps"
 Command = Callable[[SetUp], list[str]]
 
 
-def _python(command: Command) -> Callable[[SetUp, Programs], Launch]:
-    """Started with the opponents' interpreter; apps read what they are to do from these."""
+def python(program: str, command: Command) -> Callable[[SetUp, Programs], Launch]:
+    """Started with the interpreter of a program; apps read what they are to do from these."""
 
     def launch(setup: SetUp, programs: Programs) -> Launch:
         digests = setup.write("digests", "\n".join(setup.digests) + "\n")
@@ -21,11 +21,12 @@ def _python(command: Command) -> Callable[[SetUp, Programs], Launch]:
             "BENCH_PORT": str(setup.port),
             "BENCH_UPSTREAM": str(setup.upstream),
             "BENCH_DIGESTS": str(digests),
+            "BENCH_DOCUMENT": str(setup.document),
             "BENCH_STORE": str(setup.store),
             "BENCH_CERTIFICATE": str(setup.tls.certificate) if setup.tls else "",
             "BENCH_KEY": str(setup.tls.key) if setup.tls else "",
         }
-        return Launch([str(programs["python"].path), *command(setup)], env)
+        return Launch([str(programs[program].path), *command(setup)], env)
 
     return launch
 
@@ -68,7 +69,7 @@ def _hypercorn(setup: SetUp) -> list[str]:
 def _row(
     name: str, package: str, command: Command, can: frozenset[Need], check: str = "SHA-256 of 1,000"
 ) -> Opponent:
-    return Opponent(name, check, True, (package, "python"), _python(command), can)
+    return Opponent(name, check, True, (package, "python"), python("python", command), can)
 
 
 OPPONENTS = (
