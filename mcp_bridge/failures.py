@@ -45,8 +45,8 @@ def failure_text(status: int, essence: str, body: str | None, location: str | No
     head = f"HTTP {status} {phrase(status)}".rstrip()
     if location:
         head = f"{head}: the function redirects to {location[:500]}, which is not followed"
-    detail = "" if essence == "text/html" or body is None else _detail(body)
-    text = f"{head}\n{detail}" if detail else head
+    said = "" if essence == "text/html" or body is None else detail(body)
+    text = f"{head}\n{said}" if said else head
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
@@ -60,7 +60,8 @@ def phrase(status: int) -> str:
         return ""
 
 
-def _detail(body: str) -> str:
+def detail(body: str) -> str:
+    """What a failure says of itself, without stack traces; empty if it says nothing else."""
     try:
         value = parse(body.encode("utf-8", "replace"))
     except JSONError:

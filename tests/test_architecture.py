@@ -113,6 +113,7 @@ MAP = """
 1 pure mcp_bridge.validation            values against JSON Schemas
 2 pure mcp_bridge.admission             what a request to /mcp must look like
 2 pure mcp_bridge.parameters            parameters of an operation as arguments
+2 pure mcp_bridge.progress              what a stream of events means for a call
 2 pure mcp_bridge.schemas               schemas that stand alone, all references local
 2 pure mcp_bridge.sealing               text only the edge can read, bound to its use
 3 pure mcp_bridge.bodies                request bodies of an operation as arguments
@@ -194,9 +195,12 @@ MAP = """
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
 0 -    edge.state.health                whether an upstream accepts connections
 0 -    edge.state.kept                  the edge's name and keys, made once
+0 pure edge.state.peers                 what workers tell one another, by topic
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
 0 -    edge.state.view                  what a worker knows, never out of date
 1 -    edge.state.catalogs              the tools of each live deployment, built once
+1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
+1 pure edge.state.session_streams       the one GET stream of each MCP session
 1 -    edge.state.source                the store as a worker reads it
 1 -    edge.state.streams               open streams, judged again when the world changes
 
@@ -239,6 +243,7 @@ MAP = """
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
 0 -    edge.server.hypercorn_sending    how answers go out over Hypercorn's HTTP/2
 0 -    edge.server.loops                which event loop a worker runs on
+0 -    edge.server.mailboxes            the sockets between workers
 0 pure edge.server.refusals             errors that are answered below the app
 0 -    edge.server.sockets              binding
 0 -    edge.server.stream               the connection as reader and writer
