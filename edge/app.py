@@ -52,10 +52,12 @@ class Door:
         asked = self.asked(head, await self.admit(head))
         if scope["type"] == "websocket":
             await self.websockets.serve(asked, connection_of(scope), receive, send)
-        elif isinstance(asked.decision, Bridge):
-            await self.mcp.serve(asked, asked.decision, scope, receive, send)
+            return
+        reply = Reply(send, head, connection_of(scope))
+        if isinstance(asked.decision, Bridge):
+            await self.mcp.serve(asked, asked.decision, receive, reply)
         else:
-            await self.http.serve(asked, receive, Reply(send, head, connection_of(scope)))
+            await self.http.serve(asked, receive, reply)
 
     def asked(self, head: Head, decision: Decision) -> Asked:
         """A request with what was decided about it, as it is carried out."""

@@ -65,10 +65,12 @@ class Admitted:
     Attributes:
         revision: what `MCP-Protocol-Version` says, else the session's, else None.
         session: on handshake revisions, if one was named.
+        takes_events: whether the client takes `text/event-stream`.
     """
 
     revision: str | None
     session: Session | None
+    takes_events: bool = True
 
     @property
     def stateless(self) -> bool:
@@ -87,8 +89,12 @@ def admit(method: str, headers: Fields, find_session: Callable[[str], Session | 
     """
     fields = list(headers)
     revision = _only(fields, VERSION)
-    _check_method(method, stateless=revision is not None and is_stateless(revision))
-    admitted = Admitted(revision, None)
+    stateless = revision is not None and is_stateless(revision)
+    if method != "GET" or stateless:
+        _check_method(method, stateless=stateless)
+    accepted = _accepted(fields)
+    takes_events = not accepted or any(_takes(one, b"text/event-stream") for one in accepted)
+    admitted = Admitted(revision, None, takes_events)
     if not admitted.stateless:
         session = _session(fields, find_session)
         if session and revision not in {None, session.revision}:
@@ -98,9 +104,12 @@ def admit(method: str, headers: Fields, find_session: Callable[[str], Session | 
                 f"The session speaks {session.revision}, not {revision}.",
                 rpc_code=INVALID_REQUEST,
             )
-        admitted = Admitted(revision or (session.revision if session else None), session)
+        revision = revision or (session.revision if session else None)
+        admitted = Admitted(revision, session, takes_events)
+    if method == "GET" and admitted.session is None:
+        _check_method(method, stateless=False)
     if method == "POST":
-        _check_media_types(fields)
+        _check_media_types(fields, accepted)
     return admitted
 
 
@@ -137,17 +146,21 @@ def _session(
     return session
 
 
-def _check_media_types(fields: list[tuple[bytes, bytes]]) -> None:
+def _accepted(fields: list[tuple[bytes, bytes]]) -> list[bytes]:
+    """The media ranges of `Accept` without parameters, in lower case; none: it takes anything."""
+    ranges = b",".join(value for key, value in fields if key == b"accept").split(b",")
+    return [name for name in (r.partition(b";")[0].strip().lower() for r in ranges) if name]
+
+
+def _takes(media_range: bytes, media_type: bytes) -> bool:
+    return media_range in {media_type, media_type.partition(b"/")[0] + b"/*", b"*/*"}
+
+
+def _check_media_types(fields: list[tuple[bytes, bytes]], accepted: list[bytes]) -> None:
     content_type = b"".join(value for key, value in fields if key == b"content-type")
     if content_type.partition(b";")[0].strip().lower() != b"application/json":
         raise Rejection(
             415, "unsupported_media_type", "Send Content-Type: application/json with the message."
         )
-    accepted = [value for key, value in fields if key == b"accept"]
-    if accepted and not any(map(_takes_json, b",".join(accepted).split(b","))):
+    if accepted and not any(_takes(one, b"application/json") for one in accepted):
         raise Rejection(406, "not_acceptable", "Send Accept: application/json, text/event-stream.")
-
-
-def _takes_json(media_range: bytes) -> bool:
-    essence = media_range.partition(b";")[0].strip().lower()
-    return essence in {b"application/json", b"application/*", b"*/*"}

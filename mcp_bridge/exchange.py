@@ -1,120 +1,56 @@
-"""One ASGI request and its answer: whole bodies in, small answers out, and leaving noticed.
+"""An ASGI app asked one whole request, for its one whole answer. It knows nothing of MCP."""
 
-Nothing here knows MCP.
-"""
-
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import anyio
+from mcp_bridge.endpoint import Fields, Whole
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Change = Callable[[int, bytes], tuple[bytes, Iterable[tuple[bytes, bytes]]]]
+
+_DESCRIBING = frozenset({b"content-type", b"content-length"})
 
 
-class TooLarge(Exception):
-    """The body is over the limit."""
-
-
-class ClientGone(Exception):
-    """The client left before its body was whole."""
-
-
-async def read_body(headers: Iterable[tuple[bytes, bytes]], receive: Receive, limit: int) -> bytes:
-    """The whole body of a request.
-
-    Raises:
-        TooLarge: it has, or says it has, more than `limit` bytes.
-        ClientGone: the client left first.
-    """
-    stated = next((value for name, value in headers if name == b"content-length"), b"")
-    if stated.isdigit() and int(stated) > limit:
-        raise TooLarge
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise TooLarge
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-async def answer(
-    send: Send, status: int, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
-    """Send one whole answer; a body is JSON."""
-    described = [(b"content-type", b"application/json")] if body else []
-    length = [(b"content-length", b"%d" % len(body))] if status != 204 else []
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [*described, *length, *headers],
-        }
-    )
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def changing(send: Send, change: Change) -> Send:
-    """Send, with the answer changed on its way if it comes in one piece.
+async def ask(app: App, method: str, path: str, headers: Fields, body: bytes) -> Whole:
+    """The answer of an app that answers in one piece; cancelling this cancels the app.
 
     Args:
-        change: from status and body to the body to send and fields to add.
-    """
-    held: list[Message] = []
-
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            held.append(message)
-            return
-        while held:
-            start = held.pop()
-            if not message.get("more_body", False):
-                body, added = change(start["status"], message.get("body", b""))
-                start = {**start, "headers": [*_resized(start["headers"], body), *added]}
-                message = {**message, "body": body}
-            await send(start)
-        await send(message)
-
-    return sending
-
-
-def _resized(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
-    length = b"%d" % len(body)
-    return [(name, length if name == b"content-length" else value) for name, value in headers]
-
-
-async def run_while_connected(
-    app: App, scope: Scope, body: bytes, receive: Receive, send: Send
-) -> None:
-    """Run an app on a body that was read already; cancel it when the client leaves.
-
-    An app that answers in one piece never calls `receive` again, so nobody else would notice.
+        headers: of the request; names in lower case.
     """
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-    gone = anyio.Event()
+    sent: list[Message] = []
 
-    async def replay() -> Message:
-        if pending:
-            return pending.pop()
-        await gone.wait()
-        return {"type": "http.disconnect"}
+    async def receive() -> Message:
+        if not pending:
+            await asyncio.get_running_loop().create_future()
+        return pending.pop()
 
-    async with anyio.create_task_group() as tasks:
+    async def send(message: Message) -> None:
+        sent.append(message)
 
-        async def watch() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            gone.set()
-            tasks.cancel_scope.cancel()
+    await app(_scope(method, path, headers), receive, send)
+    start, *pieces = sent
+    content = b"".join(message.get("body", b"") for message in pieces)
+    added = tuple(pair for pair in start["headers"] if pair[0] not in _DESCRIBING)
+    return Whole(start["status"], content, added)
 
-        tasks.start_soon(watch)
-        await app(scope, replay, send)
-        tasks.cancel_scope.cancel()
+
+def _scope(method: str, path: str, headers: Fields) -> Scope:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode("ascii"),
+        "query_string": b"",
+        "root_path": "",
+        "headers": list(headers),
+        "client": None,
+        "server": None,
+    }

@@ -128,6 +128,17 @@ def success(id: RequestId, result: bytes) -> bytes:  # noqa: A002
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (dump(id), result)
 
 
+def failure(
+    id: RequestId,  # noqa: A002
+    rpc_code: int,
+    message: str,
+    data: Any = None,
+) -> bytes:
+    """The body of an error that the protocol itself has, in an answer that is none of the edge's."""
+    error = {"code": rpc_code, "message": message, **({} if data is None else {"data": data})}
+    return dump({"jsonrpc": "2.0", "id": id, "error": error})
+
+
 def as_edge_error(body: bytes, status_code: int, request_id: str) -> bytes:
     """The protocol's own error, with the edge's code and request id beside what its data names."""
     try:

@@ -21,7 +21,7 @@ Result = dict[str, Any]
 
 def interpret(entry: Entry, response: ToolResponse, revision: str) -> Result:
     """The result of a call that got an answer."""
-    essence, charset = _content_type(response)
+    essence, charset = media_type(response)
     coded = _header(response, b"content-encoding")
     if coded and coded.lower() != "identity":
         return error_result(
@@ -101,7 +101,7 @@ def _decoded(body: bytes, charset: str) -> str | None:
         return None
 
 
-def _content_type(response: ToolResponse) -> tuple[str, str]:
+def media_type(response: ToolResponse) -> tuple[str, str]:
     """The media type without parameters, in lower case, and the charset (UTF-8 if not said)."""
     essence, _, parameters = _header(response, b"content-type").partition(";")
     for parameter in parameters.split(";"):

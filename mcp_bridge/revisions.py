@@ -10,6 +10,15 @@ STATELESS = ("2026-07-28",)
 """Revisions where every request stands alone."""
 
 
+DEFAULT = "2025-03-26"
+"""Spoken where neither a header nor a session says (MCP 2025-06-18, Protocol Version Header)."""
+
+
+def is_known(revision: str) -> bool:
+    """Whether this server speaks it."""
+    return revision in HANDSHAKE or revision in STATELESS
+
+
 def is_stateless(revision: str) -> bool:
     """Whether requests of this revision stand alone."""
     return revision in STATELESS

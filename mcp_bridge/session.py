@@ -43,6 +43,10 @@ class SessionKey:
             raise ValueError("a session key has at least 32 bytes")
 
 
+SessionKeys = Callable[[], Sequence[SessionKey]]
+"""Gives the keys, newest first; at least one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """What an id says.

@@ -4,7 +4,8 @@ The bridge declares `Invoker`; whoever composes it brings one. So a tool call go
 gate as any request, and the bridge knows neither sockets nor functions.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -134,6 +135,15 @@ class ToolResponse:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What a function answers, as it comes; iterating over the body raises InvocationError."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: AsyncIterator[bytes] = field(repr=False)
+
+
 class InvocationError(Exception):
     """The request could not be made or got no whole answer.
 
@@ -151,13 +161,12 @@ class InvocationError(Exception):
 class Invoker(Protocol):
     """Reaches the function that one MCP request is for, through the same gate as plain HTTP."""
 
-    async def invoke(self, request: ToolRequest) -> ToolResponse:
-        """Make one request and read its answer.
+    def open(self, request: ToolRequest) -> AbstractAsyncContextManager[Answering]:
+        """Make one request; its answer is read inside the block.
 
-        Cancelling the call aborts the function's request.
+        Leaving before its end, or cancelling, aborts the function's request.
 
         Raises:
-            InvocationError: refused by a limit, unreachable, timed out, truncated or over the
-                result limit.
+            InvocationError: refused by a limit, unreachable, timed out, or truncated.
         """
         ...

@@ -1,15 +1,17 @@
 """How the bridge reaches a function: the same limits, header work and connections as plain HTTP."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from edge.errors import EdgeError, Errors, refusal
+from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding import plan
-from edge.forwarding.forwarder import Call, Forwarder, Relayed
+from edge.forwarding.forwarder import Call, Forwarder
 from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Function
 from edge.gate import decide
 from edge.headers import traceparent
-from mcp_bridge.tools import InvocationError, ToolRequest, ToolResponse
+from mcp_bridge.tools import Answering, InvocationError, ToolRequest
 from tokens.model import Principal
 
 
@@ -18,7 +20,6 @@ class FunctionInvoker:
     """Calls one function for one MCP request; fulfils `mcp_bridge.tools.Invoker`.
 
     Attributes:
-        limit: bytes of an answer that a tool may give.
         max_timeout: milliseconds that no tool's own timeout exceeds.
     """
 
@@ -26,24 +27,24 @@ class FunctionInvoker:
     function: Function
     principal: Principal | None
     caller: plan.Caller
-    limit: int
     max_timeout: int
 
-    async def invoke(self, request: ToolRequest) -> ToolResponse:
+    @asynccontextmanager
+    async def open(self, request: ToolRequest) -> AsyncIterator[Answering]:
         """See Invoker."""
         try:
-            refused = decide.refuse_call(self.function, request)
-            if refused is not None:
-                raise EdgeError(refused)
-            async with self.forwarder.send(self._call(request)) as relayed:
-                body = await self._read(relayed)
-                return ToolResponse(relayed.status, relayed.answer.headers, body)
+            async with self.forwarder.send(self.call(request)) as relayed:
+                yield Answering(relayed.status, relayed.answer.headers, relayed.answer.body)
         except EdgeError as error:
-            raise InvocationError(error.refusal.kind.code, error.refusal.message) from None
+            raise failed(error.refusal) from None
         except UpstreamFailure as failure:
-            raise _broken_off(failure) from None
+            raise failed(broken_off(failure)) from None
 
-    def _call(self, request: ToolRequest) -> Call:
+    def call(self, request: ToolRequest) -> Call:
+        """The call that a tool's request is; raises InvocationError if the gate refuses it."""
+        refused = decide.refuse_call(self.function, request)
+        if refused is not None:
+            raise failed(refused)
         timeout = request.tool.timeout or self.function.config.timeout
         trace = traceparent(request.headers)
         caller = self.caller
@@ -61,19 +62,13 @@ class FunctionInvoker:
             timeout=min(timeout, self.max_timeout),
         )
 
-    async def _read(self, relayed: Relayed) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in relayed.answer.body:
-            size += len(piece)
-            if size > self.limit:
-                message = f"The function's answer is over the limit of {self.limit} bytes."
-                raise InvocationError("result_too_large", message)
-            pieces.append(piece)
-        return b"".join(pieces)
 
-
-def _broken_off(failure: UpstreamFailure) -> InvocationError:
-    error = Errors.UPSTREAM_TIMEOUT if failure.kind == "idle" else Errors.UPSTREAM_INVALID
-    refused = refusal(error, "The function's answer broke off.")
+def failed(refused: Refusal) -> InvocationError:
+    """A refusal as the bridge knows it."""
     return InvocationError(refused.kind.code, refused.message)
+
+
+def broken_off(failure: UpstreamFailure) -> Refusal:
+    """The edge's error for an answer that ended before its end."""
+    error = Errors.UPSTREAM_TIMEOUT if failure.kind == "idle" else Errors.UPSTREAM_INVALID
+    return refusal(error, "The function's answer broke off.")

@@ -1,19 +1,41 @@
-"""Hands an MCP request to the bridge, with the function that it is for and who is asking."""
+"""Carries out a decision about MCP: the function's tools for the bridge, its answer for the client.
 
+Which request is what, and what is answered, the bridge says.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.doors.asgi import Message, Receive, Scope, Send, dated
+import anyio
+
+from edge.doors import own_answers
+from edge.doors.asgi import Inbox, Pace, Receive, Reply, answer_early
 from edge.doors.asked import Asked
 from edge.doors.invoker import FunctionInvoker
-from edge.doors.rendering import render
-from edge.errors import Refusal, store_unavailable
+from edge.doors.mcp_streams import AsgiStream, Streams
+from edge.doors.mcp_upstream import McpUpstreamDoor
+from edge.errors import EdgeError, Errors, Refusal, body_too_large, refusal, store_unavailable
 from edge.forwarding.forwarder import Forwarder
 from edge.forwarding.plan import guarded
 from edge.gate.decisions import Bridge as ToBridge
-from edge.message import Headers
+from edge.message import Headers, first
 from edge.state.catalogs import Catalogs
 from edge.state.view import StoreUnavailable
-from mcp_bridge.server import Bridge, Endpoint
+from mcp_bridge.catalog import Catalog
+from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
+from mcp_bridge.event_stream import FIELDS
+from mcp_bridge.judging import Outcome
+from mcp_bridge.serving import Bridge
+from mcp_bridge.serving import Reply as BridgeReply
+from mcp_bridge.watching import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What one request is for, and how its function is reached."""
+
+    endpoint: Endpoint
+    invoker: FunctionInvoker
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,65 +43,166 @@ class McpDoor:
     """What answering MCP needs.
 
     Attributes:
-        result_limit: bytes of a function's answer to a tool call.
+        upstream: for functions that are MCP servers themselves.
+        pace: how slowly a message may come.
+        max_body: bytes of a message.
         max_timeout: milliseconds that no tool's own timeout exceeds.
+        log: told of errors that are the edge's own, with the request id.
     """
 
     bridge: Bridge
     catalogs: Catalogs
     forwarder: Forwarder
-    result_limit: int
+    streams: Streams
+    upstream: McpUpstreamDoor
+    pace: Pace
+    max_body: int
     max_timeout: int
+    log: Callable[[BaseException, bytes], None]
 
     async def serve(
-        self, asked: Asked, decision: ToBridge, scope: Scope, receive: Receive, send: Send
+        self, asked: Asked, decision: ToBridge, receive: Receive, reply: Reply
     ) -> None:
-        """Answer one request to `/mcp`."""
-        try:
-            endpoint = await self._endpoint(asked, decision)
-        except StoreUnavailable:
-            await _refuse(asked, store_unavailable(), send)
+        """Answer one request to `/mcp`, and stop at once if the client leaves."""
+        if decision.place.function.config.mcp.upstream is not None:
+            await self.upstream.serve(asked, decision, receive, reply)
             return
-        sending = _with_fields(send, asked.common, checked=decision.checked)
-        await self.bridge.serve(endpoint, scope, receive, sending)
+        inbox = Inbox(reply.connection, receive, self.pace, self.max_body)
+        with anyio.CancelScope() as leaving:
+            reply.connection.when_left(leaving.cancel)
+            await _Exchange(self, asked, decision, inbox, reply).run()
 
-    async def _endpoint(self, asked: Asked, decision: ToBridge) -> Endpoint:
+    def at_once(self, asked: Asked, decision: ToBridge) -> Served | None:
+        """What a request is for, if nothing must be waited for to say so."""
+        catalog = self.catalogs.known(decision.place.function)
+        return None if catalog is None else self._served(asked, decision, catalog)
+
+    async def served(self, asked: Asked, decision: ToBridge) -> Served:
+        """What a request is for.
+
+        Raises:
+            EdgeError: its tools cannot be read.
+        """
+        try:
+            catalog = await self.catalogs.of(decision.place.function)
+        except StoreUnavailable:
+            raise EdgeError(store_unavailable()) from None
+        return self._served(asked, decision, catalog)
+
+    def _served(self, asked: Asked, decision: ToBridge, catalog: Catalog) -> Served:
         function = decision.place.function
+        endpoint = Endpoint(
+            slug=function.slug,
+            description=function.live.project.description,
+            version=function.live.id,
+            catalog=catalog,
+            principal=decision.principal,
+            public=function.config.public,
+            request_id=asked.request_id.decode(),
+            forward_headers=function.config.mcp.forward_headers,
+        )
         invoker = FunctionInvoker(
             forwarder=self.forwarder,
             function=function,
             principal=decision.principal,
             caller=asked.caller(decision.place),
-            limit=self.result_limit,
             max_timeout=self.max_timeout,
         )
-        return Endpoint(
-            slug=function.slug,
-            description=function.live.project.description,
-            version=function.live.id,
-            catalog=await self.catalogs.of(function),
-            principal=decision.principal,
-            public=function.config.public,
-            invoker=invoker,
-            request_id=asked.request_id.decode(),
-            forward_headers=function.config.mcp.forward_headers,
-        )
+        return Served(endpoint, invoker)
+
+    async def carry_out(
+        self,
+        served: Served,
+        request: McpRequest,
+        outcome: Outcome,
+        reply: BridgeReply,
+    ) -> None:
+        """Answer a request that was judged and is no stream of changes."""
+        await self.bridge.carry_out(served.endpoint, served.invoker, request, outcome, reply)
+
+    async def digest(self, asked: Asked, decision: ToBridge) -> str:
+        """Changes when what a caller sees of the tools does; raises EdgeError."""
+        return self.bridge.digest((await self.served(asked, decision)).endpoint)
 
 
-async def _refuse(asked: Asked, refused: Refusal, send: Send) -> None:
-    error = render(refused, asked.head.headers, asked.request_id, mcp=True)
-    fields = dated((*error.headers, *asked.cors))
-    await send({"type": "http.response.start", "status": error.status, "headers": fields})
-    await send({"type": "http.response.body", "body": error.body})
+def request_of(asked: Asked, body: bytes) -> McpRequest:
+    """A request as the bridge reads it."""
+    return McpRequest(asked.head.method, asked.head.headers, body)
 
 
-def _with_fields(send: Send, common: Headers, *, checked: bool) -> Send:
-    """Add the fields of every answer to the bridge's, and those of a checked one."""
+def dressed(asked: Asked, decision: ToBridge, fields: Fields) -> Headers:
+    """The fields of the bridge's answer, with those that every answer carries."""
+    every = (*fields, *asked.common)
+    return every + (guarded(every) if decision.checked else ())
 
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            fields = (*dated(message["headers"]), *common)
-            message = {**message, "headers": fields + (guarded(fields) if checked else ())}
-        await send(message)
 
-    return sending
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """One request being answered over ASGI; fulfils the bridge's `Reply`."""
+
+    door: McpDoor
+    asked: Asked
+    decision: ToBridge
+    inbox: Inbox
+    reply: Reply
+
+    async def run(self) -> None:
+        try:
+            await self._answer()
+        except EdgeError as error:
+            await self._give_up(error.refusal)
+        except Exception as error:
+            self.door.log(error, self.asked.request_id)
+            await self._give_up(refusal(Errors.INTERNAL))
+
+    async def _answer(self) -> None:
+        served = await self.door.served(self.asked, self.decision)
+        request = request_of(self.asked, await self._body())
+        outcome = self.door.bridge.judge(served.endpoint, request)
+        if isinstance(outcome, Watch):
+            await self._watch(outcome)
+        else:
+            await self.door.carry_out(served, request, outcome, self)
+
+    async def _body(self) -> bytes:
+        length = first(self.asked.head.headers, b"content-length")
+        if length is not None and int(length) > self.door.max_body:
+            raise EdgeError(body_too_large(self.door.max_body))
+        return b"".join([piece async for piece in self.inbox.body()])
+
+    async def _watch(self, watch: Watch) -> None:
+        """A stream of changes, until either side ends it."""
+        await self.start(FIELDS)
+        stream = AsgiStream()
+        with self.door.streams.open(self.asked, self.decision, watch, stream, self.door.digest):
+            await stream.run(self.piece)
+        await self.end()
+
+    async def _give_up(self, refused: Refusal) -> None:
+        """Answer with an error, or break off an answer that has begun."""
+        if self.reply.started:
+            self.reply.abort()
+            return
+        answer = own_answers.refused(self.asked, refused)
+        made = (answer.status, answer.headers, answer.body)
+        closes = refused.kind.closes
+        await answer_early(self.reply, self.inbox, self.asked.head, made, closes=closes)
+
+    # For the bridge.
+
+    async def whole(self, answer: Whole) -> None:
+        """See `serving.Reply`."""
+        fields = dressed(self.asked, self.decision, answer.fields)
+        await self.reply.whole(answer.status, fields, answer.body)
+
+    async def start(self, fields: Fields) -> None:
+        """See `serving.Reply`."""
+        await self.reply.start(200, dressed(self.asked, self.decision, fields))
+
+    async def piece(self, data: bytes) -> None:
+        """See `serving.Reply`."""
+        await self.reply.piece(data)
+
+    async def end(self) -> None:
+        """See `serving.Reply`."""
+        await self.reply.end()

@@ -15,6 +15,10 @@ class Catalogs:
         self._built = PerDeployment(documents, _build)
         self.forget = self._built.forget
 
+    def known(self, function: Function) -> Catalog | None:
+        """The tools that the function offers, if they are built already."""
+        return self._built.known(function.live) if function.config.mcp.enabled else NONE
+
     async def of(self, function: Function) -> Catalog:
         """The tools that the function offers; none where `config.mcp` is false.
 

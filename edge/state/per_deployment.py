@@ -52,6 +52,16 @@ class PerDeployment(Generic[T]):
         self._weight = 0
         self._limiter: anyio.CapacityLimiter | None = None
 
+    def known(self, live: Deployment) -> T | None:
+        """What is made of a function's live deployment, if it is made already."""
+        known = self._made.get(live.slug)
+        if known is None or known.deployment != live.id or not known.making.done():
+            return None
+        if known.making.cancelled() or known.making.exception() is not None:
+            return None
+        self._made.move_to_end(live.slug)
+        return known.making.result()
+
     async def of(self, live: Deployment) -> T:
         """What is made of a function's live deployment.
 

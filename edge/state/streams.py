@@ -18,6 +18,9 @@ from tokens.sqlite import CHANGED_TOKEN
 JUDGED_AT_ONCE = 100
 """Streams after which others have their turn: there may be thousands."""
 
+_OF_ALL = frozenset({"function", "session"})
+"""Kinds of change that may concern any stream: a head may lead somewhere else now."""
+
 Decide = Callable[[Head], Awaitable[Decision]]
 
 
@@ -27,12 +30,14 @@ class OpenStream:
 
     Attributes:
         until: Unix time at which its token expires, or None.
-        end: breaks it off.
+        end: breaks it off, or ends it in order if it has an order.
+        judged: told of each new decision that lets it stay, or None.
     """
 
     head: Head
     until: float | None
     end: Callable[[], None]
+    judged: Callable[[Decision], Awaitable[None]] | None = None
 
 
 class OpenStreams:
@@ -83,7 +88,8 @@ class OpenStreams:
         of all, since a head may lead somewhere else now.
         """
         kinds = None if keys is None else {kind for kind, _ in keys}
-        self._stale = self._stale or kinds is None or "function" in kinds
+        anything = kinds is None or not kinds.isdisjoint(_OF_ALL)
+        self._stale = self._stale or anything
         for kind, key in keys or ():
             if kind == CHANGED_TOKEN:
                 self._unseen |= self._of_token.get(bytes.fromhex(key), set())
@@ -116,4 +122,6 @@ async def _is_refused(stream: OpenStream, decide: Decide) -> bool:
     decision = await decide(stream.head)
     if isinstance(decision, Forward | Bridge):
         stream.until = decision.until
+        if stream.judged is not None:
+            await stream.judged(decision)
     return isinstance(decision, Refuse)

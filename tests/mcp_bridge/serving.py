@@ -15,11 +15,17 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from mcp_bridge.catalog import Catalog, build
-from mcp_bridge.server import Bridge, Endpoint
+from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
+from mcp_bridge.jsonrpc import RequestId
+from mcp_bridge.judging import Bounds, Judge
+from mcp_bridge.pages import Pages
+from mcp_bridge.server import SdkServer
+from mcp_bridge.serving import Bridge
 from mcp_bridge.session import MemoryEndedSessions, SessionKey
-from mcp_bridge.tools import ToolRequest, ToolResponse
+from mcp_bridge.tools import Answering, ToolRequest, ToolResponse
 from tokens.model import Principal, Scopes
 
+MiB4 = 4 * 1024 * 1024
 STATELESS = "2026-07-28"
 ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": STATELESS,
@@ -98,10 +104,68 @@ class Function:
     answer: Answer = echo
     requests: list[ToolRequest] = field(default_factory=list)
 
-    async def invoke(self, request: ToolRequest) -> ToolResponse:
+    @asynccontextmanager
+    async def open(self, request: ToolRequest) -> AsyncIterator[Answering]:
         """Keep the request and answer it."""
         self.requests.append(request)
-        return await self.answer(request)
+        response = await self.answer(request)
+
+        async def body() -> AsyncIterator[bytes]:
+            yield response.body
+
+        yield Answering(response.status, response.headers, body())
+
+
+@dataclass
+class Calls:
+    """The calls of one process that can be cancelled."""
+
+    running: dict[int, tuple[str, RequestId, Callable[[], object]]] = field(default_factory=dict)
+
+    def add(self, nonce: str, id: RequestId, cancel: Callable[[], object]) -> int:
+        """See `serving.Calls`."""
+        ticket = max(self.running, default=0) + 1
+        self.running[ticket] = (nonce, id, cancel)
+        return ticket
+
+    def remove(self, nonce: str, id: RequestId, ticket: int) -> None:
+        """See `serving.Calls`."""
+        self.running.pop(ticket, None)
+
+    async def cancel(self, nonce: str, id: RequestId) -> None:
+        """See `serving.Calls`."""
+        found = [call[2] for call in self.running.values() if call[:2] == (nonce, id)]
+        if len(found) == 1:
+            found[0]()
+
+
+@dataclass
+class Reply:
+    """An answer over ASGI."""
+
+    send: Callable[[Any], Awaitable[None]]
+
+    async def whole(self, answer: Whole) -> None:
+        """See `serving.Reply`."""
+        start = {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": list(answer.fields),
+        }
+        await self.send(start)
+        await self.send({"type": "http.response.body", "body": answer.body})
+
+    async def start(self, fields: Fields) -> None:
+        """See `serving.Reply`."""
+        await self.send({"type": "http.response.start", "status": 200, "headers": list(fields)})
+
+    async def piece(self, data: bytes) -> None:
+        """See `serving.Reply`."""
+        await self.send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        """See `serving.Reply`."""
+        await self.send({"type": "http.response.body", "body": b""})
 
 
 def principal(lineage: str = "tok_a", scopes: tuple[str, ...] = ()) -> Principal:
@@ -119,6 +183,7 @@ class Edge:
     client: httpx2.AsyncClient
     now: float = field(default_factory=time.time)
     scopes: tuple[str, ...] = ()
+    calls: Calls = field(default_factory=Calls)
 
     def endpoint_for(self, headers: dict[bytes, bytes]) -> Endpoint:
         """The endpoint of one request, as the edge's gate would make it."""
@@ -186,25 +251,19 @@ async def serving(
         catalog=catalog or build(SHOP),
         principal=None,
         public=public,
-        invoker=function,
         **{"request_id": "req-1", **endpoint},
     )
     async with httpx2.AsyncClient(timeout=10) as client:
         bound = socket.create_server(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/mcp"
         edge = Edge(url, function, made, client)
-        bridge = Bridge(
-            keys=[SessionKey("k1", key)],
-            ended=MemoryEndedSessions(lambda: edge.now),
-            clock=lambda: edge.now,
-            random=os.urandom,
-        )
+        bridge = _bridge(edge, (SessionKey("k1", key),))
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "lifespan":
                 await _lifespan(receive, send)
                 return
-            await bridge.serve(edge.endpoint_for(dict(scope["headers"])), scope, receive, send)
+            await _serve(bridge, edge, scope, receive, send)
 
         config = Config()
         config.bind = [f"fd://{bound.detach()}"]
@@ -218,6 +277,43 @@ async def serving(
             finally:
                 await client.aclose()
                 stop.set()
+
+
+def _bridge(edge: Edge, keys: tuple[SessionKey, ...]) -> Bridge:
+    ended, pages, bounds = MemoryEndedSessions(lambda: edge.now), Pages(), Bounds(MiB4, MiB4, 128)
+    return Bridge(
+        judge=Judge(lambda: keys, ended, lambda: edge.now, pages, bounds),
+        sdk=SdkServer(pages, bounds.body, bounds.result),
+        calls=edge.calls,
+        ended=ended,
+        keys=lambda: keys,
+        clock=lambda: edge.now,
+        random=os.urandom,
+        may_mint=lambda lineage, now: None,
+    )
+
+
+async def _serve(bridge: Bridge, edge: Edge, scope: Any, receive: Any, send: Any) -> None:
+    """Answer one request, as the edge's door does; stop when the client leaves."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    request = McpRequest(scope["method"], tuple(scope["headers"]), body)
+    endpoint = edge.endpoint_for(dict(scope["headers"]))
+    outcome = bridge.judge(endpoint, request)
+    async with anyio.create_task_group() as tasks:
+
+        async def leave() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(leave)
+        await bridge.carry_out(endpoint, edge.function, request, outcome, Reply(send))
+        tasks.cancel_scope.cancel()
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

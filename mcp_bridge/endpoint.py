@@ -1,0 +1,87 @@
+"""What one request to `/mcp` is for, who asks, and how it may be answered: as values. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from mcp_bridge.catalog import Catalog, Entry
+from mcp_bridge.tools import Tool
+from tokens.model import Principal
+
+Fields = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class McpRequest:
+    """One HTTP request to `/mcp`, whole; names of fields are in lower case."""
+
+    method: str
+    headers: Fields = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An answer that is in memory: JSON, or nothing."""
+
+    status: int
+    body: bytes = field(default=b"", repr=False)
+    headers: Fields = ()
+
+    @property
+    def fields(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The fields with those that describe the body."""
+        if not self.body:
+            length = () if self.status == 204 else ((b"content-length", b"0"),)
+            return (*length, *self.headers)
+        described = (b"content-type", b"application/json")
+        return (described, (b"content-length", b"%d" % len(self.body)), *self.headers)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The function that one request is for, and who is calling.
+
+    Attributes:
+        slug: the server's name.
+        version: the deployment's id.
+        title, description: of the function; where empty, the document's stand for them.
+        public: whether the function is; a tool's own setting overrides it.
+        request_id: the edge's id of the HTTP request, for error bodies.
+        forward_headers: the caller's fields that are carried on to the function, in any case.
+    """
+
+    slug: str
+    version: str
+    catalog: Catalog
+    principal: Principal | None
+    public: bool
+    request_id: str = ""
+    title: str = ""
+    description: str = ""
+    forward_headers: tuple[str, ...] = ()
+
+    @property
+    def lineage(self) -> str:
+        """The token line that sessions are bound to; empty without a token."""
+        return self.principal.lineage if self.principal else ""
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What the server says it is (MCP, Implementation)."""
+        title = self.title or self.catalog.info.title
+        return {"name": self.slug, "version": self.version, **({"title": title} if title else {})}
+
+    @property
+    def instructions(self) -> str | None:
+        """What the server says about its use."""
+        return self.description or self.catalog.info.description or None
+
+    def find(self, name: str) -> Entry | None:
+        """The tool of this name, if there is one that this caller may call."""
+        return self.catalog.find(name, self.principal, self.public)
+
+    def visible(self) -> tuple[Tool, ...]:
+        """What this caller may list and call."""
+        return self.catalog.visible(self.principal, self.public)
