@@ -31,8 +31,8 @@ class Out(Protocol):
         """Send this as soon as the client takes it; never waits."""
         ...
 
-    def end(self, final: bytes) -> None:
-        """Send this, and end the answer in order."""
+    def end_in_order(self, final: bytes) -> None:
+        """Send this, and end the answer."""
         ...
 
 
@@ -105,7 +105,7 @@ class Stream:
                 self._out.write(told)
 
     def _end(self) -> None:
-        self._out.end(self._watch.final)
+        self._out.end_in_order(self._watch.final)
 
 
 class AsgiStream:
@@ -121,7 +121,7 @@ class AsgiStream:
         self._waiting += data
         self._wake.set()
 
-    def end(self, final: bytes) -> None:
+    def end_in_order(self, final: bytes) -> None:
         """See Out."""
         self._ended = True
         self.write(final)

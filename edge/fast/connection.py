@@ -12,8 +12,10 @@ from typing import Any
 from edge.doors import own_answers
 from edge.doors.asgi import UNREAD_SECONDS
 from edge.doors.asked import FRESH, Asked
+from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.fast.answer_rote import AnswerRote
+from edge.fast.bridging import Bridging
 from edge.fast.forward import Forwarding
 from edge.fast.headwork import Lasting
 from edge.fast.lane import Lane, Passage
@@ -63,7 +65,7 @@ class FastConnection(Turns):
         self._credit = -1
         self._skipped = False
         self._request: tuple[Head, Decision, bytes] | None = None
-        self._forwarding: Forwarding | None = None
+        self._forwarding: Forwarding | Bridging | None = None
         self._passage: Passage | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -148,6 +150,11 @@ class FastConnection(Turns):
             self._refuse_unread(refused)
         else:
             self._answer(own_answers.refused(asked, refused), closes=refused.kind.closes)
+
+    def answer(self, answer: Rendered) -> None:
+        """Answer from memory instead of with a function's answer."""
+        self._forwarding = None
+        self._answer(answer)
 
     def break_off(self) -> None:
         """End the connection so that the answer cannot look whole."""
@@ -284,8 +291,7 @@ class FastConnection(Turns):
     # Carrying out.
 
     def _carry_out(self, head: Head, decision: Decision, length: int | None) -> None:
-        opens = head.websocket and not isinstance(decision, Forward | Refuse)
-        if opens or isinstance(decision, Bridge):
+        if _is_for_asgi(head, decision):
             self._hand_over()
             return
         fresh = self._lane.random(FRESH)
@@ -296,6 +302,8 @@ class FastConnection(Turns):
         data, self._held, self._scanned = self._held[self._scanned :], b"", 0
         if isinstance(decision, Forward):
             self._forward(head, decision, length, data, fresh)
+        elif isinstance(decision, Bridge):
+            self._bridge(decision, length, data)
         else:
             self._body = RequestBody(length, None)
             self._held = data
@@ -312,10 +320,21 @@ class FastConnection(Turns):
     def _forward(
         self, head: Head, decision: Forward, length: int | None, data: bytes, fresh: bytes
     ) -> None:
-        self._enter(Phase.BUSY)
         body = self._body = RequestBody(length, decision.place.function.config.body_limit)
-        forwarding = self._forwarding = Forwarding(self._lane, self, head, decision, body, fresh)
-        if length == 0:
+        self._begin(Forwarding(self._lane, self, head, decision, body, fresh), body, data)
+
+    def _bridge(self, decision: Bridge, length: int | None, data: bytes) -> None:
+        asked = self._asked()
+        if asked is None:
+            raise TypeError("no request is being answered")
+        body = self._body = RequestBody(length, self._lane.door.mcp.max_body)
+        self._begin(Bridging(self._lane, self, asked, decision, body), body, data)
+
+    def _begin(self, forwarding: Forwarding | Bridging, body: RequestBody, data: bytes) -> None:
+        """Let a request begin with what has come of its body."""
+        self._enter(Phase.BUSY)
+        self._forwarding = forwarding
+        if body.length == 0:
             self._held = data
             forwarding.begin(b"")
             return
@@ -331,7 +350,7 @@ class FastConnection(Turns):
         else:
             forwarding.begin(piece)
 
-    def _take_body(self, forwarding: Forwarding, data: bytes) -> None:
+    def _take_body(self, forwarding: Forwarding | Bridging, data: bytes) -> None:
         try:
             piece = self._body.feed(data)
         except EdgeError as error:
@@ -363,3 +382,10 @@ class FastConnection(Turns):
     async def _open(self, asked: Asked, decision: Open) -> None:
         made = await self._lane.documents.render(decision.document, decision.place)
         self._answer(own_answers.document(asked, decision, made))
+
+
+def _is_for_asgi(head: Head, decision: Decision) -> bool:
+    """Whether a request is one that this lane does not carry out."""
+    if isinstance(decision, Bridge):
+        return head.websocket or decision.place.function.config.mcp.upstream is not None
+    return head.websocket and not isinstance(decision, Forward | Refuse)

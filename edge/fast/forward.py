@@ -5,7 +5,6 @@ place waited for. Not here: which requests are forwarded (`connection`), and wha
 (`heads`).
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from math import inf
 from typing import Any
@@ -13,12 +12,12 @@ from typing import Any
 from edge.errors import Errors, Refusal, refusal
 from edge.fast import headwork, wording
 from edge.fast.body_clock import BodyClock
+from edge.fast.errand import Errand
 from edge.fast.heads import Heads
 from edge.fast.lane import Asker, Lane
 from edge.fast.tunnel import Tunnel
 from edge.forwarding.connection import Connection
 from edge.forwarding.forwarder import refused
-from edge.forwarding.limit import Overloaded
 from edge.forwarding.opening import NotAWebSocket, check_accept
 from edge.forwarding.parse import Frame, InvalidAnswer, InvalidRequest, ResponseHead
 from edge.forwarding.pool import may_retry
@@ -30,7 +29,7 @@ from edge.server.body import RequestBody
 from edge.state.streams import OpenStream
 
 
-class Forwarding:
+class Forwarding(Errand):
     """One exchange between a client and a function.
 
     `begin` it; then it is told of what comes from the client (`client_sent`, `client_writable`,
@@ -42,24 +41,17 @@ class Forwarding:
         "_body",
         "_chunked",
         "_clock",
-        "_connection",
         "_decision",
         "_early",
         "_head",
         "_heads",
         "_idle",
-        "_lane",
-        "_over",
         "_reader",
         "_reused",
         "_sent",
-        "_slot",
         "_started",
         "_stays",
         "_stream",
-        "_task",
-        "_upstream",
-        "_upstreams",
         "_written",
     )
 
@@ -73,29 +65,23 @@ class Forwarding:
         fresh: bytes,
     ) -> None:
         """`fresh` are random bytes as for `plan.ids`."""
-        self._lane = lane
+        super().__init__(lane, decision.place.function, decision.timeout)
         self._asker = asker
         self._head = head
         self._heads = Heads(lane, asker, head, decision, fresh)
         self._decision = decision
         self._body = body
-        self._upstreams = lane.pool.order(decision.place.function.live.project.upstreams)
-        self._upstream = self._upstreams[0]
         self._idle = lane.idle
-        self._connection: Connection | None = None
         self._reader = AnswerReader(self._heads.method, head.websocket, self._known)
         self._clock: BodyClock | None = None
-        self._task: asyncio.Task[None] | None = None
         self._stream: OpenStream | None = None
         self._early = b""
-        self._slot = False
         self._reused = False
         self._written = False
         self._sent = False
         self._started = False
         self._stays = True
         self._chunked = False
-        self._over = False
 
     # For the client's connection.
 
@@ -104,11 +90,7 @@ class Forwarding:
         if not self._body.complete:
             self._clock = BodyClock(self._lane.pace.idle, self._lane.pace.rate, self._now())
         self._early = piece
-        if self._lane.in_flight.try_acquire(self._slug):
-            self._slot = True
-            self._choose()
-        else:
-            self._wait(self._queue_up())
+        self._set_out()
 
     def client_sent(self, piece: bytes) -> None:
         """More of the request's body has come."""
@@ -151,48 +133,12 @@ class Forwarding:
         elif self._clock.too_slow(now):
             self.give_up(refusal(Errors.REQUEST_TIMEOUT))
 
-    # Finding a place and a connection.
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    @property
-    def _slug(self) -> str:
-        return self._decision.place.function.slug
+    # Sending.
 
     def _wait(self, work: Coroutine[Any, Any, None]) -> None:
         if not self._body.complete:
             self._asker.pause()
-        self._task = asyncio.get_running_loop().create_task(work)
-
-    async def _queue_up(self) -> None:
-        try:
-            await self._lane.in_flight.acquire(self._slug)
-        except Overloaded:
-            self.give_up(refusal(Errors.OVERLOADED, headers=((b"retry-after", b"1"),)))
-            return
-        self._slot = True
-        self._task = None
-        self._choose()
-
-    def _choose(self) -> None:
-        connection = self._lane.pool.take(self._upstream)
-        if connection is None:
-            self._wait(self._connect())
-        else:
-            self._send(connection)
-
-    async def _connect(self) -> None:
-        pool, seconds = self._lane.pool, self._lane.connect
-        try:
-            self._upstream, connection = await pool.connect_any(self._upstreams, seconds)
-        except UpstreamFailure as failure:
-            self.give_up(refused(failure, self._decision.timeout))
-            return
-        self._task = None
-        self._send(connection)
-
-    # Sending.
+        super()._wait(work)
 
     def _send(self, connection: Connection) -> None:
         try:
@@ -231,7 +177,7 @@ class Forwarding:
         if self._reader.head is not None:
             self._expect_more(connection)
         elif self._sent or connection.congested:
-            connection.set_deadline(connection.loop.time() + self._decision.timeout / 1000)
+            connection.set_deadline(connection.loop.time() + self._timeout / 1000)
         else:
             connection.deadline = inf
 
@@ -367,20 +313,11 @@ class Forwarding:
         method, bodiless = self._heads.method, self._body.length == 0
         if self._reused and may_retry(failure, method, RetryRule.SAFE, bodiless=bodiless):
             self._reader = AnswerReader(method, self._head.websocket, self._known)
-            self._wait(self._connect())
+            self._reconnect()
         else:
-            self.give_up(refused(failure, self._decision.timeout))
+            self.give_up(refused(failure, self._timeout))
 
     def _end(self) -> None:
-        """Give back everything that is held."""
-        if self._over:
-            return
-        self._over = True
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
-        if self._connection is not None:
-            self._connection.abort()
-        if self._slot:
-            self._lane.in_flight.release(self._slug)
-        if self._stream is not None:
+        if self._stream is not None and not self._over:
             self._lane.streams.remove(self._stream)
+        super()._end()

@@ -67,8 +67,7 @@ class Relayed:
     @property
     def is_event_stream(self) -> bool:
         """Whether it is `text/event-stream`: it has its own idle time and ends with its token."""
-        kind = first(self.headers, b"content-type") or b""
-        return kind.partition(b";")[0].strip().lower() == b"text/event-stream"
+        return is_event_stream(self.headers)
 
 
 class Forwarder:
@@ -116,7 +115,7 @@ class Forwarder:
         try:
             return await self._pool.exchange(
                 call.function.live.project.upstreams,
-                partial(self._request, call),
+                partial(self.request, call),
                 timeouts,
                 retry=retry,
             )
@@ -125,7 +124,8 @@ class Forwarder:
         except InvalidRequest as error:
             raise EdgeError(refusal(Errors.BAD_REQUEST, reason=str(error))) from None
 
-    def _request(self, call: Call, upstream: Upstream) -> UpstreamRequest:
+    def request(self, call: Call, upstream: Upstream) -> UpstreamRequest:
+        """What is sent to one of the function's addresses for a call."""
         fields = plan.request_headers(
             call.headers,
             call.caller,
@@ -159,6 +159,12 @@ class Forwarder:
         if relayed.is_event_stream:
             answer.set_idle(call.function.config.stream_idle / 1000)
         return relayed
+
+
+def is_event_stream(fields: Headers) -> bool:
+    """Whether an answer is `text/event-stream`."""
+    kind = first(fields, b"content-type") or b""
+    return kind.partition(b";")[0].strip().lower() == b"text/event-stream"
 
 
 def refused(failure: UpstreamFailure, timeout: int) -> Refusal:

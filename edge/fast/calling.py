@@ -1,0 +1,194 @@
+"""One tool call to a function, in callbacks: the request in one piece, the answer gathered.
+
+The handler of an upstream connection. What the client is told, the call itself says.
+"""
+
+from collections.abc import Callable
+from math import inf
+
+from edge.doors.invoker import broken_off, failed
+from edge.errors import Errors, Refusal, refusal
+from edge.fast.errand import Errand
+from edge.fast.lane import Lane
+from edge.forwarding.connection import Connection
+from edge.forwarding.forwarder import Call, is_event_stream, refused
+from edge.forwarding.parse import InvalidAnswer, InvalidRequest, serialise_request
+from edge.forwarding.pool import may_retry
+from edge.forwarding.reader import AnswerReader
+from edge.forwarding.wire import FailureKind, RetryRule, UpstreamFailure
+from mcp_bridge.calls import ToolCall
+from mcp_bridge.endpoint import Whole
+from mcp_bridge.tools import InvocationError
+
+
+class Calling(Errand):
+    """One exchange; `begin` it.
+
+    Args:
+        told: given what the client shall be told before the answer; says whether it takes more.
+        done: given the answer, once.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_call",
+        "_done",
+        "_idle",
+        "_reader",
+        "_reused",
+        "_told",
+        "_written",
+    )
+
+    def __init__(
+        self,
+        lane: Lane,
+        asked: Call,
+        call: ToolCall,
+        told: Callable[[bytes], bool],
+        done: Callable[[Whole], None],
+    ) -> None:
+        super().__init__(lane, asked.function, asked.timeout)
+        self._asked = asked
+        self._call = call
+        self._told = told
+        self._done = done
+        self._idle = lane.idle
+        self._reader = AnswerReader(asked.method.encode(), False)
+        self._reused = False
+        self._written = False
+
+    def begin(self) -> None:
+        """Send the request."""
+        self._set_out()
+
+    def abort(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._end()
+
+    def client_writable(self) -> None:
+        """The client takes bytes again."""
+        if self._connection is not None and not self._over:
+            self._connection.resume()
+            self._expect_more(self._connection)
+
+    def give_up(self, why: Refusal) -> None:
+        """See Errand."""
+        self._finish(self._call.failed(failed(why)))
+
+    def _finish(self, whole: Whole) -> None:
+        if not self._over:
+            self._end()
+            self._done(whole)
+
+    def _send(self, connection: Connection) -> None:
+        request = self._lane.door.mcp.forwarder.request(self._asked, self._upstream)
+        try:
+            head = serialise_request(request)
+        except InvalidRequest as error:
+            self._lane.pool.release(connection, None)
+            self.give_up(refusal(Errors.BAD_REQUEST, reason=str(error)))
+            return
+        self._reused = connection.exchanges > 0
+        self._connection = connection
+        connection.handler = self
+        connection.exchanges += 1
+        connection.write(head + request.body if isinstance(request.body, bytes) else head)
+        if connection.closing:
+            # Nothing was waiting to be sent, so this write failed at its first byte.
+            self._fail("reset", "the connection was closed before anything was sent")
+            return
+        self._written = True
+        connection.set_deadline(connection.loop.time() + self._timeout / 1000)
+
+    # For the upstream's connection.
+
+    def received(self, data: bytes) -> None:
+        """See `connection.Handler`."""
+        reader, connection = self._reader, self._connection
+        awaiting = reader.head is None
+        try:
+            piece = reader.feed(data)
+        except InvalidAnswer as error:
+            self._fail("invalid", str(error))
+            return
+        reader.interim.clear()
+        if reader.head is None or connection is None:
+            return
+        if awaiting:
+            self._call.answered(reader.head.status, reader.head.headers)
+            if is_event_stream(reader.head.headers):
+                self._idle = self._asked.function.config.stream_idle / 1000
+        if self._took(piece):
+            if reader.complete:
+                self._complete(connection)
+            else:
+                self._expect_more(connection)
+
+    def lost(self, in_order: bool) -> None:
+        """See `connection.Handler`."""
+        if in_order and self._reader.end() and self._connection is not None:
+            self._complete(self._connection)
+        elif self._reader.head is None:
+            how = "closed" if in_order else "reset"
+            self._fail("reset", f"the connection was {how} before an answer")
+        else:
+            self._fail("truncated", "the connection ended within the answer")
+
+    def writable(self) -> None:
+        """See `connection.Handler`: the request is small, and sent at once."""
+
+    def expired(self) -> None:
+        """See `connection.Handler`."""
+        if self._reader.head is None:
+            self._fail("timeout", "no answer in time")
+        else:
+            self._fail("idle", f"no byte of the answer for {self._idle:g} s")
+
+    def _took(self, piece: bytes) -> bool:
+        """Hand a piece on; False if it ended the call."""
+        if not piece:
+            return True
+        try:
+            frames = self._call.received(piece)
+        except InvocationError as error:
+            self._finish(self._call.failed(error))
+            return False
+        if frames and not self._told(frames) and self._connection is not None:
+            self._connection.pause()
+        return not self._over
+
+    def _expect_more(self, connection: Connection) -> None:
+        """The silence is the upstream's, unless it is kept from talking."""
+        if connection.reading:
+            connection.set_deadline(connection.loop.time() + self._idle)
+        else:
+            connection.deadline = inf
+
+    def _complete(self, connection: Connection) -> None:
+        reader = self._reader
+        if reader.reusable and not connection.unsent:
+            connection.resume()
+            self._lane.pool.release(connection, reader.frame.keep_for if reader.frame else None)
+        elif connection.unsent:
+            connection.abort()
+        else:
+            connection.close()
+        self._connection = None
+        self._finish(self._call.finished())
+
+    def _fail(self, kind: FailureKind, detail: str) -> None:
+        failure = UpstreamFailure(
+            kind, detail, written=self._written, reused=self._reused, begun=self._reader.begun
+        )
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+        method = self._asked.method.encode()
+        if may_retry(failure, method, RetryRule.UNWRITTEN, bodiless=False) and self._reused:
+            self._reader = AnswerReader(method, False)
+            self._reconnect()
+        elif self._reader.head is not None:
+            self.give_up(broken_off(failure))
+        else:
+            self.give_up(refused(failure, self._timeout))
