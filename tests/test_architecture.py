@@ -40,6 +40,7 @@ OWNERS = {
         "edge.housekeeping",
         "edge.state.per_deployment",
         "edge.doors.http",
+        "edge.doors.mcp_upstream",
         "edge.doors.websocket",
         "mcp_bridge.exchange",
         "mcp_bridge.server",
@@ -118,6 +119,9 @@ MAP = """
 2 pure mcp_bridge.sealing               text only the edge can read, bound to its use
 3 pure mcp_bridge.bodies                request bodies of an operation as arguments
 3 pure mcp_bridge.urls                  paths of servers and templates, checked
+3 pure mcp_bridge.narrowing             what a token of some tools may say and see
+3 pure mcp_bridge.passthrough           what changes on the way to an MCP server
+3 pure mcp_bridge.upstream_session      ids that hold the session of an MCP server
 4 pure mcp_bridge.openapi               operations of a document as tools
 4 pure mcp_bridge.requests              a tool and its arguments as an HTTP request
 5 pure mcp_bridge.specs                 what a project file says, over the document
@@ -198,6 +202,7 @@ MAP = """
 0 pure edge.state.peers                 what workers tell one another, by topic
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
 0 -    edge.state.view                  what a worker knows, never out of date
+0 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
 1 -    edge.state.catalogs              the tools of each live deployment, built once
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
 1 pure edge.state.session_streams       the one GET stream of each MCP session
@@ -210,11 +215,13 @@ MAP = """
 0 -    edge.doors.invoker               how the bridge reaches a function
 0 pure edge.doors.openapi_document      a deployment's document as the edge publishes it
 0 pure edge.doors.rendering             a refusal as bytes
-1 -    edge.doors.mcp                   hands a request to the bridge
+0 -    edge.doors.reopening             opens a function's MCP session again
+1 -    edge.doors.mcp_upstream          passes MCP through to a function that speaks it
 1 -    edge.doors.open_documents        /__health and /openapi.json
 1 pure edge.doors.own_answers           what the edge itself answers, whole
 2 -    edge.doors.http                  carries out a decision about plain HTTP
 2 -    edge.doors.websocket             carries out a decision about a WebSocket
+2 -    edge.doors.mcp                   hands a request to the bridge
 3 -    edge.app                         the ASGI door: head, gate, hand over
 4 -    edge.housekeeping                what a worker does between requests
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from edge.doors.asgi import Message, Receive, Scope, Send, dated
+from edge.doors.asgi import Message, Receive, Reply, Scope, Send, connection_of, dated
 from edge.doors.asked import Asked
 from edge.doors.invoker import FunctionInvoker
+from edge.doors.mcp_upstream import McpUpstreamDoor
 from edge.doors.rendering import render
 from edge.errors import Refusal, store_unavailable
 from edge.forwarding.forwarder import Forwarder
@@ -21,6 +22,7 @@ class McpDoor:
     """What answering MCP needs.
 
     Attributes:
+        upstream: for functions that are MCP servers themselves.
         result_limit: bytes of a function's answer to a tool call.
         max_timeout: milliseconds that no tool's own timeout exceeds.
     """
@@ -28,6 +30,7 @@ class McpDoor:
     bridge: Bridge
     catalogs: Catalogs
     forwarder: Forwarder
+    upstream: McpUpstreamDoor
     result_limit: int
     max_timeout: int
 
@@ -35,6 +38,10 @@ class McpDoor:
         self, asked: Asked, decision: ToBridge, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer one request to `/mcp`."""
+        if decision.place.function.config.mcp.upstream is not None:
+            reply = Reply(send, asked.head, connection_of(scope))
+            await self.upstream.serve(asked, decision, receive, reply)
+            return
         try:
             endpoint = await self._endpoint(asked, decision)
         except StoreUnavailable:
