@@ -104,6 +104,7 @@ MAP = """
 0 pure mcp_bridge.jsontext              JSON in and out, within bounds
 0 pure mcp_bridge.names                 tool names: legal, unique, stable
 0 pure mcp_bridge.revisions             the revisions of MCP, and what tells them apart
+0 pure mcp_bridge.tool_changes          what a new list of tools changes for agents
 0 pure mcp_bridge.tools                 Tool, ToolRequest, Invoker: the vocabulary
 0 pure mcp_bridge.traces                trace context of a call as header fields
 1 pure mcp_bridge.document              an OpenAPI document, checked, and its pointers
@@ -118,10 +119,10 @@ MAP = """
 2 pure mcp_bridge.schemas               schemas that stand alone, all references local
 2 pure mcp_bridge.sealing               text only the edge can read, bound to its use
 3 pure mcp_bridge.bodies                request bodies of an operation as arguments
-3 pure mcp_bridge.urls                  paths of servers and templates, checked
 3 pure mcp_bridge.narrowing             what a token of some tools may say and see
 3 pure mcp_bridge.passthrough           what changes on the way to an MCP server
 3 pure mcp_bridge.upstream_session      ids that hold the session of an MCP server
+3 pure mcp_bridge.urls                  paths of servers and templates, checked
 4 pure mcp_bridge.openapi               operations of a document as tools
 4 pure mcp_bridge.requests              a tool and its arguments as an HTTP request
 5 pure mcp_bridge.specs                 what a project file says, over the document
@@ -201,8 +202,8 @@ MAP = """
 0 -    edge.state.kept                  the edge's name and keys, made once
 0 pure edge.state.peers                 what workers tell one another, by topic
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
-0 -    edge.state.view                  what a worker knows, never out of date
 0 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
+0 -    edge.state.view                  what a worker knows, never out of date
 1 -    edge.state.catalogs              the tools of each live deployment, built once
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
 1 pure edge.state.session_streams       the one GET stream of each MCP session
@@ -220,8 +221,8 @@ MAP = """
 1 -    edge.doors.open_documents        /__health and /openapi.json
 1 pure edge.doors.own_answers           what the edge itself answers, whole
 2 -    edge.doors.http                  carries out a decision about plain HTTP
-2 -    edge.doors.websocket             carries out a decision about a WebSocket
 2 -    edge.doors.mcp                   hands a request to the bridge
+2 -    edge.doors.websocket             carries out a decision about a WebSocket
 3 -    edge.app                         the ASGI door: head, gate, hand over
 4 -    edge.housekeeping                what a worker does between requests
 
@@ -232,6 +233,7 @@ MAP = """
 0 pure edge.admin.operations            what can be done: the Protocol and its values
 0 -    edge.admin.socket                the Unix socket, from the client's side
 1 pure edge.admin.codec                 the values as JSON and back
+1 pure edge.admin.expectations          tools a deploy was told to expect, others refused
 1 pure edge.admin.projects              a project file's problems as one error
 1 -    edge.admin.translation           what stores raise, in the operations' words
 2 -    edge.admin.deploying             deploying, and looking for documents again
