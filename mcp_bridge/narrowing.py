@@ -45,7 +45,7 @@ CAPABILITIES = frozenset({"tools", "logging"})
 """What it is told that the function can do."""
 
 _KEYS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
-_PARAMS = frozenset({"name", "arguments", "_meta", "notifications", "protocolversion"})
+_PARAMS = frozenset({"name", "arguments", "_meta", "notifications"})
 _CHARSET = re.compile(rb"application/json(?:[ \t]*;[ \t]*charset=\"?utf-8\"?)?", re.IGNORECASE)
 _NOT_ALPHANUMERIC = re.compile(rb"[^a-z0-9]")
 _SENTINEL = re.compile(rb"=\?base64\?(.*)\?=")
@@ -91,7 +91,7 @@ def _check_keys(body: bytes, message: Message) -> None:
         pairs.append([name for name, _ in members])
         return dict(members)
 
-    json.loads(body, object_pairs_hook=collect, parse_int=str)
+    json.loads(body, object_pairs_hook=collect)
     if any(len(set(names)) != len(names) for names in pairs):
         raise _ambiguous("A key stands there twice.")
     params = message.value.get("params", {})

@@ -16,7 +16,7 @@ from mcp_bridge.session import MAX_AGE, MAX_LENGTH, SessionKey
 
 _PURPOSE = "mcp-upstream-session"
 _SKEW = 60
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_VISIBLE = re.compile(r"[\x21-\x7e]{1,512}")
 _NAME = 64
 """Characters of a client's name or version that are kept where all of it is too long."""
 
