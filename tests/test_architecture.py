@@ -53,9 +53,9 @@ OWNERS = {
     "hyperframe": ("edge.server.hypercorn_http2",),
     "jsonschema_rs": ("mcp_bridge.validation",),
     "mcp": ("mcp_bridge.server",),
-    "mcp_types": ("mcp_bridge.listing", "mcp_bridge.server"),
+    "mcp_types": ("mcp_bridge.listing", "mcp_bridge.literal", "mcp_bridge.server"),
     "orjson": ("*",),
-    "pydantic": ("mcp_bridge.listing", "mcp_bridge.server"),
+    "pydantic": ("mcp_bridge.listing", "mcp_bridge.literal", "mcp_bridge.server"),
     "sqlite3": (
         "edge.registry.sqlite",
         "edge.state.source",
@@ -129,6 +129,7 @@ MAP = """
 6 pure mcp_bridge.catalog               the tools of a deployment, filtered by caller
 7 -    mcp_bridge.listing               which tools a revision of MCP can show
 7 pure mcp_bridge.results               a function's answer as a tool's result
+8 -    mcp_bridge.literal               results that a function words itself
 8 -    mcp_bridge.server                the MCP endpoint as an ASGI app on the SDK
 
 == 3 edge, vocabularies: what everything else speaks of
@@ -199,12 +200,13 @@ MAP = """
 0 -    edge.observe.log                 the edge's own errors on stderr
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
 0 -    edge.state.health                whether an upstream accepts connections
-0 -    edge.state.kept                  the edge's name and keys, made once
+0 -    edge.state.keys                  keys that workers share, rotated while they run
 0 pure edge.state.peers                 what workers tell one another, by topic
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
 0 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
 0 -    edge.state.view                  what a worker knows, never out of date
 1 -    edge.state.catalogs              the tools of each live deployment, built once
+1 -    edge.state.kept                  the edge's name and keys, made once
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
 1 pure edge.state.session_streams       the one GET stream of each MCP session
 1 -    edge.state.source                the store as a worker reads it
