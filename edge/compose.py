@@ -22,6 +22,7 @@ from edge.config import Config, function_url
 from edge.doors.asgi import Pace
 from edge.doors.http import HttpDoor, WorkerState
 from edge.doors.mcp import McpDoor
+from edge.doors.mcp_upstream import McpUpstreamDoor
 from edge.doors.open_documents import OpenDocuments
 from edge.doors.websocket import WebSocketDoor
 from edge.fast.connection import FastConnection
@@ -44,6 +45,7 @@ from edge.state.kept import edge_id, session_keys
 from edge.state.source import StoreSource, readable
 from edge.state.streams import OpenStreams
 from edge.state.view import Keys, WorkerView
+from edge.state.upstream_sessions import UpstreamSessions
 from edge.version import VERSION
 from mcp_bridge.server import Bridge
 from mcp_bridge.session import SessionKey
@@ -99,11 +101,12 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
     bridge, last_use = _bridge(config, store), LastUse(store.tokens)
     pace = Pace(config.body_idle, config.body_rate)
     door = Door(
+    upstream = _mcp_upstream(config, store, forwarder, streams, state)
         view=WorkerView(store.source, time.monotonic, anyio.to_thread.run_sync, changed),
         settings=_gate_settings(config, store.name),
         networks=_networks(config),
         http=HttpDoor(forwarder, documents, streams, state, log_error, pace),
-        mcp=McpDoor(bridge, catalogs, forwarder, config.tool_result, config.max_timeout),
+        mcp=McpDoor(bridge, catalogs, forwarder, upstream, config.tool_result, config.max_timeout),
         websockets=WebSocketDoor(forwarder, streams, os.urandom, lambda: state.draining),
         clock=store.database.clock,
         random=os.urandom,
@@ -186,6 +189,24 @@ def _bridge(config: Config, store: _Store) -> Bridge:
 
 
 def _on_change(
+def _mcp_upstream(
+    config: Config, store: _Store, forwarder: Forwarder, streams: OpenStreams, state: WorkerState
+) -> McpUpstreamDoor:
+    run_sync, clock = anyio.to_thread.run_sync, store.database.clock
+    return McpUpstreamDoor(
+        forwarder=forwarder,
+        streams=streams,
+        sessions=UpstreamSessions(store.keys, store.ended, clock, os.urandom, run_sync),
+        pace=Pace(config.body_idle, config.body_rate),
+        log=log_error,
+        draining=lambda: state.draining,
+        max_body=config.mcp_body,
+        max_answer=config.tool_result,
+        max_depth=config.json_depth,
+        max_timeout=config.max_timeout,
+    )
+
+
     streams: OpenStreams, ended: StoredEndedSessions, forget: Sequence[Callable[[str], None]]
 ) -> Callable[[Keys], None]:
     """What follows when the view has applied changed keys (None: everything)."""

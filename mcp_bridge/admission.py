@@ -88,7 +88,7 @@ def admit(method: str, headers: Fields, find_session: Callable[[str], Session | 
         Rejection: 405, 400, 404, 415 or 406, in this order.
     """
     fields = list(headers)
-    revision = _only(fields, VERSION)
+    revision = only(fields, VERSION)
     stateless = revision is not None and is_stateless(revision)
     if method != "GET" or stateless:
         _check_method(method, stateless=stateless)
@@ -113,7 +113,8 @@ def admit(method: str, headers: Fields, find_session: Callable[[str], Session | 
     return admitted
 
 
-def _only(fields: list[tuple[bytes, bytes]], name: bytes) -> str | None:
+def only(fields: Fields, name: bytes) -> str | None:
+    """The value of a field that stands there once at most; raises Rejection."""
     values = [value for key, value in fields if key == name]
     if len(values) > 1:
         message = f"The header {name.decode()} appears more than once."
@@ -132,18 +133,23 @@ def _check_method(method: str, *, stateless: bool) -> None:
 def _session(
     fields: list[tuple[bytes, bytes]], find_session: Callable[[str], Session | None]
 ) -> Session | None:
-    text = _only(fields, SESSION_ID)
+    text = only(fields, SESSION_ID)
     if text is None:
         return None
     session = find_session(text)
     if session is None:
-        raise Rejection(
-            404,
-            "not_found",
-            "Session not found: it has ended, or is not yours; initialize again without the id.",
-            rpc_code=SESSION_NOT_FOUND,
-        )
+        raise session_not_found()
     return session
+
+
+def session_not_found() -> Rejection:
+    """The 404 of a session id that is forged, ended, aged, or somebody else's."""
+    return Rejection(
+        404,
+        "not_found",
+        "Session not found: it has ended, or is not yours; initialize again without the id.",
+        rpc_code=SESSION_NOT_FOUND,
+    )
 
 
 def _accepted(fields: list[tuple[bytes, bytes]]) -> list[bytes]:

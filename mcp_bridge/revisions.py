@@ -32,3 +32,8 @@ def has_audio(revision: str) -> bool:
 def has_structured_content(revision: str) -> bool:
     """Whether tools may have an output schema, and results structured content."""
     return revision >= "2025-06-18"
+
+
+def has_resource_links(revision: str) -> bool:
+    """Whether results may hold links to resources."""
+    return revision >= "2025-06-18"

@@ -40,6 +40,7 @@ OWNERS = {
         "edge.housekeeping",
         "edge.state.per_deployment",
         "edge.doors.http",
+        "edge.doors.mcp_upstream",
         "edge.doors.websocket",
         "mcp_bridge.exchange",
         "mcp_bridge.server",
@@ -52,9 +53,9 @@ OWNERS = {
     "hyperframe": ("edge.server.hypercorn_http2",),
     "jsonschema_rs": ("mcp_bridge.validation",),
     "mcp": ("mcp_bridge.server",),
-    "mcp_types": ("mcp_bridge.listing", "mcp_bridge.server"),
+    "mcp_types": ("mcp_bridge.listing", "mcp_bridge.literal", "mcp_bridge.server"),
     "orjson": ("*",),
-    "pydantic": ("mcp_bridge.listing", "mcp_bridge.server"),
+    "pydantic": ("mcp_bridge.listing", "mcp_bridge.literal", "mcp_bridge.server"),
     "sqlite3": (
         "edge.registry.sqlite",
         "edge.state.source",
@@ -103,6 +104,7 @@ MAP = """
 0 pure mcp_bridge.jsontext              JSON in and out, within bounds
 0 pure mcp_bridge.names                 tool names: legal, unique, stable
 0 pure mcp_bridge.revisions             the revisions of MCP, and what tells them apart
+0 pure mcp_bridge.tool_changes          what a new list of tools changes for agents
 0 pure mcp_bridge.tools                 Tool, ToolRequest, Invoker: the vocabulary
 0 pure mcp_bridge.traces                trace context of a call as header fields
 1 pure mcp_bridge.document              an OpenAPI document, checked, and its pointers
@@ -117,6 +119,9 @@ MAP = """
 2 pure mcp_bridge.schemas               schemas that stand alone, all references local
 2 pure mcp_bridge.sealing               text only the edge can read, bound to its use
 3 pure mcp_bridge.bodies                request bodies of an operation as arguments
+3 pure mcp_bridge.narrowing             what a token of some tools may say and see
+3 pure mcp_bridge.passthrough           what changes on the way to an MCP server
+3 pure mcp_bridge.upstream_session      ids that hold the session of an MCP server
 3 pure mcp_bridge.urls                  paths of servers and templates, checked
 4 pure mcp_bridge.openapi               operations of a document as tools
 4 pure mcp_bridge.requests              a tool and its arguments as an HTTP request
@@ -124,6 +129,7 @@ MAP = """
 6 pure mcp_bridge.catalog               the tools of a deployment, filtered by caller
 7 -    mcp_bridge.listing               which tools a revision of MCP can show
 7 pure mcp_bridge.results               a function's answer as a tool's result
+8 -    mcp_bridge.literal               results that a function words itself
 8 -    mcp_bridge.server                the MCP endpoint as an ASGI app on the SDK
 
 == 3 edge, vocabularies: what everything else speaks of
@@ -194,11 +200,13 @@ MAP = """
 0 -    edge.observe.log                 the edge's own errors on stderr
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
 0 -    edge.state.health                whether an upstream accepts connections
-0 -    edge.state.kept                  the edge's name and keys, made once
+0 -    edge.state.keys                  keys that workers share, rotated while they run
 0 pure edge.state.peers                 what workers tell one another, by topic
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
+0 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
 0 -    edge.state.view                  what a worker knows, never out of date
 1 -    edge.state.catalogs              the tools of each live deployment, built once
+1 -    edge.state.kept                  the edge's name and keys, made once
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
 1 pure edge.state.session_streams       the one GET stream of each MCP session
 1 -    edge.state.source                the store as a worker reads it
@@ -210,10 +218,12 @@ MAP = """
 0 -    edge.doors.invoker               how the bridge reaches a function
 0 pure edge.doors.openapi_document      a deployment's document as the edge publishes it
 0 pure edge.doors.rendering             a refusal as bytes
-1 -    edge.doors.mcp                   hands a request to the bridge
+0 -    edge.doors.reopening             opens a function's MCP session again
+1 -    edge.doors.mcp_upstream          passes MCP through to a function that speaks it
 1 -    edge.doors.open_documents        /__health and /openapi.json
 1 pure edge.doors.own_answers           what the edge itself answers, whole
 2 -    edge.doors.http                  carries out a decision about plain HTTP
+2 -    edge.doors.mcp                   hands a request to the bridge
 2 -    edge.doors.websocket             carries out a decision about a WebSocket
 3 -    edge.app                         the ASGI door: head, gate, hand over
 4 -    edge.housekeeping                what a worker does between requests
@@ -225,6 +235,7 @@ MAP = """
 0 pure edge.admin.operations            what can be done: the Protocol and its values
 0 -    edge.admin.socket                the Unix socket, from the client's side
 1 pure edge.admin.codec                 the values as JSON and back
+1 pure edge.admin.expectations          tools a deploy was told to expect, others refused
 1 pure edge.admin.projects              a project file's problems as one error
 1 -    edge.admin.translation           what stores raise, in the operations' words
 2 -    edge.admin.deploying             deploying, and looking for documents again

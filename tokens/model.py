@@ -76,6 +76,11 @@ class Scopes:
         return not self.texts or "mcp" in self.texts or name in self._tools
 
     @property
+    def every_tool(self) -> bool:
+        """Whether every tool may be called through `/mcp`, and so whatever else it serves."""
+        return not self.texts or "mcp" in self.texts
+
+    @property
     def opens_http(self) -> bool:
         """Whether any route over plain HTTP is covered."""
         return not self.texts or "http" in self.texts or bool(self._routes)

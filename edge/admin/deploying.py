@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from edge.admin import documents, example
 from edge.admin.errors import AdminError
+from edge.admin.expectations import refuse_others
 from edge.admin.operations import DeployRequest, DeployResult
-from edge.admin.projects import checked, listed
+from edge.admin.projects import checked, listed, seen
 from edge.config import Config, base_url, function_url
 from edge.functions import Deployment, Function, Project, Route
 from edge.project_file import catalogs
@@ -25,6 +26,8 @@ from edge.project_file.parse import (
 )
 from edge.registry.store import Deployed, HostTaken, Registry, digest
 from mcp_bridge.catalog import Catalog
+from mcp_bridge.tool_changes import Seen, ToolChanges, compare
+from mcp_bridge.tool_changes import digest as tools_digest
 from mcp_bridge.tools import ToolWarning
 from tokens.database import Database
 from tokens.service import TokenService
@@ -64,10 +67,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """A document that arrived late or changed, and the deployment made for it."""
+    """A document that arrived late or changed, and the deployment made for it.
+
+    Attributes:
+        changes: what it changed for agents.
+    """
 
     function: str
     deployment: str
+    changes: ToolChanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ class Deployer:
         draft = self._draft(request)
         catalog = catalogs.catalog(draft.project, draft.document)
         # All that may fail is done before the write: a token made by it must not be lost after it.
-        result = self._preview(draft, catalog, dry_run=request.dry_run)
+        result = self._preview(draft, catalog, request)
         call = example.call(result.url, catalog)
         secret = None
         if not request.dry_run:
@@ -221,7 +229,7 @@ class Deployer:
                 secret = self._tokens.create(project.slug, FIRST_TOKEN).secret
         return deployed, secret
 
-    def _preview(self, draft: _Draft, catalog: Catalog, *, dry_run: bool) -> DeployResult:
+    def _preview(self, draft: _Draft, catalog: Catalog, request: DeployRequest) -> DeployResult:
         """The result of writing nothing: `changed` and `first` say what a deploy would do."""
         project = draft.project
         function = self._registry.function(project.slug)
@@ -229,16 +237,23 @@ class Deployer:
             owner = self._registry.by_host(host)
             if owner is not None and owner.slug != project.slug:
                 raise HostTaken(host, owner.slug)
+        changed = function is None or function.live.digest != digest(project, draft.document)
+        after = seen(project, catalog)
+        before = after if not changed else self._seen_live(function.live) if function else {}
+        if request.expect_tools is not None:
+            refuse_others(request.expect_tools, before, after)
         return DeployResult(
             id=function.live.id if function else None,
             function=project.slug,
             url=self._place.url(project.slug),
             mcp_url=self._place.mcp_url(project),
             tools=listed(project, catalog),
-            changed=function is None or function.live.digest != digest(project, draft.document),
+            tool_changes=compare(before or {}, after or {}),
+            tools_digest=None if after is None else tools_digest(after),
+            changed=changed,
             first=function is None,
             created=function.live.created if function else None,
-            dry_run=dry_run,
+            dry_run=request.dry_run,
             running=self._place.running,
             warnings=draft.warnings + tool_warnings(project, draft.document, catalog),
             project=json.loads(render_project(project)),
@@ -272,23 +287,32 @@ class Deployer:
         made = self._refresh(function.live)
         watch.pause = min(watch.pause * 2, float(function.live.project.document.refresh))
         watch.due = clock() + watch.pause
-        return None if made is None else Refreshed(slug, made.id)
+        return made
 
-    def _refresh(self, live: Deployment) -> Deployment | None:
+    def _refresh(self, live: Deployment) -> Refreshed | None:
         try:
             document = documents.fetch(live.project)
         except documents.NoDocument:
             return None
         if any(_has(made, document) for made in (live, *self._rolled_back(live))):
             return None
-        routes = catalogs.routes(live.project, catalogs.catalog(live.project, document))
+        catalog = catalogs.catalog(live.project, document)
+        routes, after = catalogs.routes(live.project, catalog), seen(live.project, catalog)
+        changes = compare(self._seen_live(live) or {}, after or {})
         with self._database.write():
             current = self._registry.function(live.slug)
             if current is None or current.live.id != live.id:
                 return None  # deployed anew while the document was on its way
             now = self._database.clock()
             deployed = self._registry.deploy(live.project, document, routes, "document", now)
-        return deployed.deployment if deployed.changed else None
+        if not deployed.changed:
+            return None
+        return Refreshed(live.slug, deployed.deployment.id, changes)
+
+    def _seen_live(self, live: Deployment) -> Seen | None:
+        """A deployment's tools as agents see them."""
+        document = self._registry.document(live.id)
+        return seen(live.project, catalogs.catalog(live.project, document))
 
     def _rolled_back(self, live: Deployment) -> Iterable[Deployment]:
         """What a rollback to `live` has left: finding a document of one again is no change."""

@@ -1,6 +1,7 @@
 """Every error of managing the edge: code, HTTP status, whether a retry helps. Declared once. Pure.
 
-The codes are the platform's; the command line, the management API and its client share them.
+The codes are the platform's, but TOOLS_CHANGED, for which it has no case; the command line, the
+management API and its client share them.
 """
 
 from typing import Any, Literal
@@ -14,6 +15,7 @@ Code = Literal[
     "NOT_FOUND",
     "INPUT_ERROR",
     "VALIDATION_ERROR",
+    "TOOLS_CHANGED",
     "MISSING_FUNCTIONS_PROJECT",
     "API_ERROR",
     "NETWORK_ERROR",
@@ -28,6 +30,7 @@ STATUSES: dict[Code, int] = {
     "NOT_FOUND": 404,
     "INPUT_ERROR": 400,
     "VALIDATION_ERROR": 422,
+    "TOOLS_CHANGED": 409,
     "MISSING_FUNCTIONS_PROJECT": 400,
     "API_ERROR": 502,
     "NETWORK_ERROR": 502,

@@ -21,11 +21,13 @@ from edge.admin.operations import (
     Identity,
     RolledBack,
 )
-from edge.admin.projects import listed
+from edge.admin.projects import listed, seen
 from edge.admin.translation import explained
 from edge.functions import Deployment, Function
+from edge.observe.log import log_refreshed
 from edge.project_file import catalogs
 from edge.registry.store import Registry, UnknownDeployment
+from mcp_bridge.tool_changes import digest
 from tokens.access import AccessService
 from tokens.database import Database
 from tokens.service import TokenService
@@ -67,13 +69,17 @@ class LocalOperations(LocalTokens):
     def refresh_documents(self, clock: Callable[[], float]) -> tuple[Refreshed, ...]:
         """Fetch documents that are due; a running edge calls this every few seconds.
 
-        Blocking, up to 10 s for each function that does not answer.
+        Blocking, up to 10 s for each function that does not answer. Each deployment made is a line
+        on stderr that says which tools it changed.
 
         Args:
             clock: a monotonic clock, seconds.
         """
         with explained():
-            return self._deployer.refresh(clock)
+            found = self._deployer.refresh(clock)
+        for made in found:
+            log_refreshed(made.function, made.deployment, made.changes)
+        return found
 
     def functions(self) -> tuple[FunctionSummary, ...]:
         """See Operations."""
@@ -145,6 +151,7 @@ class LocalOperations(LocalTokens):
         live, project = function.live, function.live.project
         document = self._registry.document(live.id)
         catalog = catalogs.catalog(project, document)
+        tools = seen(project, catalog)
         return FunctionInfo(
             slug=function.slug,
             description=project.description,
@@ -158,6 +165,7 @@ class LocalOperations(LocalTokens):
             deployed=live.created,
             tokens=len(self._tokens.list(function.slug)),
             tools=listed(project, catalog),
+            tools_digest=None if tools is None else digest(tools),
             warnings=tool_warnings(project, document, catalog),
         )
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
+from mcp_bridge.tool_changes import ToolChanges
+
 Time = Annotated[float, "time"]
 """Unix time in seconds; RFC 3339 in JSON."""
 
@@ -71,6 +73,7 @@ class DeployRequest:
         slug: its name, or None to derive one from the address.
         dry_run: check and fetch everything, change nothing.
         create_token: whether a first deploy creates the token `default`.
+        expect_tools: the digest that the tools must have, or None to take any.
     """
 
     project: str | None = None
@@ -80,6 +83,7 @@ class DeployRequest:
     slug: str | None = None
     dry_run: bool = False
     create_token: bool = True
+    expect_tools: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,9 @@ class DeployResult:
         changed: False if what is live already equals what was sent.
         first: whether it made the function; after a dry run, whether a deploy would.
         mcp_url: None where `config.mcp` is false.
+        tool_changes: what differs for agents from what was live when the deploy began.
+        tools_digest: of what agents see of the tools (`mcp_bridge.tool_changes`), or None where
+            they are those of an MCP server upstream, which the edge does not know.
         token: the secret of the token `default`, only where it was created just now.
         example: a call to try: method, URL and headers as one `curl` command, or None.
         project: the project file as it is deployed.
@@ -103,6 +110,8 @@ class DeployResult:
     url: str
     mcp_url: str | None
     tools: tuple[ToolInfo, ...]
+    tool_changes: ToolChanges
+    tools_digest: str | None
     changed: bool
     first: bool
     created: Time | None
@@ -169,6 +178,7 @@ class FunctionInfo:
         deployed: when that was made.
         upstream: its addresses.
         tokens: how many live tokens are its own.
+        tools_digest: as in `DeployResult`.
     """
 
     slug: str
@@ -183,6 +193,7 @@ class FunctionInfo:
     deployed: Time
     tokens: int
     tools: tuple[ToolInfo, ...]
+    tools_digest: str | None
     warnings: tuple[str, ...]
 
 
@@ -368,7 +379,8 @@ class Operations(TokenOperations, Protocol):
 
         Raises:
             AdminError: VALIDATION_ERROR with every problem of the project file and its line, or a
-                host that another function has; INPUT_ERROR for a bad address or name.
+                host that another function has; INPUT_ERROR for a bad address, name or digest;
+                TOOLS_CHANGED if the tools are not the expected ones.
         """
         ...
 

@@ -1,10 +1,12 @@
-"""What managing makes of a project: its problems as one error, its tools as a list. Pure."""
+"""What managing makes of a project: its problems as one error, its tools as lists. Pure."""
 
 from edge.admin.errors import AdminError
 from edge.admin.operations import ToolInfo
 from edge.functions import Project
 from edge.project_file.parse import Parsed
-from mcp_bridge.catalog import Catalog
+from mcp_bridge.catalog import Catalog, shown
+from mcp_bridge.tool_changes import Seen
+from mcp_bridge.tools import Tool
 
 
 def checked(parsed: Parsed) -> Project:
@@ -23,3 +25,16 @@ def listed(project: Project, found: Catalog) -> tuple[ToolInfo, ...]:
         ToolInfo(tool.name, tool.description, tool.operation.method, tool.operation.path)
         for tool in found.tools
     )
+
+
+def seen(project: Project, found: Catalog) -> Seen | None:
+    """The tools as agents see them; None where those of an MCP server upstream are shown."""
+    if not project.config.mcp.enabled:
+        return {}
+    if project.config.mcp.upstream is not None:
+        return None
+    return {tool.name: shown(tool) | {"public": _is_public(project, tool)} for tool in found.tools}
+
+
+def _is_public(project: Project, tool: Tool) -> bool:
+    return project.config.public if tool.public is None else tool.public

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edge.admin.errors import AdminError
+from edge.admin.expectations import check_digest
 from edge.admin.operations import DeployRequest, DeployResult
 from edge.admin.projects import checked
 from edge.cli import output
@@ -25,6 +26,11 @@ ADDRESSES = ("http://", "https://", "unix:")
 @click.argument("target", metavar="[DIR | URL]", default=".")
 @click.option("--slug", metavar="NAME", help="The function's name, for a URL.")
 @click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option(
+    "--expect-tools",
+    metavar="DIGEST",
+    help="Deploy nothing unless the tools have this digest.",
+)
 @click.option("--no-confirm", is_flag=True, help="Do not ask before deploying.")
 @click.option("--save", is_flag=True, help="Write jelou.json here, for a URL.")
 @click.option("--no-token", is_flag=True, help="Create no token on the first deploy.")
@@ -40,6 +46,7 @@ def deploy(
     target: str,
     slug: str | None,
     dry_run: bool,
+    expect_tools: str | None,
     no_confirm: bool,
     save: bool,
     no_token: bool,
@@ -51,11 +58,16 @@ def deploy(
     function without one: its OpenAPI document is looked for at /openapi.json, /swagger.json and
     /v3/api-docs.
 
-    The first deploy creates the token "default" and shows it once.
+    The first deploy creates the token "default" and shows it once. Later ones say which tools they
+    change for agents; a changed description comes first, for agents do what descriptions say.
     """
     by_url = target.startswith(ADDRESSES)
     _check_options(by_url, slug, save, no_token, token_file)
-    request = DeployRequest(dry_run=dry_run, create_token=not no_token)
+    request = DeployRequest(
+        dry_run=dry_run,
+        create_token=not no_token,
+        expect_tools=None if expect_tools is None else check_digest(expect_tools),
+    )
     if by_url:
         request = replace(request, url=target, slug=slug)
     else:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from edge.admin.expectations import told
 from edge.admin.operations import DeployRequest, DeployResult, Operations
 from edge.admin.projects import checked
 from edge.cli import output
@@ -56,6 +57,7 @@ def deployed_lines(
         yield output.item("MCP", f"{result.mcp_url} ({count} {'tool' if count == 1 else 'tools'})")
     if first_steps:
         yield from _first_steps(result)
+    yield from _tools(result)
     if not result.running:
         yield output.warning("No edge is running; start it with: jelou serve")
 
@@ -64,6 +66,14 @@ def _headline(result: DeployResult) -> str:
     if result.dry_run:
         return "Dry run: everything is in order, nothing was deployed"
     return "Deployed" if result.changed else "Unchanged"
+
+
+def _tools(result: DeployResult) -> Iterator[str]:
+    """What the deploy changes for agents; on a first one everything is new, so nothing is said."""
+    for line in () if result.first else told(result.tool_changes):
+        yield output.warning(line)
+    if result.mcp_url is not None and result.tools_digest is not None:
+        yield output.item("Tools digest", result.tools_digest)
 
 
 def _first_steps(result: DeployResult) -> Iterator[str]:

@@ -85,6 +85,7 @@ def _details(found: FunctionInfo) -> Iterator[str]:
             ("Deployment", found.deployment),
             ("Deployed", output.moment(found.deployed)),
             ("Created", output.moment(found.created)),
+            ("Tools digest", found.tools_digest or "unknown: the tools are the upstream's own"),
         ]
     )
     if found.tools:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import anyio
 
 from edge.doors import own_answers
-from edge.doors.asgi import UNREAD_BYTES, Inbox, Pace, Receive, Reply
+from edge.doors.asgi import Inbox, Pace, Receive, Reply, answer_early
 from edge.doors.asked import Asked
 from edge.doors.open_documents import OpenDocuments
 from edge.doors.rendering import Rendered
@@ -107,10 +107,8 @@ class _Exchange:
 
     async def _short(self, answer: Rendered, *, closes: bool = False) -> None:
         """Answer from memory, dealing with a request body that nobody wants."""
-        wait = not closes and _is_short(self.asked.head)
-        whole = wait and await self.inbox.drop_rest()
-        self.reply.connection.ignore_rest()
-        await self.reply.whole(answer.status, answer.headers, answer.body, close=not whole)
+        made = (answer.status, answer.headers, answer.body)
+        await answer_early(self.reply, self.inbox, self.asked.head, made, closes=closes)
 
     async def _forward(self, decision: Forward) -> None:
         place, head = decision.place, self.asked.head
@@ -177,17 +175,6 @@ async def _request_body(head: Head, inbox: Inbox) -> tuple[Body | bytes | None, 
         return None, None
     begun = await inbox.first()
     return (inbox.body(begun), None) if begun else (None, None)
-
-
-def _is_short(head: Head) -> bool:
-    """Whether the rest of the body may be read and dropped rather than cut off."""
-    length = first(head.headers, b"content-length")
-    return not _awaits_continue(head) and (length is None or int(length) <= UNREAD_BYTES)
-
-
-def _awaits_continue(head: Head) -> bool:
-    """Whether the client sends its body only if it is asked to, which reading would do."""
-    return (first(head.headers, b"expect") or b"").lower() == b"100-continue"
 
 
 def _body_limit(decision: Decision) -> int | None:

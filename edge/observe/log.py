@@ -1,21 +1,44 @@
-"""The edge's own errors on stderr, one JSON line each, with nothing secret in it."""
+"""What the edge says of itself on stderr, one JSON line each, with nothing secret in it."""
 
 import sys
 import traceback
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
+from mcp_bridge.tool_changes import ToolChanges
 from tokens.secret import redact
+
+NAMED = 50
+"""Tools of a kind that one line names; the others are counted."""
 
 
 def log_error(error: BaseException, request_id: bytes) -> None:
     """Write down an error that is the edge's own fault."""
-    line = {
-        "time": datetime.now(UTC).isoformat(),
-        "event": "internal_error",
-        "requestId": request_id.decode("latin-1"),
-        "error": redact("".join(traceback.format_exception(error))),
-    }
+    _write(
+        "internal_error",
+        requestId=request_id.decode("latin-1"),
+        error=redact("".join(traceback.format_exception(error))),
+    )
+
+
+def log_refreshed(function: str, deployment: str, changes: ToolChanges) -> None:
+    """Write down that a document which came late or changed has made a deployment."""
+    changed = [{"name": tool.name, "what": tool.what} for tool in changes.changed[:NAMED]]
+    kinds = (changes.added, changes.removed, changes.changed)
+    _write(
+        "document_deployed",
+        function=function,
+        deployment=deployment,
+        toolsChanged=changed,
+        toolsAdded=changes.added[:NAMED],
+        toolsRemoved=changes.removed[:NAMED],
+        toolsNotNamed=sum(max(0, len(kind) - NAMED) for kind in kinds),
+    )
+
+
+def _write(event: str, **members: Any) -> None:
+    line = {"time": datetime.now(UTC).isoformat(), "event": event, **members}
     sys.stderr.buffer.write(orjson.dumps(line) + b"\n")
     sys.stderr.flush()

@@ -10,6 +10,7 @@ from edge.project_file.fields import wrong_forwarded_name
 from edge.project_file.reader import Section, quote
 from edge.project_file.texts import (
     wrong_field_name,
+    wrong_mcp_path,
     wrong_method,
     wrong_origin,
     wrong_template,
@@ -111,6 +112,7 @@ def _read_mcp(section: Section) -> McpSettings:
     mcp = section.section("mcp", MCP_KEYS)
     _report_later_mcp(mcp)
     return McpSettings(
+        upstream=_read_mcp_upstream(mcp),
         search=mcp.boolean("search", False),
         origins=mcp.strings("origins", "a list of origins", wrong_origin),
         forward_headers=tuple(
@@ -124,16 +126,21 @@ def _read_mcp(section: Section) -> McpSettings:
     )
 
 
+def _read_mcp_upstream(mcp: Section) -> str | None:
+    """The path of the function's own MCP endpoint."""
+    if mcp.get("upstream") is None:
+        return None
+    path = mcp.string("upstream", "")
+    wrong = wrong_mcp_path(path)
+    if wrong:
+        mcp.problem("upstream", wrong)
+    return None if wrong else path
+
+
 def _report_later_mcp(mcp: Section) -> None:
     """What this version knows of but does not do: it must not look as if it did."""
-    if mcp.get("upstream") is not None:
-        mcp.problem(
-            "upstream",
-            "this version of the edge does not relay to MCP servers yet; remove it, and the tools "
-            "come from the OpenAPI document",
-        )
     if mcp.boolean("bridge", False):
-        mcp.problem("bridge", 'needs "upstream", which this version does not have yet; remove it')
+        mcp.problem("bridge", "this version of the edge does not speak for it yet; remove it")
     if mcp.get("search") is True:
         mcp.warning("search", "this version of the edge lists every tool and offers no search yet")
 

@@ -18,6 +18,7 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_QUERY = re.compile(r"[!$-;=?-~]*")
 _PATH_TEXT = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/{}-]|%[0-9A-Fa-f]{2})*")
 _TARGET = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 _BRACES = re.compile(r"\{[^{}/]+\}")
@@ -110,6 +111,14 @@ def wrong_origin(origin: str) -> str | None:
         f"{quote(origin)} is not an origin; write scheme, host and port alone, in lower case, "
         'such as "https://app.example"'
     )
+
+
+def wrong_mcp_path(path: str) -> str | None:
+    """The path of an MCP endpoint on the upstream, which may have a query."""
+    bare, _, query = path.partition("?")
+    if _PATH_TEXT.fullmatch(bare) and is_plain(bare.encode()) and _QUERY.fullmatch(query):
+        return None
+    return f'{quote(path)} is not a path of the upstream; write one such as "/mcp", encoded'
 
 
 def wrong_template(path: str) -> str | None:

@@ -20,12 +20,15 @@ class Catalogs:
         return self._built.known(function.live) if function.config.mcp.enabled else NONE
 
     async def of(self, function: Function) -> Catalog:
-        """The tools that the function offers; none where `config.mcp` is false.
+        """The tools that the edge offers for the function.
+
+        None where `config.mcp` is false, nor where the function is an MCP server itself.
 
         Raises:
             StoreUnavailable: the document cannot be read.
         """
-        if not function.config.mcp.enabled:
+        mcp = function.config.mcp
+        if not mcp.enabled or mcp.upstream is not None:
             return NONE
         return await self._built.of(function.live)
 

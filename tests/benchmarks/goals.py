@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from tests.benchmarks import figures
 from tests.benchmarks.opponents.ours import ASYNCIO, UVLOOP
 from tests.benchmarks.results import Results
-from tests.benchmarks.scenarios import FORWARD, MCP_CALL, MCP_SESSION_CALL, REFUSED
+from tests.benchmarks.scenarios import (
+    FORWARD,
+    MCP_CALL,
+    MCP_CALL_ALONE,
+    MCP_SESSION_CALL,
+    MCP_SESSION_CALL_ALONE,
+    REFUSED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +65,14 @@ GOALS = (
 BRIDGE = "Envoy, mcp_json_rest_bridge"
 FASTMCP = "FastMCP from OpenAPI"
 
+_SESSION = "a session's call: CPU of Envoy's bridge, stateless"
+
 MCP_GOALS = (
-    Goal("a stateless call: CPU of Envoy's bridge", MCP_CALL, 1, BRIDGE),
-    Goal("a stateless call: CPU of FastMCP", MCP_CALL, 1 / 20, FASTMCP),
-    Goal(
-        "a session's call: CPU of Envoy's bridge, stateless",
-        MCP_SESSION_CALL,
-        2,
-        BRIDGE,
-        base=MCP_CALL,
-    ),
+    Goal("a stateless call: CPU of Envoy's bridge, c=1", MCP_CALL_ALONE, 1, BRIDGE),
+    Goal("a stateless call: CPU of Envoy's bridge, c=64", MCP_CALL, 1, BRIDGE),
+    Goal("a stateless call: CPU of FastMCP, c=64", MCP_CALL, 1 / 20, FASTMCP),
+    Goal(f"{_SESSION}, c=1", MCP_SESSION_CALL_ALONE, 2, BRIDGE, base=MCP_CALL_ALONE),
+    Goal(f"{_SESSION}, c=64", MCP_SESSION_CALL, 2, BRIDGE, base=MCP_CALL),
 )
 
 

@@ -139,8 +139,9 @@ class Tour:
         except (NotServing, OSError, HTTPException, LookupError, ValueError) as error:
             if opponent.ours:
                 raise
-            self.skipped[opponent.name] = str(error)
-            self.say(f"✗ {opponent.name} is skipped: {error}")
+            name = opponent.name + (f", {setup.tools} tools" if setup.tools else "")
+            self.skipped[name] = str(error)
+            self.say(f"✗ {name} is skipped: {error}")
             return []
 
     def _new_folder(self) -> Path:

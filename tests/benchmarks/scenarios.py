@@ -103,7 +103,9 @@ FORWARD = "forward-64"
 REFUSED = "refused-64"
 
 MCP_CALL = "mcp-call-64"
+MCP_CALL_ALONE = "mcp-call-1"
 MCP_SESSION_CALL = "mcp-session-call-64"
+MCP_SESSION_CALL_ALONE = "mcp-session-call-1"
 
 
 def _mcp(key: str, title: str, connections: int, exchange: Exchange) -> Scenario:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import machine, run
+from tests.benchmarks.calls import Exchange
 from tests.benchmarks.opponents.model import Program
-from tests.benchmarks.opponents.ours import ASYNCIO, OPPONENTS
+from tests.benchmarks.opponents.ours import ASYNCIO
+from tests.benchmarks.opponents.table import MCP_OPPONENTS, OPPONENTS
 from tests.benchmarks.scenarios import Scenario
 from tests.benchmarks.traffic import Shape
 
@@ -18,12 +20,19 @@ SMALL = [
     Scenario("down", "Down", "bulk", size=50 * 10**6),
     Scenario("up", "Up", "bulk", size=50 * 10**6, up=True),
     Scenario("events", "Events", "events"),
+    *(
+        Scenario(f"{era} {method}", f"{era} {method}", "mcp", connections=2, exchange=exchange)
+        for era in ("stateless", "session")
+        for method in ("tools/call", "tools/list")
+        for exchange in [Exchange(era, method, 12)]
+    ),
 ]
 
 
 @pytest.fixture
 def tour(tmp_path: Path) -> run.Tour:
-    ours = [opponent for opponent in OPPONENTS if opponent.name == ASYNCIO]
+    everybody = (*OPPONENTS, *MCP_OPPONENTS)
+    ours = [opponent for opponent in everybody if opponent.name == ASYNCIO]
     said: list[str] = []
     programs = {"jelou": Program(Path("jelou"), "0")}
     return run.Tour(tmp_path, programs, ours, 1, 0.2, said.append, tokens=20)

@@ -45,7 +45,8 @@ def _hub_endpoint(setup: SetUp, programs: Programs) -> Endpoint:
     """Register the document; the key is what the hub mints for it."""
     del programs
     base = f"http://127.0.0.1:{setup.upstream}"
-    service = {"name": _NAME, "base_url": base, "spec_text": setup.document.read_text("utf-8")}
+    document = setup.document.read_text("utf-8")
+    service = {"name": _NAME, "base_url": base, "spec_text": document, "max_tools": setup.tools}
     said = _post(setup.port, "/services", service, _KEY)
     return _keyed(f"/mcp/{_NAME}", "X-Api-Key", said["api_key"], nested=True)
 
@@ -120,7 +121,7 @@ def _forge_endpoint(setup: SetUp, programs: Programs) -> Endpoint:
     python, env = programs["contextforge"].path, _forge_env(setup)
     mint = ["-m", "mcpgateway.utils.create_jwt_token", "-u", env["PLATFORM_ADMIN_EMAIL"]]
     done = subprocess.run(
-        [str(python), *mint, "--admin", "-e", "600", "-s", env["JWT_SECRET_KEY"]],
+        [str(python), *mint, "--admin", "-e", "600"],
         env=env,
         cwd=setup.folder,
         capture_output=True,

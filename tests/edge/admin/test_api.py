@@ -20,6 +20,7 @@ from edge.admin.errors import AdminError
 from edge.admin.local import LocalOperations
 from edge.admin.operations import DeployRequest, all_tokens
 from edge.admin.routes import ENDPOINTS
+from mcp_bridge.tool_changes import ToolChanges
 from tests.support.asgi_server import on_tcp, on_unix
 from tests.support.documents_origin import BOOKS, Origin, free_port, origin
 from tests.support.operations import store
@@ -84,7 +85,14 @@ def test_the_client_gives_what_the_operations_give(
 ) -> None:
     project = json.dumps({"function": "books", "upstream": function.url})
     deployed = local.deploy(DeployRequest(project=project))
-    again = replace(deployed, changed=False, first=False, token=None, example=None)
+    again = replace(
+        deployed,
+        tool_changes=ToolChanges(),
+        changed=False,
+        first=False,
+        token=None,
+        example=None,
+    )
     unchanged = replace(edge.deploy(DeployRequest(project=project)), example=None)
     assert encode(unchanged) == encode(again)
     assert encode(local.functions()) == encode(edge.functions())

@@ -27,6 +27,7 @@ def test_functions_are_listed_and_shown(cli: Cli, deployed: list[str]) -> None:
     for part in ("Finds books", "listBooks", deployed[1], "http://127.0.0.1:8080/my-function/mcp"):
         assert part in shown
     data = cli("functions", "info", "my-function", "--json").data
+    assert re.search(rf"▸ Tools digest +{data['toolsDigest']}\n", shown)
     assert (data["deployment"], data["tokens"], data["public"]) == (deployed[1], 1, False)
 
 

@@ -395,8 +395,10 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(
         ({"config": {"path": "/{a}{b}"}}, "config.path", "two parameters at most"),
         ({"config": {"path": "/{a}-{b}-{c}"}}, "config.path", "two parameters at most"),
         ({"config": {"mcp": "no"}}, "config.mcp", "true, false or an object"),
-        ({"config": {"mcp": {"upstream": "/mcp"}}}, "config.mcp.upstream", "not relay"),
-        ({"config": {"mcp": {"bridge": True}}}, "config.mcp.bridge", '"upstream"'),
+        ({"config": {"mcp": {"upstream": "mcp"}}}, "config.mcp.upstream", "not a path"),
+        ({"config": {"mcp": {"upstream": "/a/../mcp"}}}, "config.mcp.upstream", "not a path"),
+        ({"config": {"mcp": {"upstream": "/mcp#a"}}}, "config.mcp.upstream", "not a path"),
+        ({"config": {"mcp": {"bridge": True}}}, "config.mcp.bridge", "does not speak"),
         ({"config": {"mcp": {"origins": ["a"]}}}, "config.mcp.origins[0]", "not an origin"),
         (
             {"config": {"mcp": {"forwardHeaders": ["Cookie", "X-Jelou-Token"]}}},

@@ -1,0 +1,371 @@
+"""Passes MCP through to a function that is an MCP server itself, behind the token check.
+
+Bodies pass as they come, both ways. What the edge says is the session id, which is its own, and
+what a token of some tools is shown. Not here: functions as tools (`edge.doors.mcp`).
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+
+import anyio
+
+from edge.doors.asgi import Inbox, Pace, Receive, Reply, answer_early
+from edge.doors.asked import Asked
+from edge.doors.rendering import render
+from edge.doors.reopening import reopen
+from edge.errors import EdgeError, Errors, Refusal, refusal
+from edge.forwarding.forwarder import Call, Forwarder, Relayed
+from edge.forwarding.wire import PIECE, BodyMismatch, UpstreamFailure
+from edge.gate.decisions import Bridge
+from edge.message import Body, Headers, first
+from edge.state.streams import OpenStream, OpenStreams
+from edge.state.upstream_sessions import UpstreamSessions
+from mcp_bridge import narrowing, passthrough
+from mcp_bridge.admission import SESSION_ID, Rejection, session_not_found
+from mcp_bridge.upstream_session import UpstreamSession, opening_of
+from tokens.model import Scopes
+
+_OF_ERRORS = ((b"x-jelou-error-source", b"edge"), (b"cache-control", b"no-store"))
+
+
+@dataclass(frozen=True, slots=True)
+class McpUpstreamDoor:
+    """What passing MCP through needs.
+
+    Attributes:
+        pace: how slowly a request body may come.
+        log: told of errors that are the edge's own, with the request id.
+        draining: whether the worker is ending.
+        max_body: bytes of a message.
+        max_answer: bytes of an answer, or of one event, that must be read before it is sent on.
+        max_depth: of a message that must be read.
+        max_timeout: milliseconds that no function's own timeout exceeds.
+    """
+
+    forwarder: Forwarder
+    streams: OpenStreams
+    sessions: UpstreamSessions
+    pace: Pace
+    log: Callable[[BaseException, bytes], None]
+    draining: Callable[[], bool]
+    max_body: int
+    max_answer: int
+    max_depth: int
+    max_timeout: int
+
+    async def serve(self, asked: Asked, decision: Bridge, receive: Receive, reply: Reply) -> None:
+        """Answer one request to `/mcp`, and stop at once if the client leaves.
+
+        The function's request is then aborted, which for the stateless revision cancels the call.
+        """
+        connection = reply.connection
+        inbox = Inbox(connection, receive, self.pace, self.max_body)
+        with anyio.CancelScope() as leaving:
+            connection.when_left(leaving.cancel)
+            await _Passing(self, asked, decision, inbox, reply).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What is sent to the function.
+
+    Attributes:
+        body: bytes where it may have to be sent again, else pieces as they come.
+        session: that it belongs to.
+    """
+
+    body: Body | bytes | None = field(repr=False)
+    length: int | None
+    session: UpstreamSession | None
+
+    @property
+    def known(self) -> bytes:
+        """The body where it was read, else nothing."""
+        return self.body if isinstance(self.body, bytes) else b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Passing:
+    """One request being passed through."""
+
+    door: McpUpstreamDoor
+    asked: Asked
+    decision: Bridge
+    inbox: Inbox
+    reply: Reply
+
+    async def run(self) -> None:
+        try:
+            await self._pass()
+        except Rejection as rejection:
+            fields = (*rejection.headers, *_OF_ERRORS, (b"content-type", b"application/json"))
+            body = rejection.body(self.asked.request_id.decode())
+            await self._short(rejection.status, fields, body)
+        except EdgeError as error:
+            await self._give_up(error.refusal)
+        except UpstreamFailure:
+            await self._give_up(refusal(Errors.UPSTREAM_INVALID, "The answer broke off."))
+        except BodyMismatch:
+            self.reply.abort()
+        except Exception as error:
+            self.door.log(error, self.asked.request_id)
+            await self._give_up(refusal(Errors.INTERNAL))
+
+    async def _give_up(self, refused: Refusal) -> None:
+        """Answer with an error, or break off an answer that has begun."""
+        if self.reply.started:
+            self.reply.abort()
+            return
+        error = render(refused, self.asked.head.headers, self.asked.request_id, mcp=True)
+        made = (error.status, (*error.headers, *self.asked.cors), error.body)
+        await answer_early(
+            self.reply, self.inbox, self.asked.head, made, closes=refused.kind.closes
+        )
+
+    async def _short(self, status: int, fields: Headers, body: bytes) -> None:
+        fields = (*fields, *self.asked.common)
+        if status != 204:
+            fields = (*fields, (b"content-length", b"%d" % len(body)))
+        await answer_early(self.reply, self.inbox, self.asked.head, (status, fields, body))
+
+    async def _pass(self) -> None:
+        head = self.asked.head
+        passthrough.check_method(head.method)
+        session = self._session()
+        if head.method == "DELETE" and session is not None:
+            await self._end(session)
+            return
+        message = await self._message(session)
+        scopes = self._scopes
+        if head.method == "POST" and scopes is not None:
+            narrowing.check_message(message.known, head.headers, scopes, self.door.max_depth)
+        await self._send(message)
+
+    @property
+    def _scopes(self) -> Scopes | None:
+        """Those of a token that covers some tools alone, else None."""
+        principal = self.decision.principal
+        if principal is None or not self.decision.checked or principal.scopes.every_tool:
+            return None
+        return principal.scopes
+
+    @property
+    def _lineage(self) -> str:
+        principal = self.decision.principal
+        return "" if principal is None else principal.lineage
+
+    def _session(self) -> UpstreamSession | None:
+        text = passthrough.named_session(self.asked.head.headers)
+        if text is None:
+            return None
+        slug = self.decision.place.function.slug
+        session = self.door.sessions.find(text, slug, self._lineage)
+        if session is None:
+            raise session_not_found()
+        return session
+
+    async def _message(self, session: UpstreamSession | None) -> _Message:
+        """The request's body: read whole where it is short, judged, or perhaps sent again."""
+        length = first(self.asked.head.headers, b"content-length")
+        if length is not None and int(length) > self.door.max_body:
+            text = f"A message has at most {self.door.max_body} bytes."
+            raise EdgeError(refusal(Errors.BODY_TOO_LARGE, text))
+        whole = session is not None or self._scopes is not None
+        pieces, held = self.inbox.body(), bytearray()
+        async for piece in pieces:
+            held += piece
+            if len(held) > PIECE and not whole:
+                size = None if length is None else int(length)
+                return _Message(_joined(bytes(held), pieces), size, session)
+        return _Message(bytes(held) or None, None, session)
+
+    def _call(self, message: _Message, upstream_id: str | None) -> Call:
+        place, head = self.decision.place, self.asked.head
+        function = place.function
+        path = function.config.mcp.upstream or "/mcp"
+        fields = passthrough.request_fields(head.headers, upstream_id)
+        if self._scopes is not None:
+            fields = passthrough.readable(fields)
+        return Call(
+            function=function,
+            principal=self.decision.principal,
+            caller=self.asked.caller(place),
+            trigger="mcp",
+            method=head.method,
+            target=passthrough.target(path, place.target),
+            headers=fields,
+            body=message.body,
+            length=message.length,
+            checked=self.decision.checked,
+            timeout=min(function.config.timeout, self.door.max_timeout),
+        )
+
+    async def _send(self, message: _Message) -> None:
+        """Send a message on, once more if the function has forgotten its session."""
+        session = message.session
+        if session is None:
+            async with self.door.forwarder.send(self._call(message, None)) as relayed:
+                await self._relay(relayed, message, None)
+            return
+        upstream_id = self.door.sessions.current(session)
+        call = self._call(message, upstream_id)
+        async with self.door.forwarder.send(call) as relayed:
+            begun = await _complaint(relayed)
+            if not passthrough.is_session_dead(relayed.status, begun):
+                await self._relay(relayed, message, upstream_id, begun)
+                return
+        fresh = await self._reopened(session, upstream_id, call)
+        call = replace(call, headers=passthrough.resent_fields(call.headers, fresh))
+        async with self.door.forwarder.send(call) as relayed:
+            await self._relay(relayed, message, fresh)
+
+    async def _reopened(self, session: UpstreamSession, dead: str, call: Call) -> str:
+        if session.opening is None:
+            raise session_not_found()
+        opening, limit = session.opening, self.door.max_answer
+
+        async def opens() -> str | None:
+            return await reopen(self.door.forwarder, call, opening, limit)
+
+        fresh = await self.door.sessions.reopened(session, dead, opens)
+        if fresh is None:
+            raise session_not_found()
+        return fresh
+
+    async def _end(self, session: UpstreamSession) -> None:
+        """End a session here, whatever the function says of it; it is told."""
+        await self.door.sessions.end(session)
+        upstream_id = self.door.sessions.current(session)
+        call = self._call(_Message(None, None, session), upstream_id)
+        try:
+            async with self.door.forwarder.send(call) as relayed:
+                if relayed.status < 300:
+                    await self._relay(relayed, _Message(None, None, None), upstream_id)
+                    return
+        except EdgeError:
+            pass
+        await self._short(204, (), b"")
+
+    async def _relay(
+        self, relayed: Relayed, message: _Message, upstream_id: str | None, begun: bytes = b""
+    ) -> None:
+        """Send the function's answer on, piece by piece; an event stream ends with its token.
+
+        Args:
+            begun: what was read of its body.
+        """
+        shown = self._shown_id(relayed, message, upstream_id)
+        fields = passthrough.answer_fields(relayed.headers, shown)
+        body = _joined(begun, relayed.answer.body)
+        if self._scopes is not None:
+            fields, body = await self._narrowed(relayed, self._scopes, fields, body)
+        await self.reply.start(
+            relayed.status,
+            fields,
+            reason=relayed.answer.reason,
+            close=not self.inbox.complete,
+        )
+        if not relayed.is_event_stream:
+            await self._pieces(body)
+            await self.reply.end()
+        else:
+            await self._stream(body)
+
+    def _shown_id(self, relayed: Relayed, message: _Message, upstream_id: str | None) -> str | None:
+        """The session id that the client is told, if the function tells one."""
+        value = first(relayed.headers, SESSION_ID)
+        if value is None:
+            return None
+        said, session = value.decode("latin-1"), message.session
+        if session is not None and said == upstream_id:
+            return session.text
+        opening = opening_of(message.known) if session is None else session.opening
+        slug = self.decision.place.function.slug
+        made = self.door.sessions.made(said, opening, slug, self._lineage)
+        if made is None:
+            text = "The function's Mcp-Session-Id is not visible ASCII, or is too long."
+            raise EdgeError(refusal(Errors.UPSTREAM_INVALID, text))
+        return made
+
+    async def _narrowed(
+        self, relayed: Relayed, scopes: Scopes, fields: Headers, body: Body
+    ) -> tuple[Headers, Body]:
+        """The answer as a token of some tools is shown it."""
+        unreadable = refusal(Errors.UPSTREAM_INVALID, "The function's answer cannot be read.")
+        if first(fields, b"content-encoding") not in (None, b"identity"):
+            raise EdgeError(unreadable)
+        unsized = tuple(pair for pair in fields if pair[0] != b"content-length")
+        if relayed.is_event_stream:
+            events = narrowing.NarrowedEvents(scopes, self.door.max_answer)
+            return unsized, _narrowed_events(events, body)
+        said = await _whole(body, self.door.max_answer)
+        try:
+            shown = narrowing.narrowed(said, scopes) if said else said
+        except ValueError:
+            raise EdgeError(unreadable) from None
+        sized = (*unsized, (b"content-length", b"%d" % len(shown)))
+        return sized if shown else fields, _joined(shown)
+
+    async def _stream(self, body: Body) -> None:
+        """Send an event stream on, until its token is good no more or the edge shuts down."""
+        head, decision = self.asked.head, self.decision
+        with anyio.CancelScope() as ending:
+            stream = OpenStream(head, decision.until, lambda: self._end_stream(ending))
+            with self.door.streams.holding(stream):
+                await self._pieces(body)
+        if not ending.cancel_called or (head.method == "GET" and self.door.draining()):
+            await self.reply.end()
+        else:
+            self.reply.abort()
+
+    def _end_stream(self, ending: anyio.CancelScope) -> None:
+        """End a stream, but not a call that may finish while the edge shuts down."""
+        lasts = passthrough.has_no_end(self.asked.head.method, self.asked.head.headers)
+        if lasts or not self.door.draining():
+            ending.cancel()
+
+    async def _pieces(self, body: Body) -> None:
+        async for piece in body:
+            await self.reply.piece(piece)
+
+
+async def _complaint(relayed: Relayed) -> bytes:
+    """The body of an answer that may say that the session is dead, or the beginning of a long one.
+
+    What is not answered with 400 or 404 is not read.
+    """
+    held = bytearray()
+    if relayed.status in (400, 404) and not relayed.is_event_stream:
+        async for piece in relayed.answer.body:
+            held += piece
+            if len(held) > PIECE:
+                break
+    return bytes(held)
+
+
+async def _whole(body: Body, limit: int) -> bytes:
+    held = bytearray()
+    async for piece in body:
+        held += piece
+        if len(held) > limit:
+            text = f"The function's answer is over the limit of {limit} bytes."
+            raise EdgeError(refusal(Errors.UPSTREAM_INVALID, text))
+    return bytes(held)
+
+
+async def _joined(begun: bytes, rest: Body | None = None) -> AsyncIterator[bytes]:
+    if begun:
+        yield begun
+    if rest is not None:
+        async for piece in rest:
+            yield piece
+
+
+async def _narrowed_events(events: narrowing.NarrowedEvents, body: Body) -> AsyncIterator[bytes]:
+    async for piece in body:
+        try:
+            shown = events.feed(piece)
+        except ValueError:
+            raise UpstreamFailure("invalid", "an event is over the limit") from None
+        if shown:
+            yield shown

@@ -1,0 +1,74 @@
+"""Opens a session with a function that is an MCP server again, as its client opened it first."""
+
+import asyncio
+from dataclasses import replace
+
+from edge.errors import EdgeError
+from edge.forwarding.forwarder import Call, Forwarder, Relayed
+from edge.forwarding.wire import UpstreamFailure
+from edge.message import first
+from mcp_bridge import passthrough
+from mcp_bridge.admission import SESSION_ID, VERSION
+from mcp_bridge.events import EventReader, EventsTooLarge
+from mcp_bridge.upstream_session import Opening
+
+
+async def reopen(forwarder: Forwarder, call: Call, opening: Opening, limit: int) -> str | None:
+    """The function's id of the new session; None if it opens none like the one before.
+
+    Args:
+        call: the request that found the session dead: where it goes, and who is asking.
+        opening: the params of the `initialize` by which the session was opened.
+        limit: bytes of the function's answer.
+    """
+    sent = call.headers
+    initialize = replace(
+        call,
+        method="POST",
+        headers=passthrough.reopening_fields(sent, None, None),
+        body=passthrough.reopening(opening),
+        length=None,
+    )
+    try:
+        async with asyncio.timeout(call.timeout / 1000):
+            fresh, revision = await _initialized(forwarder, initialize, limit)
+            wanted = first(sent, VERSION)
+            if fresh is None or revision is None:
+                return None
+            if wanted is not None and wanted != revision.encode():
+                return None
+            fields = passthrough.reopening_fields(sent, fresh, revision)
+            told = replace(initialize, headers=fields, body=passthrough.INITIALIZED)
+            async with forwarder.send(told) as relayed:
+                return fresh if relayed.status < 300 else None
+    except (EdgeError, UpstreamFailure, EventsTooLarge, TimeoutError):
+        return None
+
+
+async def _initialized(
+    forwarder: Forwarder, initialize: Call, limit: int
+) -> tuple[str | None, str | None]:
+    """The id of the session and its revision, where it was opened."""
+    async with forwarder.send(initialize) as relayed:
+        named = first(relayed.headers, SESSION_ID)
+        if relayed.status != 200 or named is None:
+            return None, None
+        return named.decode("latin-1"), await _agreed(relayed, limit)
+
+
+async def _agreed(relayed: Relayed, limit: int) -> str | None:
+    """The revision in the answer, as JSON or as an event."""
+    if not relayed.is_event_stream:
+        said = bytearray()
+        async for piece in relayed.answer.body:
+            said += piece
+            if len(said) > limit:
+                return None
+        return passthrough.reopened_revision(bytes(said))
+    events = EventReader("sse", limit)
+    async for piece in relayed.answer.body:
+        for event in events.feed(piece):
+            revision = passthrough.reopened_revision(event.data)
+            if revision is not None:
+                return revision
+    return None

@@ -1,0 +1,104 @@
+"""The sessions of functions that are MCP servers, as one worker serves them.
+
+An id carries its session, so nothing is kept but the sessions that were opened again: their
+function's new id, until the worker ends or others have been used since.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+
+from mcp_bridge.session import EndedSessions, SessionKey
+from mcp_bridge.upstream_session import (
+    Opening,
+    UpstreamSession,
+    new_session,
+    seal_session,
+    unseal_session,
+)
+
+MAX_REOPENED = 10_000
+"""Sessions whose new id is remembered in one worker; one that is forgotten is opened again."""
+
+
+class UpstreamSessions:
+    """Finds, makes, re-opens and ends them; of one event loop.
+
+    Args:
+        keys: newest first; at least one.
+        clock: Unix seconds.
+        random: that many random bytes.
+        run_sync: runs what may block in a thread.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[SessionKey],
+        ended: EndedSessions,
+        clock: Callable[[], float],
+        random: Callable[[int], bytes],
+        run_sync: Callable[..., Awaitable[object]],
+    ) -> None:
+        self._keys = tuple(keys)
+        self._ended = ended
+        self._clock = clock
+        self._random = random
+        self._run_sync = run_sync
+        self._reopened: OrderedDict[str, str] = OrderedDict()
+        self._opening: dict[str, asyncio.Future[str | None]] = {}
+
+    def find(self, text: str, function: str, lineage: str) -> UpstreamSession | None:
+        """The live session of an id, for this function and token line."""
+        session = unseal_session(
+            text, self._keys, function=function, lineage=lineage, now=self._clock()
+        )
+        return None if session is None or self._ended.ended(session.nonce) else session
+
+    def made(
+        self, upstream_id: str, opening: Opening | None, function: str, lineage: str
+    ) -> str | None:
+        """The id for the client of a session that the function opened; None if it cannot be."""
+        session = new_session(upstream_id, opening, self._clock(), self._random)
+        return seal_session(session, function, lineage, self._keys, self._random)
+
+    def current(self, session: UpstreamSession) -> str:
+        """The function's own id of the session, as it is now."""
+        if session.nonce in self._reopened:
+            self._reopened.move_to_end(session.nonce)
+        return self._reopened.get(session.nonce, session.upstream_id)
+
+    async def reopened(
+        self, session: UpstreamSession, dead: str, opens: Callable[[], Awaitable[str | None]]
+    ) -> str | None:
+        """The function's new id of a session that it has forgotten; None if it cannot be opened.
+
+        However many requests find it dead at once, it is opened once.
+
+        Args:
+            dead: the id that the function does not know.
+            opens: opens it, and gives the new id.
+        """
+        while (under_way := self._opening.get(session.nonce)) is not None:
+            await asyncio.wait({under_way})
+        if self.current(session) != dead:
+            return self.current(session)
+        self._opening[session.nonce] = future = asyncio.get_running_loop().create_future()
+        try:
+            fresh = await opens()
+        finally:
+            del self._opening[session.nonce]
+            future.set_result(None)
+        if fresh is not None:
+            self._remember(session.nonce, fresh)
+        return fresh
+
+    def _remember(self, nonce: str, upstream_id: str) -> None:
+        self._reopened[nonce] = upstream_id
+        self._reopened.move_to_end(nonce)
+        while len(self._reopened) > MAX_REOPENED:
+            self._reopened.popitem(last=False)
+
+    async def end(self, session: UpstreamSession) -> None:
+        """End it in every worker before this returns."""
+        await self._run_sync(self._ended.end, session.nonce, float(session.expires))
+        self._reopened.pop(session.nonce, None)

@@ -1,0 +1,101 @@
+"""The official conformance suite, run as a program; and what came of each of its scenarios.
+
+Which scenarios ought to pass is not known here.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.clients import packages
+from tests.support.processes import ROOT, run
+
+SUITE = ROOT / "tests" / "conformance" / "npm"
+REVISIONS = ("2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
+REQUIREMENTS = ("2025-11-25", "2026-07-28")
+SECONDS = 240.0
+
+_LISTED = re.compile(r"^ +- (\S+) \[(.+)\]$", re.MULTILINE)
+_REQUIRED = re.compile(r"^ +- (\S+)$", re.MULTILINE)
+_STAMP = re.compile(r"-\d{4}-\d\d-\d\dT[\d-]+Z$")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one scenario.
+
+    Attributes:
+        checks: how many had each status: SUCCESS, FAILURE, WARNING, SKIPPED, INFO.
+        complaints: a line for every check that failed or warned.
+    """
+
+    scenario: str
+    checks: Counter[str]
+    complaints: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Something was checked, and nothing failed or was warned of."""
+        return self.checks["SUCCESS"] > 0 and not self.complaints
+
+
+class Suite:
+    """The suite, installed."""
+
+    def __init__(self, node: Path, program: Path) -> None:
+        self._command = [str(node), str(program)]
+
+    def scenarios(self) -> dict[str, tuple[str, ...]]:
+        """Every scenario for servers that the suite knows, and its revisions."""
+        found = _LISTED.findall(self._run(["list", "--server"]))
+        return {name: tuple(re.split(r",\s*", revisions)) for name, revisions in found}
+
+    def required(self, revision: str) -> set[str]:
+        """The scenarios that a revision requires of servers."""
+        said = self._run(["list", "--requirements", revision])
+        section = said.partition("Server scenarios")[2].partition("Client scenarios")[0]
+        return set(_REQUIRED.findall(section))
+
+    def run(self, url: str, output: Path, *words: str) -> dict[str, Outcome]:
+        """Run scenarios against a server; `words` choose which.
+
+        Args:
+            output: an empty folder for the suite's own records.
+        """
+        command = ["server", "--url", url, "--output-dir", str(output), *words]
+        said = self._run(command, failing=True)
+        outcomes = {
+            (name := _STAMP.sub("", folder.parent.name).removeprefix("server-")): outcome(
+                name, json.loads(folder.read_text("utf-8"))
+            )
+            for folder in sorted(output.glob("*/checks.json"))
+        }
+        assert outcomes, said[-2000:]
+        return outcomes
+
+    def _run(self, words: Sequence[str], *, failing: bool = False) -> str:
+        done = run([*self._command, *words], seconds=SECONDS)
+        assert failing or done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+
+def outcome(scenario: str, checks: Iterable[dict[str, Any]]) -> Outcome:
+    """What a scenario's checks come to."""
+    found = list(checks)
+    bad = [each for each in found if each["status"] in {"FAILURE", "WARNING"}]
+    complaints = tuple(
+        f"{each['status']} {each['id']}: {each.get('errorMessage') or each['description']}"
+        for each in bad
+    )
+    return Outcome(scenario, Counter(each["status"] for each in found), complaints)
+
+
+def installed() -> Suite:
+    """The suite and the Node that it needs; see `packages.installed` for what is raised."""
+    folder = packages.installed(SUITE)
+    program = folder / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist"
+    return Suite(packages.node(), program / "index.js")
