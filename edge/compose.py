@@ -22,6 +22,7 @@ from edge.config import Config, function_url
 from edge.doors.asgi import Pace
 from edge.doors.http import HttpDoor, WorkerState
 from edge.doors.mcp import McpDoor
+from edge.doors.mcp_streams import Streams
 from edge.doors.mcp_upstream import McpUpstreamDoor
 from edge.doors.open_documents import OpenDocuments
 from edge.doors.websocket import WebSocketDoor
@@ -42,12 +43,18 @@ from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
 from edge.state.health import Health
 from edge.state.kept import edge_id, session_keys
+from edge.state.mcp_calls import McpCalls
+from edge.state.peers import Peers
+from edge.state.session_streams import SessionStreams
 from edge.state.source import StoreSource, readable
 from edge.state.streams import OpenStreams
-from edge.state.view import Keys, WorkerView
 from edge.state.upstream_sessions import UpstreamSessions
+from edge.state.view import Keys, WorkerView
 from edge.version import VERSION
-from mcp_bridge.server import Bridge
+from mcp_bridge.judging import Bounds, Judge
+from mcp_bridge.pages import Pages
+from mcp_bridge.server import SdkServer
+from mcp_bridge.serving import Bridge
 from mcp_bridge.session import SessionKey
 from tokens.database import Database
 from tokens.service import TokenService
@@ -79,12 +86,12 @@ class Edge:
     running: Callable[[], AbstractAsyncContextManager[None]]
 
 
-def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
+def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     """Put a worker's edge together.
 
     Args:
         bound: the addresses as they are bound, ports included.
-        slot: which worker this is; the first one also looks after OpenAPI documents.
+        peers: the other workers; the one in slot 0 also looks after OpenAPI documents.
 
     Raises:
         StoreError: the data directory's store cannot be used; the text says what to do.
@@ -98,21 +105,31 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
     health = Health(_probe(pool, config.connect_timeout), time.monotonic)
     documents = OpenDocuments(read, catalogs, health, url_of)
     changed = _on_change(streams, store.ended, (catalogs.forget, documents.forget))
-    bridge, last_use = _bridge(config, store), LastUse(store.tokens)
+    bridge, last_use = _bridge(config, store, peers), LastUse(store.tokens)
     pace = Pace(config.body_idle, config.body_rate)
+    mcp = McpDoor(
+        bridge=bridge,
+        catalogs=catalogs,
+        forwarder=forwarder,
+        streams=Streams(streams, SessionStreams(peers, time.monotonic_ns), store.ended),
+        upstream=_mcp_upstream(config, store, forwarder, streams, state),
+        pace=pace,
+        max_body=config.mcp_body,
+        max_timeout=config.max_timeout,
+        log=log_error,
+    )
     door = Door(
-    upstream = _mcp_upstream(config, store, forwarder, streams, state)
         view=WorkerView(store.source, time.monotonic, anyio.to_thread.run_sync, changed),
         settings=_gate_settings(config, store.name),
         networks=_networks(config),
         http=HttpDoor(forwarder, documents, streams, state, log_error, pace),
-        mcp=McpDoor(bridge, catalogs, forwarder, upstream, config.tool_result, config.max_timeout),
+        mcp=mcp,
         websockets=WebSocketDoor(forwarder, streams, os.urandom, lambda: state.draining),
         clock=store.database.clock,
         random=os.urandom,
         used=last_use.note,
     )
-    refresh = partial(operations.refresh_documents, time.monotonic) if slot == 0 else None
+    refresh = partial(operations.refresh_documents, time.monotonic) if peers.slot == 0 else None
     forget = (health.forget, store.ended.forget_old)
     housekeeping = Housekeeping(store.database, door, streams, forget, last_use, refresh, log_error)
     lane = _lane(config, store.name, door, pool, in_flight)
@@ -176,19 +193,22 @@ def _open_store(config: Config) -> _Store:
     )
 
 
-def _bridge(config: Config, store: _Store) -> Bridge:
+def _bridge(config: Config, store: _Store, peers: Peers) -> Bridge:
+    pages, clock = Pages(), store.database.clock
+    bounds = Bounds(config.mcp_body, config.tool_result, config.json_depth)
+    keys = lambda: store.keys  # noqa: E731
     return Bridge(
-        keys=store.keys,
+        judge=Judge(keys, store.ended, clock, pages, bounds),
+        sdk=SdkServer(pages, bounds.body, bounds.result),
+        calls=McpCalls(peers, os.urandom),
         ended=store.ended,
-        clock=store.database.clock,
+        keys=keys,
+        clock=clock,
         random=os.urandom,
-        max_body=config.mcp_body,
-        max_result=config.tool_result,
-        max_depth=config.json_depth,
+        may_mint=lambda lineage, now: None,
     )
 
 
-def _on_change(
 def _mcp_upstream(
     config: Config, store: _Store, forwarder: Forwarder, streams: OpenStreams, state: WorkerState
 ) -> McpUpstreamDoor:
@@ -207,6 +227,7 @@ def _mcp_upstream(
     )
 
 
+def _on_change(
     streams: OpenStreams, ended: StoredEndedSessions, forget: Sequence[Callable[[str], None]]
 ) -> Callable[[Keys], None]:
     """What follows when the view has applied changed keys (None: everything)."""

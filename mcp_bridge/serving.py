@@ -48,7 +48,7 @@ class Reply(Protocol):
 class Calls(Protocol):
     """The calls of sessions that are being carried out, so that they can be cancelled."""
 
-    def add(self, nonce: str, id: RequestId, cancel: Callable[[], object]) -> int:  # noqa: A002
+    def add(self, nonce: str, id: RequestId, cancel: Callable[[], None]) -> int:  # noqa: A002
         """A call of a session has begun; the ticket to remove it with."""
         ...
 
@@ -174,7 +174,11 @@ class _Running:
         call = self._call
         work = asyncio.ensure_future(collect(call, self._invoker, self._piece))
         session, rpc_id = call.asking.session, call.asking.id
-        ticket = None if session is None else self._calls.add(session, rpc_id, work.cancel)
+
+        def cancel() -> None:
+            work.cancel()
+
+        ticket = None if session is None else self._calls.add(session, rpc_id, cancel)
         try:
             if call.streaming:
                 await self._start()

@@ -17,7 +17,7 @@ from hypercorn.config import Config
 from mcp_bridge.catalog import Catalog, build
 from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
 from mcp_bridge.jsonrpc import RequestId
-from mcp_bridge.judging import Bounds, Judge
+from mcp_bridge.judging import Bounds, Judge, rejected, too_large
 from mcp_bridge.pages import Pages
 from mcp_bridge.server import SdkServer
 from mcp_bridge.serving import Bridge
@@ -295,6 +295,11 @@ def _bridge(edge: Edge, keys: tuple[SessionKey, ...]) -> Bridge:
 
 async def _serve(bridge: Bridge, edge: Edge, scope: Any, receive: Any, send: Any) -> None:
     """Answer one request, as the edge's door does; stop when the client leaves."""
+    endpoint = edge.endpoint_for(dict(scope["headers"]))
+    stated = dict(scope["headers"]).get(b"content-length", b"")
+    if stated.isdigit() and int(stated) > MiB4:
+        await Reply(send).whole(rejected(endpoint, too_large(MiB4)))
+        return
     body, more = b"", True
     while more:
         message = await receive()
@@ -302,7 +307,6 @@ async def _serve(bridge: Bridge, edge: Edge, scope: Any, receive: Any, send: Any
             return
         body, more = body + message.get("body", b""), message.get("more_body", False)
     request = McpRequest(scope["method"], tuple(scope["headers"]), body)
-    endpoint = edge.endpoint_for(dict(scope["headers"]))
     outcome = bridge.judge(endpoint, request)
     async with anyio.create_task_group() as tasks:
 

@@ -86,7 +86,7 @@ async def test_depth_128_is_served() -> None:
 async def test_other_methods_are_405_and_say_which_are_served(method: str) -> None:
     async with serving() as edge:
         session = await edge.session()
-        for headers in ({}, {"mcp-session-id": session}):
+        for headers in ({}, {"mcp-session-id": session})[: 1 if method == "GET" else 2]:
             answer = await edge.client.request(method, edge.url, headers=headers)
             assert (answer.status_code, answer.headers["allow"]) == (405, "POST, DELETE")
         answer = await edge.client.request(
