@@ -110,6 +110,8 @@ MAP = """
 1 pure mcp_bridge.document              an OpenAPI document, checked, and its pointers
 1 pure mcp_bridge.failures              a function's failure as text for a model
 1 pure mcp_bridge.jsonrpc               JSON-RPC messages and errors
+1 pure mcp_bridge.legality              what clients would refuse in a schema, mended
+1 pure mcp_bridge.listing               tools as each revision of MCP shows them
 1 pure mcp_bridge.session               session ids that carry their session, signed
 1 pure mcp_bridge.styles                parameter values as text: style and explode
 1 pure mcp_bridge.validation            values against JSON Schemas
@@ -121,13 +123,13 @@ MAP = """
 3 pure mcp_bridge.bodies                request bodies of an operation as arguments
 3 pure mcp_bridge.narrowing             what a token of some tools may say and see
 3 pure mcp_bridge.passthrough           what changes on the way to an MCP server
+3 pure mcp_bridge.state                 what a call that asks back carries, sealed
 3 pure mcp_bridge.upstream_session      ids that hold the session of an MCP server
 3 pure mcp_bridge.urls                  paths of servers and templates, checked
 4 pure mcp_bridge.openapi               operations of a document as tools
 4 pure mcp_bridge.requests              a tool and its arguments as an HTTP request
 5 pure mcp_bridge.specs                 what a project file says, over the document
 6 pure mcp_bridge.catalog               the tools of a deployment, filtered by caller
-7 -    mcp_bridge.listing               which tools a revision of MCP can show
 7 pure mcp_bridge.results               a function's answer as a tool's result
 8 -    mcp_bridge.literal               results that a function words itself
 8 -    mcp_bridge.server                the MCP endpoint as an ASGI app on the SDK
@@ -308,6 +310,7 @@ MAP = """
 3 -    edge.cli.functions               jelou functions
 3 -    edge.cli.main                    the program: commands by name, failures told
 3 -    edge.cli.mcp                     jelou mcp
+3 -    edge.cli.mcp_keys                jelou mcp rotate-keys
 3 -    edge.cli.serve                   jelou serve
 3 -    edge.cli.stdio                   jelou mcp stdio
 3 -    edge.cli.tokens                  jelou tokens
