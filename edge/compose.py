@@ -158,7 +158,7 @@ class _Store:
     source: StoreSource
     tokens: TokenService
     ended: StoredEndedSessions
-    keys: tuple[SessionKey, ...]
+    keys: Sequence[SessionKey]
     name: str
 
 
@@ -171,7 +171,7 @@ def _open_store(config: Config) -> _Store:
         source=StoreSource(database, registry, tokens),
         tokens=TokenService(tokens, database.clock, os.urandom),
         ended=StoredEndedSessions(database, database.clock),
-        keys=session_keys(config.data_dir, os.urandom),
+        keys=session_keys(config.data_dir, os.urandom).keys(),
         name=edge_id(config.data_dir, os.urandom),
     )
 
