@@ -44,8 +44,8 @@ from edge.state.health import Health
 from edge.state.kept import edge_id, session_keys
 from edge.state.source import StoreSource, readable
 from edge.state.streams import OpenStreams
-from edge.state.view import Keys, WorkerView
 from edge.state.upstream_sessions import UpstreamSessions
+from edge.state.view import Keys, WorkerView
 from edge.version import VERSION
 from mcp_bridge.server import Bridge
 from mcp_bridge.session import SessionKey
@@ -100,8 +100,8 @@ def build(config: Config, bound: Sequence[str], slot: int) -> Edge:
     changed = _on_change(streams, store.ended, (catalogs.forget, documents.forget))
     bridge, last_use = _bridge(config, store), LastUse(store.tokens)
     pace = Pace(config.body_idle, config.body_rate)
-    door = Door(
     upstream = _mcp_upstream(config, store, forwarder, streams, state)
+    door = Door(
         view=WorkerView(store.source, time.monotonic, anyio.to_thread.run_sync, changed),
         settings=_gate_settings(config, store.name),
         networks=_networks(config),
@@ -158,7 +158,7 @@ class _Store:
     source: StoreSource
     tokens: TokenService
     ended: StoredEndedSessions
-    keys: Sequence[SessionKey]
+    keys: tuple[SessionKey, ...]
     name: str
 
 
@@ -171,7 +171,7 @@ def _open_store(config: Config) -> _Store:
         source=StoreSource(database, registry, tokens),
         tokens=TokenService(tokens, database.clock, os.urandom),
         ended=StoredEndedSessions(database, database.clock),
-        keys=session_keys(config.data_dir, os.urandom).keys(),
+        keys=session_keys(config.data_dir, os.urandom),
         name=edge_id(config.data_dir, os.urandom),
     )
 
@@ -188,7 +188,6 @@ def _bridge(config: Config, store: _Store) -> Bridge:
     )
 
 
-def _on_change(
 def _mcp_upstream(
     config: Config, store: _Store, forwarder: Forwarder, streams: OpenStreams, state: WorkerState
 ) -> McpUpstreamDoor:
@@ -207,6 +206,7 @@ def _mcp_upstream(
     )
 
 
+def _on_change(
     streams: OpenStreams, ended: StoredEndedSessions, forget: Sequence[Callable[[str], None]]
 ) -> Callable[[Keys], None]:
     """What follows when the view has applied changed keys (None: everything)."""
