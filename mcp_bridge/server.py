@@ -44,7 +44,7 @@ from mcp_bridge.jsonrpc import (
     read_message,
 )
 from mcp_bridge.jsontext import MAX_DEPTH, JSONError, parse
-from mcp_bridge.listing import Listings, complete, listed
+from mcp_bridge.listing import complete, listed
 from mcp_bridge.requests import ArgumentError, build
 from mcp_bridge.results import Result, error_result, interpret
 from mcp_bridge.revisions import HANDSHAKE, STATELESS
@@ -179,7 +179,6 @@ class Bridge:
         self._max_body = max_body
         self._max_result = max_result
         self._max_depth = max_depth
-        self._listings = Listings()
         self._manager = StreamableHTTPSessionManager(
             self._server(), json_response=True, stateless=True, max_request_body_size=max_body
         )
@@ -277,12 +276,7 @@ class Bridge:
     ) -> Any:
         endpoint, revision = _call.get().endpoint, ctx.protocol_version
         catalog = endpoint.catalog
-        bad = self._listings.refused(catalog, revision)
-        tools = [
-            tool
-            for tool in catalog.visible(endpoint.principal, endpoint.public)
-            if tool.name not in bad
-        ]
+        tools = catalog.visible(endpoint.principal, endpoint.public)
         try:
             page = catalog.page(tools, params.cursor if params else None)
         except ValueError as problem:

@@ -131,6 +131,7 @@ MAP = """
 5 pure mcp_bridge.specs                 what a project file says, over the document
 6 pure mcp_bridge.catalog               the tools of a deployment, filtered by caller
 7 pure mcp_bridge.results               a function's answer as a tool's result
+7 pure mcp_bridge.search                two tools that find and call all others
 8 -    mcp_bridge.literal               results that a function words itself
 8 -    mcp_bridge.server                the MCP endpoint as an ASGI app on the SDK
 
@@ -143,6 +144,7 @@ MAP = """
 1 pure edge.errors                      every error: code, status, fault, public text
 1 pure edge.headers                     every rule about header fields
 1 pure edge.http1                      field sections of HTTP/1.1, both ways
+2 -    edge.config_shown                the settings as text, to show and to document
 2 pure edge.problems                    an error's body: JSON, or problem details
 
 == 4 edge, gate: the decision, and what it is made of
