@@ -205,6 +205,7 @@ MAP = """
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
 0 -    edge.state.health                whether an upstream accepts connections
 0 -    edge.state.keys                  keys that workers share, rotated while they run
+0 pure edge.state.minting               how many MCP sessions a token may open
 0 pure edge.state.peers                 what workers tell one another, by topic
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
 0 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
