@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from mcp_bridge.session import MAX_AGE, SessionKey
+from tokens.errors import StoreError
 from tokens.generation import WriterLock, create_once, replace_private
 
 LOOK_EVERY = 1.0
@@ -32,7 +33,7 @@ LOCK = "mcp-keys.lock"
 LOCK_TIMEOUT = 5.0
 
 
-class KeysError(Exception):
+class KeysError(StoreError):
     """A file of keys that cannot be used; the text says which and what to do."""
 
 

@@ -68,3 +68,14 @@ def test_a_broken_file_is_told_and_left_alone(cli: Cli, project: Path, tmp_path:
     assert (outcome.code, outcome.out) == (1, "")
     assert "does not hold keys" in outcome.err
     assert (tmp_path / "data" / FILES[0]).read_text() == "oops"
+
+
+def test_an_edge_whose_keys_are_broken_does_not_start_and_says_why(
+    cli: Cli, project: Path, tmp_path: Path
+) -> None:
+    cli("deploy")
+    (tmp_path / "data" / FILES[0]).write_text("[]")
+    outcome = cli.process("serve", "--bind", "127.0.0.1:0")
+    assert outcome.code == 1
+    assert f"{FILES[0]} cannot be used: it holds no key; restore it, or remove it" in outcome.err
+    assert "Traceback" not in outcome.err
