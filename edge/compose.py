@@ -41,7 +41,7 @@ from edge.server.acceptor import FastLane
 from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
 from edge.state.health import Health
-from edge.state.kept import edge_id, session_keys
+from edge.state.kept import edge_id, sealing_keys, session_keys
 from edge.state.source import StoreSource, readable
 from edge.state.streams import OpenStreams
 from edge.state.upstream_sessions import UpstreamSessions
@@ -158,7 +158,7 @@ class _Store:
     source: StoreSource
     tokens: TokenService
     ended: StoredEndedSessions
-    keys: tuple[SessionKey, ...]
+    keys: Sequence[SessionKey]
     name: str
 
 
@@ -171,7 +171,7 @@ def _open_store(config: Config) -> _Store:
         source=StoreSource(database, registry, tokens),
         tokens=TokenService(tokens, database.clock, os.urandom),
         ended=StoredEndedSessions(database, database.clock),
-        keys=session_keys(config.data_dir, os.urandom),
+        keys=session_keys(config.data_dir, os.urandom).keys(),
         name=edge_id(config.data_dir, os.urandom),
     )
 
@@ -192,10 +192,11 @@ def _mcp_upstream(
     config: Config, store: _Store, forwarder: Forwarder, streams: OpenStreams, state: WorkerState
 ) -> McpUpstreamDoor:
     run_sync, clock = anyio.to_thread.run_sync, store.database.clock
+    keys = sealing_keys(config.data_dir, os.urandom).keys
     return McpUpstreamDoor(
         forwarder=forwarder,
         streams=streams,
-        sessions=UpstreamSessions(store.keys, store.ended, clock, os.urandom, run_sync),
+        sessions=UpstreamSessions(keys, store.ended, clock, os.urandom, run_sync),
         pace=Pace(config.body_idle, config.body_rate),
         log=log_error,
         draining=lambda: state.draining,
