@@ -42,8 +42,9 @@ from edge.server.acceptor import FastLane
 from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
 from edge.state.health import Health
-from edge.state.kept import edge_id, session_keys
+from edge.state.kept import edge_id, sealing_keys, session_keys
 from edge.state.mcp_calls import McpCalls
+from edge.state.minting import MintLimit
 from edge.state.peers import Peers
 from edge.state.session_streams import SessionStreams
 from edge.state.source import StoreSource, readable
@@ -175,7 +176,7 @@ class _Store:
     source: StoreSource
     tokens: TokenService
     ended: StoredEndedSessions
-    keys: tuple[SessionKey, ...]
+    keys: Sequence[SessionKey]
     name: str
 
 
@@ -188,7 +189,7 @@ def _open_store(config: Config) -> _Store:
         source=StoreSource(database, registry, tokens),
         tokens=TokenService(tokens, database.clock, os.urandom),
         ended=StoredEndedSessions(database, database.clock),
-        keys=session_keys(config.data_dir, os.urandom),
+        keys=session_keys(config.data_dir, os.urandom).keys(),
         name=edge_id(config.data_dir, os.urandom),
     )
 
@@ -196,16 +197,15 @@ def _open_store(config: Config) -> _Store:
 def _bridge(config: Config, store: _Store, peers: Peers) -> Bridge:
     pages, clock = Pages(), store.database.clock
     bounds = Bounds(config.mcp_body, config.tool_result, config.json_depth)
-    keys = lambda: store.keys  # noqa: E731
     return Bridge(
-        judge=Judge(keys, store.ended, clock, pages, bounds),
+        judge=Judge(store.keys.keys, store.ended, clock, pages, bounds),
         sdk=SdkServer(pages, bounds.body, bounds.result),
         calls=McpCalls(peers, os.urandom),
         ended=store.ended,
-        keys=keys,
+        keys=store.keys.keys,
         clock=clock,
         random=os.urandom,
-        may_mint=lambda lineage, now: None,
+        may_mint=MintLimit(config.mcp_sessions, config.workers).allow,
     )
 
 
@@ -213,10 +213,11 @@ def _mcp_upstream(
     config: Config, store: _Store, forwarder: Forwarder, streams: OpenStreams, state: WorkerState
 ) -> McpUpstreamDoor:
     run_sync, clock = anyio.to_thread.run_sync, store.database.clock
+    keys = sealing_keys(config.data_dir, os.urandom).keys
     return McpUpstreamDoor(
         forwarder=forwarder,
         streams=streams,
-        sessions=UpstreamSessions(store.keys, store.ended, clock, os.urandom, run_sync),
+        sessions=UpstreamSessions(keys, store.ended, clock, os.urandom, run_sync),
         pace=Pace(config.body_idle, config.body_rate),
         log=log_error,
         draining=lambda: state.draining,

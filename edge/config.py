@@ -1,9 +1,9 @@
 """The edge's settings: declared once, read from flags, environment and `edge.toml`.
 
 `SETTINGS` is the one table: the flags of `jelou serve`, the `JELOU_<NAME>` variables, the keys of
-`edge.toml`, `--print-config` and the table in `docs/configuration.md` come from it. Not here: what
-a single function may set (`edge/functions.py`), and reading the process environment, which comes
-in as an argument.
+`edge.toml`, and how they are shown (`edge/config_shown.py`) come from it. Not here: what a single
+function may set (`edge/functions.py`), and reading the process environment, which comes in as an
+argument.
 """
 
 import difflib
@@ -90,6 +90,7 @@ class Config:
     queue: int = 256
     queue_timeout: float = 5.0
     mcp_body: int = 4 * 1024 * 1024
+    mcp_sessions: int = 600
     json_depth: int = 128
     tool_result: int = 4 * 1024 * 1024
 
@@ -178,6 +179,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("queue", whole(0), "Requests waiting per function beyond that; more are answered 503."),
     Setting("queue_timeout", seconds(0), "How long a request waits in that queue (503)."),
     Setting("mcp_body", bytes_(1024), "Largest body of an MCP request (413)."),
+    Setting("mcp_sessions", whole(1), "MCP sessions opened a minute by one token (429)."),
     Setting("json_depth", whole(1, 1000), "Deepest nesting of an MCP request."),
     Setting("tool_result", bytes_(1024), "Largest answer that becomes a tool result."),
 )
@@ -258,17 +260,6 @@ def from_plain(plain: Mapping[str, Any]) -> Config:
     return Config(**values, domain_given=bool(plain["domain_given"]))
 
 
-def print_config(loaded: Loaded) -> str:
-    """A valid `edge.toml`, each line with its origin, defaults as comments."""
-    return "".join(f"{line}\n" for line in _shown(loaded))
-
-
-def table() -> str:
-    """The Markdown table of `docs/configuration.md`."""
-    head = ["| flag | `edge.toml` | environment | default | |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join(head + [_row(setting) for setting in SETTINGS]) + "\n"
-
-
 def base_url(config: Config, bound: Sequence[str]) -> str:
     """The edge's own address: `public_url`, else the first address that it is bound to.
 
@@ -316,34 +307,6 @@ def _authority(config: Config, address: Address) -> str:
     if address.port in {0, 443 if config.certfile else 80}:
         return str(reachable).rsplit(":", 1)[0]
     return str(reachable)
-
-
-def _row(setting: Setting) -> str:
-    switch = f"`{setting.flag}`, `--no-{setting.flag[2:]}`"
-    value = switch if setting.is_boolean else f"`{setting.flag} {setting.kind.metavar}`"
-    repeat = " (repeatable)" if setting.many else ""
-    shown = _toml(setting.plain(setting.default)) if setting.default not in {None, ()} else ""
-    default = f"`{shown}`" if shown else ("see below" if setting.name == "data_dir" else "none")
-    key = f"`{setting.name}`"
-    return f"| {value}{repeat} | {key} | `{setting.variable}` | {default} | {setting.help} |"
-
-
-def _shown(loaded: Loaded) -> Iterator[str]:
-    for setting in SETTINGS:
-        value = setting.plain(getattr(loaded.config, setting.name))
-        said = f"{setting.name} = {_toml(value)}" if value is not None else f"{setting.name} ="
-        origin = loaded.origins[setting.name]
-        yield f"# {said}  # default" if origin == "default" else f"{said}  # {origin}"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(member) for member in value) + "]"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return str(value)
 
 
 def _members(value: object) -> list[object]:

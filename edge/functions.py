@@ -6,6 +6,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mcp_bridge.tools import StreamMode
 from tokens.paths import PathTemplate
 
 DEFAULT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -109,6 +110,7 @@ class McpSettings:
     search: bool = False
     origins: tuple[str, ...] = ()
     forward_headers: tuple[str, ...] = ()
+    stream: StreamMode = "last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ class ToolSettings:
     Attributes:
         operation_id: the operation it describes, or None if `method` and `path` name one.
         mcp: False leaves the tool out of `/mcp`.
+        stream: None where the function's holds.
     """
 
     name: str
@@ -179,6 +182,7 @@ class ToolSettings:
     methods: tuple[str, ...] | None = None
     timeout: int | None = None
     cron: tuple[Cron, ...] = ()
+    stream: StreamMode | None = None
 
 
 @dataclass(frozen=True, slots=True)

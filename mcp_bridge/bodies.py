@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mcp_bridge.document import escape, resolve
+from mcp_bridge.document import cut, escape, resolve, text_of
 from mcp_bridge.parameters import OperationError, free_name
 from mcp_bridge.schemas import ToolSchema
 from mcp_bridge.tools import BodyKind, RequestBody
@@ -33,6 +33,7 @@ _FLAT = frozenset(
 )
 """Keywords with which an object's properties can stand among an operation's parameters."""
 
+_MAX_MEDIA_TYPES = 100
 _KEPT = ("additionalProperties", "description")
 _BINARY_FORMATS = ("binary", "byte", "base64")
 
@@ -78,16 +79,17 @@ def plan(document: dict[str, Any], where: str, schema: ToolSchema) -> BodyPlan |
     content = body.get("content") if isinstance(body, dict) else None
     if not isinstance(content, dict) or not content:
         return None
-    media_type = min(content, key=lambda name: (_preference(name), list(content).index(name)))
+    if len(content) > _MAX_MEDIA_TYPES:
+        raise OperationError(f"its body has {len(content)} media types")
+    media_type = min(content, key=_preference)
     media = content[media_type] if isinstance(content[media_type], dict) else {}
     made = _plan(media_type, media, f"{pointer}/content/{escape(media_type)}", schema)
-    text = body.get("description")
     return BodyPlan(
         made.kind,
         made.content_type,
         body.get("required") is True,
         made.schema,
-        text if isinstance(text, str) and text.strip() else None,
+        cut(text_of(body.get("description"))) or None,
         made.encodings,
     )
 

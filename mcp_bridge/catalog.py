@@ -1,6 +1,6 @@
 """The tools of one deployment: sources merged, checked, and filtered by who asks. Pure.
 
-How tools are read is `openapi`'s and `specs`'; how they are sent to clients is `server`'s.
+How tools are read is `openapi`'s and `specs`'; how they look to clients is `listing`'s.
 """
 
 import base64
@@ -13,6 +13,13 @@ from typing import Any
 
 from mcp_bridge.document import DocumentError
 from mcp_bridge.jsontext import dump
+from mcp_bridge.legality import (
+    HEADER,
+    is_explosive,
+    with_legal_headers,
+    with_object_properties,
+)
+from mcp_bridge.listing import refusals, shown
 from mcp_bridge.names import is_legal, unique
 from mcp_bridge.openapi import NOTHING_SAID, Candidate, Info, Reading, read
 from mcp_bridge.specs import Override, ToolSpec, apply
@@ -24,8 +31,14 @@ MAX_PAGE_TOOLS = 1_000
 MAX_PAGE_SIZE = 4 * 1024 * 1024
 """Bytes of the tools of one page of `tools/list`, as JSON."""
 
+MAX_TOOL_SIZE = 512 * 1024
+"""Bytes of one tool, as JSON."""
+
 MAX_CATALOG_SIZE = 16 * 1024 * 1024
 """Bytes of all tools of a deployment, as JSON."""
+
+
+_EXPLOSIVE = "its definitions name each other so often that checking a value would not end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +158,7 @@ def build(
         (tool, shown and not _is_refused(tool, refuses and refuses(tool), warnings))
         for tool, shown in _named(overrides, reading.candidates)
     ]
-    entries = _checked([tool for tool, shown in named if shown], warnings)
+    entries = _listable(_checked([tool for tool, shown in named if shown], warnings), warnings)
     return Catalog(
         entries=entries,
         hidden=tuple(tool for tool, shown in named if not shown),
@@ -201,44 +214,51 @@ def _checked(tools: Sequence[Tool], warnings: list[ToolWarning]) -> dict[str, En
     return entries
 
 
+def _listable(entries: dict[str, Entry], warnings: list[ToolWarning]) -> dict[str, Entry]:
+    """The entries without those that any revision of the protocol refuses."""
+    refused = refusals([entry.tool for entry in entries.values()])
+    warnings += [ToolWarning(name, f"left out: {why}") for name, why in refused.items()]
+    return {name: entry for name, entry in entries.items() if name not in refused}
+
+
 def _entry(tool: Tool, warnings: list[ToolWarning]) -> Entry:
-    arguments = Validator(tool.input_schema)
+    tool = _mended(tool, warnings)
     problem = _shape_problem(tool.input_schema)
     if problem:
         raise SchemaProblem(problem)
+    arguments = Validator(tool.input_schema)
     output = None
     if tool.output_schema is not None:
         try:
+            if is_explosive(tool.output_schema):
+                raise SchemaProblem(_EXPLOSIVE)
             output = Validator(tool.output_schema)
         except SchemaProblem as broken:
             warnings.append(ToolWarning(tool.name, f"without output schema: {broken}"))
             tool = replace(tool, output_schema=None)
     text = dump(shown(tool))
     mirrors = b'"x-mcp-header"' in text
+    if len(text) > MAX_TOOL_SIZE:
+        raise SchemaProblem(f"the tool is over {MAX_TOOL_SIZE} bytes")
     return Entry(tool, arguments, output, len(text), sha256(text).digest(), mirrors)
+
+
+def _mended(tool: Tool, warnings: list[ToolWarning]) -> Tool:
+    """The tool with what clients would refuse in its schemas put right, or said."""
+    schema = with_object_properties(tool.input_schema)
+    if f'"{HEADER}"'.encode() in dump(schema):
+        schema, told = with_legal_headers(schema)
+        warnings += [ToolWarning(tool.name, message) for message in told]
+    output = tool.output_schema
+    promised = None if output is None else with_object_properties(output)
+    return replace(tool, input_schema=schema, output_schema=promised)
 
 
 def _shape_problem(schema: Mapping[str, Any]) -> str | None:
     """What a protocol revision would refuse in a schema that is otherwise legal."""
     if schema.get("type") != "object":
         return 'its type is not "object"'
-    return None
-
-
-def shown(tool: Tool) -> dict[str, Any]:
-    """A tool as `tools/list` shows it (MCP 2025-11-25, server/tools)."""
-    optional = {
-        "title": tool.title,
-        "outputSchema": tool.output_schema,
-        "icons": list(tool.icons) or None,
-    }
-    return {
-        "name": tool.name,
-        "description": tool.description,
-        "inputSchema": tool.input_schema,
-        "annotations": tool.annotations,
-        **{key: value for key, value in optional.items() if value is not None},
-    }
+    return _EXPLOSIVE if is_explosive(schema) else None
 
 
 def _digest(entries: Mapping[str, Entry]) -> str:

@@ -9,8 +9,11 @@ from urllib.parse import unquote
 
 from mcp_bridge.jsontext import JSONError, parse
 
-MAX_DOCUMENT = 4 * 1024 * 1024
-"""Bytes of a document."""
+MAX_DOCUMENT = 16 * 1024 * 1024
+"""Bytes of a document; GitHub's has 13 million."""
+
+MAX_DESCRIPTION = 1024
+"""Characters of a description of a tool or an argument."""
 
 _SUPPORTED = re.compile(r"3\.[012]\.\d+.*")
 _MISSING = object()
@@ -89,6 +92,16 @@ def resolve(document: dict[str, Any], pointer: str) -> tuple[str, Any]:
         except KeyError:
             raise ValueError(f"the reference {reference[:200]!r} names nothing") from None
     raise ValueError("references go round in a circle")
+
+
+def text_of(value: object) -> str:
+    """A text of the document without the space around it; empty if it is none."""
+    return value[: 4 * MAX_DESCRIPTION].strip() if isinstance(value, str) else ""
+
+
+def cut(text: str) -> str:
+    """A description of at most 1,024 characters."""
+    return text if len(text) <= MAX_DESCRIPTION else text[: MAX_DESCRIPTION - 1] + "…"
 
 
 def escape(step: str) -> str:

@@ -1,39 +1,33 @@
-"""Which tools a protocol revision can show, and how. Imports the SDK's types.
+"""Tools as each protocol revision shows them, and which a revision refuses. Pure.
 
-One tool that a revision's own schema refuses would fail the whole `tools/list`: it is found here
-first and left out.
+Imports the SDK's types. One tool that a revision's own schema refuses would fail the whole
+`tools/list`: it is found when a catalog is built, and left out.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcp_types.methods import serialize_server_result
 from pydantic import ValidationError
 
-from mcp_bridge.catalog import Catalog, shown
-from mcp_bridge.revisions import has_structured_content, is_stateless
+from mcp_bridge.revisions import HANDSHAKE, STATELESS, has_structured_content, is_stateless
 from mcp_bridge.tools import Tool
 
-_MAX_REMEMBERED = 512
 
-_log = logging.getLogger(__name__)
-
-
-class Listings:
-    """What is known of catalogs and revisions; checked once for each pair."""
-
-    def __init__(self) -> None:
-        self._refused: dict[tuple[str, str], frozenset[str]] = {}
-
-    def refused(self, catalog: Catalog, revision: str) -> frozenset[str]:
-        """The names of tools that cannot be shown at a revision."""
-        key = (catalog.digest, revision)
-        if key not in self._refused:
-            if len(self._refused) >= _MAX_REMEMBERED:
-                self._refused.clear()
-            self._refused[key] = _refused_by(catalog.tools, revision)
-        return self._refused[key]
+def shown(tool: Tool) -> dict[str, Any]:
+    """A tool as `tools/list` shows it at its fullest (MCP 2025-11-25, server/tools)."""
+    optional = {
+        "title": tool.title,
+        "outputSchema": tool.output_schema,
+        "icons": list(tool.icons) or None,
+    }
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "inputSchema": tool.input_schema,
+        "annotations": tool.annotations,
+        **{key: value for key, value in optional.items() if value is not None},
+    }
 
 
 def listed(tool: Tool, revision: str) -> dict[str, Any]:
@@ -49,25 +43,31 @@ def complete(result: dict[str, Any], revision: str) -> dict[str, Any]:
     return {"resultType": "complete", **result} if is_stateless(revision) else result
 
 
+def refusals(tools: Sequence[Tool]) -> dict[str, str]:
+    """Why tools cannot be listed, by name: the first revision that refuses each, and its reason."""
+    found: dict[str, str] = {}
+    for revision in (*HANDSHAKE, *STATELESS):
+        if _refusal(tools, revision) is None:
+            continue
+        for tool in tools:
+            why = _refusal([tool], revision)
+            if why is not None:
+                found.setdefault(tool.name, f"MCP {revision} refuses it: {why}")
+    return found
+
+
 def _may_promise(output: Mapping[str, Any], revision: str) -> bool:
     """Whether a revision knows output schemas, of this type."""
     is_object = output.get("type") == "object"
     return is_stateless(revision) or (has_structured_content(revision) and is_object)
 
 
-def _refused_by(tools: Sequence[Tool], revision: str) -> frozenset[str]:
-    if _is_listable(tools, revision):
-        return frozenset()
-    bad = frozenset(tool.name for tool in tools if not _is_listable([tool], revision))
-    _log.warning("left out of tools/list at %s: %s", revision, ", ".join(sorted(bad)))
-    return bad
-
-
-def _is_listable(tools: Sequence[Tool], revision: str) -> bool:
+def _refusal(tools: Sequence[Tool], revision: str) -> str | None:
     page = {"tools": [listed(tool, revision) for tool in tools]}
     hints = {"ttlMs": 0, "cacheScope": "private"} if is_stateless(revision) else {}
     try:
         serialize_server_result("tools/list", revision, complete({**page, **hints}, revision))
-    except ValidationError:
-        return False
-    return True
+    except ValidationError as problem:
+        error = problem.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(str(step) for step in error['loc'][2:])}: {error['msg']}"[:300]
+    return None

@@ -7,6 +7,7 @@ from hashlib import sha256
 MAX_NAME = 64
 
 _LEGAL = re.compile(rf"[a-zA-Z0-9_-]{{1,{MAX_NAME}}}")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ILLEGAL_RUN = re.compile(r"[^a-zA-Z0-9-]+")
 
 
@@ -24,6 +25,14 @@ def operation_name(operation_id: object, method: str, path: str) -> str:
         return operation_id
     derived = _ILLEGAL_RUN.sub("_", f"{method.lower()}_{path}").strip("_")
     return derived if len(derived) <= MAX_NAME else with_suffix(derived, f"{method} {path}")
+
+
+def kebab_case(name: str) -> str:
+    """A tool's name as its route spells it: `sendEmail` is `send-email`, `getHTMLPage` three words.
+
+    So the platform derives routes from the keys of an app's tools; digits stay with their word.
+    """
+    return _HUMP.sub("-", name).replace("_", "-").lower()
 
 
 def with_suffix(name: str, identity: str, digits: int = 8) -> str:

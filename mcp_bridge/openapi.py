@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcp_bridge.bodies import BodyPlan, body_kind, fill, plan
-from mcp_bridge.document import escape, load, resolve
+from mcp_bridge.document import cut, escape, find, load, resolve, text_of
 from mcp_bridge.names import operation_name
 from mcp_bridge.parameters import (
     Located,
@@ -20,13 +20,19 @@ from mcp_bridge.parameters import (
     parameter,
     path_names,
 )
-from mcp_bridge.schemas import SchemaError, Schemas, ToolSchema
+from mcp_bridge.schemas import DocumentTooLarge, SchemaError, Schemas, ToolSchema
 from mcp_bridge.tools import JSONObject, Operation, Parameter, RequestBody, Tool, ToolWarning
 from mcp_bridge.urls import base_path, template_problem
 
 MAX_OPERATIONS = 10_000
-MAX_DESCRIPTION = 1024
 MAX_TITLE = 256
+MAX_PARAMETERS = 1_000
+"""Parameters of one operation."""
+
+MAX_PATH = 2_048
+"""Characters of a path template; a request line has at most 8 KiB."""
+
+MAX_RESPONSES = 1_000
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 
@@ -92,6 +98,9 @@ def read(data: bytes) -> Reading:
             break
         try:
             candidates.append(_candidate(document, schemas, found))
+        except DocumentTooLarge as problem:
+            warnings.append(ToolWarning(found.label, f"left out, and all after it: {problem}"))
+            break
         except (OperationError, SchemaError) as problem:
             warnings.append(ToolWarning(found.label, f"left out: {problem}"))
     return Reading(_info(document), tuple(candidates), tuple(warnings))
@@ -146,7 +155,7 @@ def _candidate(document: dict[str, Any], schemas: Schemas, found: _Found) -> Can
     tool = Tool(
         name=operation_name(operation_id, found.method, found.path),
         description=_description(found),
-        title=_text(operation.get("summary"))[:MAX_TITLE] or None,
+        title=text_of(operation.get("summary"))[:MAX_TITLE] or None,
         input_schema=_with_definitions(input_schema, schema),
         output_schema=_output(document, schemas, found),
         operation=Operation(found.method, _full_path(document, found), parameters, body),
@@ -166,20 +175,11 @@ def hints(method: str) -> JSONObject:
     }
 
 
-def cut(text: str) -> str:
-    """A description of at most 1,024 characters."""
-    return text if len(text) <= MAX_DESCRIPTION else text[: MAX_DESCRIPTION - 1] + "…"
-
-
 def _description(found: _Found) -> str:
     operation = found.operation
-    said = _text(operation.get("description")) or _text(operation.get("summary"))
-    said = said or _text(found.item.get("description")) or _text(found.item.get("summary"))
+    said = text_of(operation.get("description")) or text_of(operation.get("summary"))
+    said = said or text_of(found.item.get("description")) or text_of(found.item.get("summary"))
     return cut(said or f"{found.method} {found.path}")
-
-
-def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
 
 
 def _parameters(
@@ -191,10 +191,16 @@ def _parameters(
         for pointer, holder in ((found.item_pointer, found.item), (found.pointer, found.operation))
         if "parameters" in holder
     ]
+    listed = sum(_length(document, holder) for holder in holders)
+    if listed > MAX_PARAMETERS:
+        raise OperationError(f"it has {listed} parameters; at most {MAX_PARAMETERS} are read")
+    schema.charge(listed * 1024)
+    names = set(path_names(found.path))
+    declared = collect(document, holders)
     located = [
         item
-        for item in [*collect(document, holders), *_undeclared(document, found, holders)]
-        if item.place != "path" or item.name in path_names(found.path)
+        for item in [*declared, *_undeclared(found, declared)]
+        if item.place != "path" or item.name in names
     ]
     made: list[Parameter] = []
     shown: dict[str, Any] = {}
@@ -205,10 +211,15 @@ def _parameters(
     return tuple(made), shown
 
 
-def _undeclared(document: dict[str, Any], found: _Found, holders: list[str]) -> list[Located]:
+def _length(document: dict[str, Any], pointer: str) -> int:
+    value = find(document, pointer)
+    return len(value) if isinstance(value, list) else 0
+
+
+def _undeclared(found: _Found, declared: list[Located]) -> list[Located]:
     """Names of the path template that the document forgot to declare: they are strings."""
-    declared = {item.name for item in collect(document, holders) if item.place == "path"}
-    missing = [name for name in path_names(found.path) if name not in declared]
+    known = {item.name for item in declared if item.place == "path"}
+    missing = [name for name in path_names(found.path) if name not in known]
     return [Located(name, "path", "", {"style": "simple"}) for name in missing]
 
 
@@ -256,12 +267,16 @@ def _output(document: dict[str, Any], schemas: Schemas, found: _Found) -> JSONOb
     """The schema of the one successful answer, if it is JSON and neither empty nor too large."""
     responses = found.operation.get("responses")
     statuses = (
-        [key for key in responses if key.startswith("2")] if isinstance(responses, dict) else []
+        [key for key in responses if key.startswith("2")]
+        if isinstance(responses, dict) and len(responses) <= MAX_RESPONSES
+        else []
     )
     if len(statuses) != 1:
         return None
     try:
         return _response_schema(document, schemas, f"{found.pointer}/responses/{statuses[0]}")
+    except DocumentTooLarge:
+        raise
     except ValueError:
         return None
 
@@ -283,6 +298,8 @@ def _response_schema(document: dict[str, Any], schemas: Schemas, pointer: str) -
 
 def _full_path(document: dict[str, Any], found: _Found) -> str:
     """The path template behind the base path of the nearest `servers`."""
+    if len(found.path) > MAX_PATH:
+        raise OperationError(f"its path is over {MAX_PATH} characters")
     problem = template_problem(found.path)
     if problem:
         raise OperationError(problem)
@@ -298,5 +315,5 @@ def _info(document: dict[str, Any]) -> Info:
     if not isinstance(info, dict):
         return Info()
     return Info(
-        _text(info.get("title")), _text(info.get("version")), _text(info.get("description"))
+        text_of(info.get("title")), text_of(info.get("version")), text_of(info.get("description"))
     )

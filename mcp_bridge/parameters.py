@@ -4,11 +4,11 @@ How a value is written on the wire is `styles`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from mcp_bridge.document import escape, resolve
+from mcp_bridge.document import cut, escape, resolve, text_of
 from mcp_bridge.fields import is_settable, is_token
 from mcp_bridge.tools import Parameter, ParameterPlace
 
@@ -90,25 +90,24 @@ def argument_names(parameters: Iterable[Located]) -> list[str]:
 
     Characters that model APIs refuse in property names become `_`: `page[size]` is `page_size`.
     """
-    names: list[str] = []
+    names: dict[str, None] = {}
     for parameter in parameters:
         wanted = _ILLEGAL_ARGUMENT.sub("_", parameter.name).strip("_") or parameter.place
         wanted = parameter.name if _is_legal_argument(parameter.name) else wanted[:_MAX_ARGUMENT]
-        names.append(free_name(wanted, parameter.place, names))
-    return names
+        names[free_name(wanted, parameter.place, names)] = None
+    return list(names)
 
 
 def _is_legal_argument(name: str) -> bool:
     return len(name) <= _MAX_ARGUMENT and _ILLEGAL_ARGUMENT.search(name) is None
 
 
-def free_name(wanted: str, suffix: str, taken: Iterable[str]) -> str:
+def free_name(wanted: str, suffix: str, taken: Container[str]) -> str:
     """`wanted`, or with the suffix, or with the suffix and a number: the first not taken."""
-    used = set(taken)
-    if wanted not in used:
+    if wanted not in taken:
         return wanted
     candidate, number = f"{wanted}_{suffix}", 2
-    while candidate in used:
+    while candidate in taken:
         candidate, number = f"{wanted}_{suffix}_{number}", number + 1
     return candidate
 
@@ -153,5 +152,4 @@ def _schema_of(located: Located) -> tuple[str | None, str | None]:
 
 def description(located: Located) -> str | None:
     """What the document says of the parameter, if it says anything."""
-    text = located.object.get("description")
-    return text if isinstance(text, str) and text.strip() else None
+    return cut(text_of(located.object.get("description"))) or None

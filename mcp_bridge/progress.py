@@ -5,16 +5,15 @@ How bytes become events is `events`'; how a result is worded for a revision, `re
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from mcp_bridge.events import Event, EventsTooLarge
 from mcp_bridge.failures import MAX_TEXT, detail
 from mcp_bridge.jsontext import JSONError, dump, parse
+from mcp_bridge.tools import StreamMode
 
 MAX_MESSAGE = 1_000
 """Characters of a progress message."""
-
-StreamMode = Literal["last", "concat"]
 
 _DONE = "[DONE]"
 

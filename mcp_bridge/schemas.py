@@ -20,6 +20,12 @@ MAX_SCHEMA = {"request": 256 * 1024, "response": 32 * 1024}
 No model reads more; and documents whose schemas all reach each other would multiply without it.
 """
 
+MAX_WORK = 48 * 1024 * 1024
+"""Bytes of the schemas of all tools of a document, made for both directions, shared ones each time.
+
+Thrice what a catalog holds: so no document costs more than seconds, however it refers to itself.
+"""
+
 _MAPS = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _SINGLES = frozenset(
@@ -57,6 +63,10 @@ class SchemaError(ValueError):
     """A schema that cannot stand alone; the message says why."""
 
 
+class DocumentTooLarge(ValueError):
+    """A document whose schemas are too much together; the message says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """A shared schema, converted: itself, the definitions it names and its size in bytes."""
@@ -76,6 +86,17 @@ class Schemas:
         schemas = components.get("schemas") if isinstance(components, dict) else None
         self.component_names = frozenset(schemas if isinstance(schemas, dict) else ())
         self._shared: dict[tuple[str, Direction], Definition] = {}
+        self._work = 0
+
+    def charge(self, size: int) -> None:
+        """Count work of so many bytes.
+
+        Raises:
+            DocumentTooLarge: it was too much.
+        """
+        self._work += size
+        if self._work > MAX_WORK:
+            raise DocumentTooLarge(f"the document's schemas are over {MAX_WORK} bytes together")
 
     def shared_name(self, pointer: str) -> str:
         """The name under `$defs` of a pointer, the same for every tool of the document."""
@@ -105,8 +126,13 @@ class ToolSchema:
         self._direction: Direction = direction
         self._pending: set[tuple[str, str]] = set()
         self._names: dict[str, str] = {}
+        self._named: set[str] = set()
         self._own: dict[str, Any] = {}
         self._size = 0
+
+    def charge(self, size: int) -> None:
+        """Count work of so many bytes towards what the whole document may cost."""
+        self._schemas.charge(size)
 
     def convert(self, pointer: str) -> Any:
         """The schema at a pointer, to be put somewhere inside the tool's schema."""
@@ -143,6 +169,7 @@ class ToolSchema:
         return self.convert(pointer)
 
     def _use(self, definition: Definition) -> Any:
+        self.charge(definition.size)
         self._size += definition.size
         if self._size > MAX_SCHEMA[self._direction]:
             raise SchemaError(f"its schema is over {MAX_SCHEMA[self._direction]} bytes")
@@ -157,10 +184,14 @@ class ToolSchema:
             free = (
                 _LEGAL_NAME.fullmatch(last)
                 and last not in self._schemas.component_names
-                and last not in self._names.values()
+                and last not in self._named
             )
-            self._names[pointer] = last if free else _hashed(last, pointer)
+            self._keep(pointer, last if free else _hashed(last, pointer))
         return self._names[pointer]
+
+    def _keep(self, pointer: str, name: str) -> None:
+        self._names[pointer] = name
+        self._named.add(name)
 
     def _reserve(self, pointer: str) -> None:
         schema = find(self._schemas.document, pointer)
@@ -168,7 +199,9 @@ class ToolSchema:
         for name in own if isinstance(own, dict) else ():
             if name in self._schemas.component_names:
                 continue
-            self._names.setdefault(f"{pointer}/$defs/{escape(name)}", name)
+            where = f"{pointer}/$defs/{escape(name)}"
+            if where not in self._names:
+                self._keep(where, name)
 
     def _follow(self, pointer: str) -> tuple[str, dict[str, Any]]:
         extra: dict[str, Any] = {}
@@ -265,9 +298,11 @@ class _Converter:
         required, properties = schema.get("required"), schema.get("properties")
         if not isinstance(required, list) or not isinstance(properties, dict):
             return
-        hidden = [name for name, schema in properties.items() if self._is_hidden(schema)]
+        hidden = {name for name, schema in properties.items() if self._is_hidden(schema)}
         if hidden:
-            result["required"] = [name for name in required if name not in hidden]
+            result["required"] = [
+                name for name in required if not isinstance(name, str) or name not in hidden
+            ]
 
     def _is_hidden(self, schema: Any) -> bool:
         return isinstance(schema, dict) and schema.get(self._hidden) is True

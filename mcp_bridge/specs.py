@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mcp_bridge.document import DocumentError
-from mcp_bridge.names import is_legal
-from mcp_bridge.openapi import MAX_TITLE, Candidate, cut, hints
+from mcp_bridge.document import DocumentError, cut
+from mcp_bridge.names import is_legal, kebab_case
+from mcp_bridge.openapi import MAX_TITLE, Candidate, hints
 from mcp_bridge.parameters import path_names
 from mcp_bridge.schemas import SchemaError, Schemas, ToolSchema
 from mcp_bridge.tools import JSONObject, Operation, Parameter, RequestBody, Tool, ToolWarning
@@ -25,7 +25,8 @@ class ToolSpec:
     Attributes:
         name: the key in the file, and the tool's name.
         operation_id: the operation of the document; with neither it nor `method` and `path`, the
-            operation whose id or generated name is `name`.
+            operation whose id or generated name is `name`, else the one of its route: `sendEmail`
+            is `/send-email`.
         input_schema: replaces the generated one; its properties then fill the path, and the rest
             the query or, where the method has one, a JSON body.
         public, methods, timeout: as in `Tool`; None where the file says nothing.
@@ -98,7 +99,22 @@ def _candidate(spec: ToolSpec, candidates: Sequence[Candidate]) -> Candidate | N
     name = spec.operation_id or spec.name
     by_id = (c for c in candidates if c.operation_id == name)
     by_name = (c for c in candidates if spec.operation_id is None and c.tool.name == name)
-    return next(by_id, None) or next(by_name, None)
+    return next(by_id, None) or next(by_name, None) or _by_route(spec, candidates)
+
+
+def _by_route(spec: ToolSpec, candidates: Sequence[Candidate]) -> Candidate | None:
+    """The operation of the route that an app gives a tool of this key; `POST` where several are."""
+    if spec.operation_id is not None or spec.method is not None or spec.path is not None:
+        return None
+    route = f"/{kebab_case(spec.name)}"
+    there = [c for c in candidates if c.path == route]
+    if len(there) < 2:
+        return next(iter(there), None)
+    posted = next((c for c in there if c.method == "POST"), None)
+    if posted is None:
+        methods = ", ".join(c.method for c in there)
+        raise SpecError(f"{route} has several operations ({methods}); write method and path")
+    return posted
 
 
 def _braced(path: str) -> str:

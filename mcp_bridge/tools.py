@@ -14,6 +14,7 @@ JSONObject = Mapping[str, Any]
 
 ParameterPlace = Literal["path", "query", "header", "cookie"]
 BodyKind = Literal["none", "json", "form", "multipart", "raw"]
+StreamMode = Literal["last", "concat"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Tool:
         public: overrides the function's `public` where the project file says so, else None.
         timeout: milliseconds, overriding the function's, or None.
         methods: overrides the function's allowed methods, or None.
+        stream: which of a streaming answer's events is the result: the last, or all text joined.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Tool:
     public: bool | None = None
     timeout: int | None = None
     methods: tuple[str, ...] | None = None
+    stream: StreamMode = "last"
 
 
 @dataclass(frozen=True, slots=True)

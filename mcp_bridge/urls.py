@@ -10,6 +10,8 @@ from tokens.paths import is_plain
 _VARIABLE = re.compile(r"\{([^{}]+)\}")
 _TEMPLATE = re.compile(r"\{[^{}/]+\}")
 
+_MAX_URL = 2_048
+
 STATIC_SAFE = "/-._~!$&'()*+,;=:@%"
 """Characters of a path that stand as they are (RFC 3986 §3.3), escapes among them."""
 
@@ -26,6 +28,8 @@ def base_path(server: dict[str, Any]) -> str:
     variables = server.get("variables")
     if not isinstance(url, str):
         return ""
+    if len(url) > _MAX_URL:
+        raise OperationError(f"the server's address is over {_MAX_URL} characters")
     defaults = variables if isinstance(variables, dict) else {}
     filled = _VARIABLE.sub(lambda match: _default(defaults.get(match[1])), url)
     try:

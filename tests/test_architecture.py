@@ -110,6 +110,8 @@ MAP = """
 1 pure mcp_bridge.document              an OpenAPI document, checked, and its pointers
 1 pure mcp_bridge.failures              a function's failure as text for a model
 1 pure mcp_bridge.jsonrpc               JSON-RPC messages and errors
+1 pure mcp_bridge.legality              what clients would refuse in a schema, mended
+1 pure mcp_bridge.listing               tools as each revision of MCP shows them
 1 pure mcp_bridge.session               session ids that carry their session, signed
 1 pure mcp_bridge.styles                parameter values as text: style and explode
 1 pure mcp_bridge.validation            values against JSON Schemas
@@ -121,14 +123,15 @@ MAP = """
 3 pure mcp_bridge.bodies                request bodies of an operation as arguments
 3 pure mcp_bridge.narrowing             what a token of some tools may say and see
 3 pure mcp_bridge.passthrough           what changes on the way to an MCP server
+3 pure mcp_bridge.state                 what a call that asks back carries, sealed
 3 pure mcp_bridge.upstream_session      ids that hold the session of an MCP server
 3 pure mcp_bridge.urls                  paths of servers and templates, checked
 4 pure mcp_bridge.openapi               operations of a document as tools
 4 pure mcp_bridge.requests              a tool and its arguments as an HTTP request
 5 pure mcp_bridge.specs                 what a project file says, over the document
 6 pure mcp_bridge.catalog               the tools of a deployment, filtered by caller
-7 -    mcp_bridge.listing               which tools a revision of MCP can show
 7 pure mcp_bridge.results               a function's answer as a tool's result
+7 pure mcp_bridge.search                two tools that find and call all others
 8 -    mcp_bridge.literal               results that a function words itself
 8 -    mcp_bridge.server                the MCP endpoint as an ASGI app on the SDK
 
@@ -141,6 +144,7 @@ MAP = """
 1 pure edge.errors                      every error: code, status, fault, public text
 1 pure edge.headers                     every rule about header fields
 1 pure edge.http1                      field sections of HTTP/1.1, both ways
+2 -    edge.config_shown                the settings as text, to show and to document
 2 pure edge.problems                    an error's body: JSON, or problem details
 
 == 4 edge, gate: the decision, and what it is made of
@@ -201,6 +205,7 @@ MAP = """
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
 0 -    edge.state.health                whether an upstream accepts connections
 0 -    edge.state.keys                  keys that workers share, rotated while they run
+0 pure edge.state.minting               how many MCP sessions a token may open
 0 pure edge.state.peers                 what workers tell one another, by topic
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
 0 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
@@ -308,6 +313,7 @@ MAP = """
 3 -    edge.cli.functions               jelou functions
 3 -    edge.cli.main                    the program: commands by name, failures told
 3 -    edge.cli.mcp                     jelou mcp
+3 -    edge.cli.mcp_keys                jelou mcp rotate-keys
 3 -    edge.cli.serve                   jelou serve
 3 -    edge.cli.stdio                   jelou mcp stdio
 3 -    edge.cli.tokens                  jelou tokens

@@ -123,18 +123,49 @@ def create_once(path: Path, content: bytes) -> None:
     """Create a file whole or not at all, once, however many processes try; mode 0600."""
     if path.exists():
         return
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    draft = _draft(path, content)
     try:
-        os.write(descriptor, content)
-        _hand_over(descriptor, path.parent)
         # A link, unlike a rename, fails where the file exists: nobody's mapping is left behind.
         os.link(draft, path)
     except FileExistsError:
         pass
     finally:
-        os.close(descriptor)
         os.unlink(draft)
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Replace a file whole or not at all; mode 0600, and on the disk before this returns.
+
+    Never one that is mapped: who has it open goes on with the old one.
+    """
+    draft = _draft(path, content)
+    try:
+        os.replace(draft, path)
+    except OSError:
+        os.unlink(draft)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _draft(path: Path, content: bytes) -> Path:
+    """A file beside another that is to become that one, whole and on the disk."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        os.fsync(descriptor)
+        _hand_over(descriptor, path.parent)
+    except OSError:
+        os.unlink(draft)
+        raise
+    finally:
+        os.close(descriptor)
+    return draft
 
 
 def _hand_over(descriptor: int, directory: Path) -> None:

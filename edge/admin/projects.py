@@ -4,7 +4,8 @@ from edge.admin.errors import AdminError
 from edge.admin.operations import ToolInfo
 from edge.functions import Project
 from edge.project_file.parse import Parsed
-from mcp_bridge.catalog import Catalog, shown
+from mcp_bridge.catalog import Catalog
+from mcp_bridge.listing import shown
 from mcp_bridge.tool_changes import Seen
 from mcp_bridge.tools import Tool
 

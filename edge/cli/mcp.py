@@ -11,7 +11,10 @@ from edge.cli.context import Session
 from edge.cli.group import Lazy, command, group, session
 from edge.cli.snippets import CLIENTS, TOKENLESS, Snippet, Wanted
 
-ELSEWHERE = {"stdio": Lazy("edge.cli.stdio:stdio", "Bridge a stdio client to a function.")}
+ELSEWHERE = {
+    "stdio": Lazy("edge.cli.stdio:stdio", "Bridge a stdio client to a function."),
+    "rotate-keys": Lazy("edge.cli.mcp_keys:rotate_keys", "Sign MCP sessions with new keys."),
+}
 
 
 @group("mcp", lazy=ELSEWHERE)

@@ -22,8 +22,8 @@ from edge.config import (
     Setting,
     as_plain,
     load,
-    print_config,
 )
+from edge.config_shown import print_config
 from edge.server.supervisor import serve as run_edge
 
 

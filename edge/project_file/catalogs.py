@@ -1,5 +1,6 @@
 """From a project file and a document to tools and routes: the bridge's catalog, asked. Pure."""
 
+from dataclasses import replace
 from functools import partial
 
 from edge.functions import Project, Route, ToolSettings, allows
@@ -16,7 +17,19 @@ def specs(project: Project) -> tuple[ToolSpec, ...]:
 
 def catalog(project: Project, document: bytes | None) -> Catalog:
     """The function's tools; none where `config.mcp` is false or another server speaks MCP."""
-    return build(document, specs(project), partial(_refused, project))
+    found = build(document, specs(project), partial(_refused, project))
+    return _with_streams(project, found)
+
+
+def _with_streams(project: Project, found: Catalog) -> Catalog:
+    """Each tool told how its streams are read; clients see nothing of it, so the digest stays."""
+    stated = {tool.name: tool.stream for tool in project.tools if tool.stream is not None}
+    usual = project.config.mcp.stream
+    entries = {
+        name: replace(entry, tool=replace(entry.tool, stream=stated.get(name, usual)))
+        for name, entry in found.entries.items()
+    }
+    return replace(found, entries=entries)
 
 
 def _refused(project: Project, tool: Tool) -> str | None:

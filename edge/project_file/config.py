@@ -15,6 +15,7 @@ from edge.project_file.texts import (
     wrong_origin,
     wrong_template,
 )
+from mcp_bridge.tools import StreamMode
 from tokens.paths import PathTemplate
 
 CONFIG_KEYS = (
@@ -31,7 +32,7 @@ CONFIG_KEYS = (
     "acceptTokensIn",
     "oauth",
 )
-MCP_KEYS = ("upstream", "bridge", "search", "origins", "forwardHeaders")
+MCP_KEYS = ("upstream", "bridge", "search", "origins", "forwardHeaders", "stream")
 CORS_KEYS = ("origin", "methods", "headers", "credentials", "maxAge")
 TOKEN_PLACES: tuple[TokenPlace, ...] = ("x-jelou-token", "authorization", "x-api-key")
 
@@ -92,6 +93,14 @@ def read_timeout(section: Section, rules: Rules) -> int | None:
     return section.integer("timeout", _DEFAULT.timeout, 1, rules.max_timeout, "milliseconds")
 
 
+def read_stream(section: Section) -> StreamMode | None:
+    """`stream` of a function or a tool; None where the file is silent."""
+    value = section.get("stream")
+    if "stream" in section and value not in ("last", "concat"):
+        section.expected("stream", '"last" or "concat"')
+    return "concat" if value == "concat" else "last" if value == "last" else None
+
+
 def _read_path(section: Section) -> PathTemplate:
     path = section.string("path", EVERY_PATH.text)
     if path == EVERY_PATH.text:
@@ -123,6 +132,7 @@ def _read_mcp(section: Section) -> McpSettings:
                 )
             )
         ),
+        stream=read_stream(mcp) or McpSettings().stream,
     )
 
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from edge.functions import ToolSettings
-from edge.project_file.config import Rules, read_methods, read_timeout
+from edge.project_file.config import Rules, read_methods, read_stream, read_timeout
 from edge.project_file.cron import read_cron
 from edge.project_file.reader import Section, quote
 from edge.project_file.texts import wrong_method, wrong_template, wrong_tool_name
@@ -20,7 +20,7 @@ TOOL_KEYS = (
     "icons",
     "config",
 )
-TOOL_CONFIG_KEYS = ("public", "mcp", "methods", "timeout", "cron")
+TOOL_CONFIG_KEYS = ("public", "mcp", "methods", "timeout", "cron", "stream")
 HINTS = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
 ICON_KEYS = ("src", "mimeType", "sizes", "theme")
 MAX_DESCRIPTION = 1024
@@ -65,6 +65,7 @@ def _read_tool(name: str, tool: Section, rules: Rules) -> ToolSettings:
         methods=read_methods(config),
         timeout=read_timeout(config, rules),
         cron=read_cron(config, rules.known_timezone),
+        stream=read_stream(config),
     )
 
 

@@ -1,12 +1,17 @@
 """What an edge makes up once for its data directory and then keeps: its name and its keys."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-import orjson
-
-from mcp_bridge.session import SessionKey
+from edge.state.keys import SessionKeys, ensure
 from tokens.generation import create_once
+
+SESSION_KEYS = "mcp-session-keys.json"
+"""The keys that MCP session ids are signed with."""
+
+SEALING_KEYS = "mcp-sealing-keys.json"
+"""The keys of what the edge hands to clients sealed, to get it back."""
 
 
 def edge_id(data_dir: Path, random: Callable[[int], bytes]) -> str:
@@ -16,13 +21,20 @@ def edge_id(data_dir: Path, random: Callable[[int], bytes]) -> str:
     return path.read_text(encoding="ascii")
 
 
-def session_keys(data_dir: Path, random: Callable[[int], bytes]) -> tuple[SessionKey, ...]:
-    """The keys that MCP session ids are signed with, newest first.
+def session_keys(data_dir: Path, random: Callable[[int], bytes]) -> SessionKeys:
+    """The keys of session ids. Every worker and node of one edge has the same file; mode 0600.
 
-    Every worker and every node of one edge has the same file; mode 0600.
+    Raises:
+        KeysError: the file cannot be used.
     """
-    path = data_dir / "mcp-session-keys.json"
-    fresh = {"kid": random(4).hex(), "secret": random(32).hex()}
-    create_once(path, orjson.dumps([fresh]))
-    keys = orjson.loads(path.read_bytes())
-    return tuple(SessionKey(key["kid"], bytes.fromhex(key["secret"])) for key in keys)
+    return _kept(data_dir / SESSION_KEYS, random)
+
+
+def sealing_keys(data_dir: Path, random: Callable[[int], bytes]) -> SessionKeys:
+    """The keys that seal; as `session_keys`."""
+    return _kept(data_dir / SEALING_KEYS, random)
+
+
+def _kept(path: Path, random: Callable[[int], bytes]) -> SessionKeys:
+    ensure(path, random)
+    return SessionKeys(path, time.time, time.monotonic)

@@ -47,6 +47,12 @@ class SessionStreams:
         if held is not None and held[1] == end:
             del self._held[nonce]
 
+    def close(self, nonce: str) -> None:
+        """A session was ended: end its stream, if it has one here."""
+        held = self._held.pop(nonce, None)
+        if held is not None:
+            held[1]()
+
     def _on_taken(self, value: JSON) -> None:
         """Word may come late, even to a replaced worker: only what is older than it ends."""
         match value:

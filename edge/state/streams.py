@@ -18,9 +18,6 @@ from tokens.sqlite import CHANGED_TOKEN
 JUDGED_AT_ONCE = 100
 """Streams after which others have their turn: there may be thousands."""
 
-_OF_ALL = frozenset({"function", "session"})
-"""Kinds of change that may concern any stream: a head may lead somewhere else now."""
-
 Decide = Callable[[Head], Awaitable[Decision]]
 
 
@@ -88,8 +85,7 @@ class OpenStreams:
         of all, since a head may lead somewhere else now.
         """
         kinds = None if keys is None else {kind for kind, _ in keys}
-        anything = kinds is None or not kinds.isdisjoint(_OF_ALL)
-        self._stale = self._stale or anything
+        self._stale = self._stale or kinds is None or "function" in kinds
         for kind, key in keys or ():
             if kind == CHANGED_TOKEN:
                 self._unseen |= self._of_token.get(bytes.fromhex(key), set())

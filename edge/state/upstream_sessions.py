@@ -25,7 +25,7 @@ class UpstreamSessions:
     """Finds, makes, re-opens and ends them; of one event loop.
 
     Args:
-        keys: newest first; at least one.
+        keys: gives them, the one to seal with first; asked anew for each request.
         clock: Unix seconds.
         random: that many random bytes.
         run_sync: runs what may block in a thread.
@@ -33,13 +33,13 @@ class UpstreamSessions:
 
     def __init__(
         self,
-        keys: Sequence[SessionKey],
+        keys: Callable[[], Sequence[SessionKey]],
         ended: EndedSessions,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
         run_sync: Callable[..., Awaitable[object]],
     ) -> None:
-        self._keys = tuple(keys)
+        self._keys = keys
         self._ended = ended
         self._clock = clock
         self._random = random
@@ -50,7 +50,7 @@ class UpstreamSessions:
     def find(self, text: str, function: str, lineage: str) -> UpstreamSession | None:
         """The live session of an id, for this function and token line."""
         session = unseal_session(
-            text, self._keys, function=function, lineage=lineage, now=self._clock()
+            text, self._keys(), function=function, lineage=lineage, now=self._clock()
         )
         return None if session is None or self._ended.ended(session.nonce) else session
 
@@ -59,7 +59,7 @@ class UpstreamSessions:
     ) -> str | None:
         """The id for the client of a session that the function opened; None if it cannot be."""
         session = new_session(upstream_id, opening, self._clock(), self._random)
-        return seal_session(session, function, lineage, self._keys, self._random)
+        return seal_session(session, function, lineage, self._keys(), self._random)
 
     def current(self, session: UpstreamSession) -> str:
         """The function's own id of the session, as it is now."""

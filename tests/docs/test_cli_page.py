@@ -152,6 +152,7 @@ def test_the_json_of_every_command_has_the_keys_that_are_documented(
     note("tokens rotate", "books", "ci")
     note("tokens revoke", "books", "ci")
     note("mcp config", "books", "--client", "cursor")
+    note("mcp rotate-keys")
     note("access create", "--name", "laptop")
     note("access list")
     note("access revoke", "laptop")

@@ -14,9 +14,8 @@ from edge.config import (
     from_plain,
     function_url,
     load,
-    print_config,
-    table,
 )
+from edge.config_shown import print_config, table
 
 HOME = {"HOME": "/home/ana"}
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"

@@ -126,6 +126,40 @@ def test_a_name_of_the_project_file_wins_over_the_documents() -> None:
     assert len(catalog.tools) == 3
 
 
+ROUTES = document(
+    {
+        "/send-email": {"post": {"summary": "Send"}, "get": {}},
+        "/read-inbox": {"get": {"summary": "Read"}},
+        "/get-html-page": {"put": {}},
+        "/two-ways": {"get": {}, "delete": {}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "method", "path"),
+    [
+        ("sendEmail", "POST", "/send-email"),
+        ("send_email", "POST", "/send-email"),
+        ("send-email", "POST", "/send-email"),
+        ("readInbox", "GET", "/read-inbox"),
+        ("getHTMLPage", "PUT", "/get-html-page"),
+        ("get_read-inbox", "GET", "/read-inbox"),
+    ],
+)
+def test_a_key_of_the_project_file_names_the_route_that_an_app_gives_it(
+    key: str, method: str, path: str
+) -> None:
+    tool = one(ToolSpec(key), ROUTES)
+    assert (tool.name, tool.operation.method, tool.operation.path) == (key, method, path)
+    assert len(build(ROUTES, [ToolSpec(key)]).tools) == len(build(ROUTES).tools)
+
+
+def test_a_route_of_several_methods_without_post_asks_for_the_method() -> None:
+    [warning] = build(ROUTES, [ToolSpec("twoWays")]).warnings
+    assert "/two-ways has several operations (GET, DELETE)" in warning.message
+
+
 PUBLIC = build(SHOP, [ToolSpec("createOrder", public=False), ToolSpec("getOrder", public=True)])
 PLAIN = build(SHOP)
 
@@ -171,7 +205,9 @@ def test_pages_hold_every_tool_once_in_order(count: int, data: st.DataObject) ->
 
 
 def test_a_page_is_at_most_four_mebibytes() -> None:
-    big = {"get": {"parameters": [{"name": "a", "in": "query", "description": "x" * 200_000}]}}
+    big = {
+        "get": {"parameters": [{"name": "a", "in": "query", "schema": {"title": "x" * 200_000}}]}
+    }
     catalog = build(document({f"/p{number}": big for number in range(4)}, openapi="3.1.0"))
     page = catalog.page(catalog.tools, None, size=450_000)
     assert len(page.tools) == 2

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from mcp_types.methods import validate_server_result
 
-from mcp_bridge.catalog import Catalog, build, shown
+from mcp_bridge.catalog import Catalog, build
+from mcp_bridge.listing import shown
 from mcp_bridge.revisions import HANDSHAKE, STATELESS
 
 DOCUMENTS = Path(__file__).parent / "documents"

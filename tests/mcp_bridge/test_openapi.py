@@ -45,8 +45,8 @@ def test_a_broken_document_is_told_with_its_place(
     assert said in catalog.warnings[0].message
 
 
-def test_a_document_over_four_mebibytes_is_refused() -> None:
-    with pytest.raises(DocumentError, match="4194304"):
+def test_a_document_over_sixteen_mebibytes_is_refused() -> None:
+    with pytest.raises(DocumentError, match="16777216"):
         load(b" " * (MAX_DOCUMENT + 1))
 
 

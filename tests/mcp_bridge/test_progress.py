@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_bridge.events import Event, EventsTooLarge
-from mcp_bridge.progress import Outcome, Progress, StreamMode, StreamResult, progress_frame
+from mcp_bridge.progress import Outcome, Progress, StreamResult, progress_frame
+from mcp_bridge.tools import StreamMode
 
 
 def message(data: str) -> Event:

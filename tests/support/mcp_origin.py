@@ -24,6 +24,8 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+ROOT = Path(__file__).parents[2]
+
 Context = ServerRequestContext[Any, Any]
 
 
@@ -162,7 +164,7 @@ def running(origin: McpOrigin, *how: str) -> Iterator[McpOrigin]:
     """
     origin.path.unlink(missing_ok=True)
     command = [sys.executable, "-m", "tests.support.mcp_origin", str(origin.path), *how]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
@@ -178,6 +180,7 @@ async def _main(path: str, *how: str) -> None:
     listener.listen()
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
+    config.errorlog = None
     print("ready", flush=True)  # noqa: T201 - the test waits for it
     await serve(_App(stateless="stateless" in how, json_response="json" in how), config)
 

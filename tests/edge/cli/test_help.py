@@ -17,7 +17,14 @@ PROMISED = [
     *("tokens create", "tokens list", "tokens revoke", "tokens rotate", "tokens check"),
     *("functions list", "functions info", "functions delete", "functions deploy"),
     *("deployments list", "deployments info", "deployments download"),
-    *("mcp config", "mcp stdio", "access create", "access list", "access revoke"),
+    *(
+        "mcp config",
+        "mcp rotate-keys",
+        "mcp stdio",
+        "access create",
+        "access list",
+        "access revoke",
+    ),
     *("auth list", "auth switch", "auth remove"),
 ]
 GLOBAL = ("--data-dir", "--edge", "--profile", "--json", "--no-input", "--yes")

@@ -20,6 +20,29 @@ def names(**file: object) -> tuple[list[str], list[str]]:
     return [tool.name for tool in found.tools], [warning.message for warning in found.warnings]
 
 
+def test_a_tools_own_stream_stands_over_the_functions() -> None:
+    def streams(**file: object) -> dict[str, str]:
+        text = json.dumps({"function": "shop", "upstream": "http://127.0.0.1:9000", **file})
+        found = catalogs.catalog(load_project(text), DOCUMENT)
+        return {tool.name: tool.stream for tool in found.tools}
+
+    def own(mode: str) -> dict[str, object]:
+        return {"get": {"operationId": "get", "config": {"stream": mode}}}
+
+    assert set(streams().values()) == {"last"}
+    assert streams(tools=own("concat")) == {**streams(), "get": "concat"}
+    joined = {"mcp": {"stream": "concat"}}
+    assert set(streams(config=joined).values()) == {"concat"}
+    assert streams(config=joined, tools=own("last")) == {**streams(config=joined), "get": "last"}
+
+
+def test_how_streams_are_read_changes_nothing_that_clients_see() -> None:
+    text = {"function": "shop", "upstream": "http://127.0.0.1:9000"}
+    one = catalogs.catalog(load_project(json.dumps(text)), DOCUMENT)
+    joined = {**text, "config": {"mcp": {"stream": "concat"}}}
+    assert catalogs.catalog(load_project(json.dumps(joined)), DOCUMENT).digest == one.digest
+
+
 def test_a_tool_that_nobody_may_call_is_left_out_with_a_warning() -> None:
     shown, warnings = names(config={"methods": ["GET"]})
     assert shown == ["get", "head"]

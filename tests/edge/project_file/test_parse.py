@@ -65,6 +65,7 @@ FULL: dict[str, Any] = {
         "mcp": {
             "origins": ["https://app.example:8443"],
             "forwardHeaders": ["Accept-Language", "accept-language"],
+            "stream": "concat",
         },
         "methods": ["POST", "PURGE", "POST"],
         "path": "/users/:id/emails",
@@ -198,7 +199,9 @@ def test_every_key_arrives_where_it_belongs() -> None:
         config=FunctionConfig(
             public=True,
             mcp=McpSettings(
-                origins=("https://app.example:8443",), forward_headers=("accept-language",)
+                origins=("https://app.example:8443",),
+                forward_headers=("accept-language",),
+                stream="concat",
             ),
             methods=("POST", "PURGE"),
             path=PathTemplate("/users/:id/emails"),
@@ -399,6 +402,7 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(
         ({"config": {"mcp": {"upstream": "/a/../mcp"}}}, "config.mcp.upstream", "not a path"),
         ({"config": {"mcp": {"upstream": "/mcp#a"}}}, "config.mcp.upstream", "not a path"),
         ({"config": {"mcp": {"bridge": True}}}, "config.mcp.bridge", "does not speak"),
+        ({"config": {"mcp": {"stream": "all"}}}, "config.mcp.stream", '"last" or "concat"'),
         ({"config": {"mcp": {"origins": ["a"]}}}, "config.mcp.origins[0]", "not an origin"),
         (
             {"config": {"mcp": {"forwardHeaders": ["Cookie", "X-Jelou-Token"]}}},
