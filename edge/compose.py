@@ -43,6 +43,7 @@ from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
 from edge.state.health import Health
 from edge.state.kept import edge_id, sealing_keys, session_keys
+from edge.state.keys import SessionKeys
 from edge.state.mcp_calls import McpCalls
 from edge.state.minting import MintLimit
 from edge.state.peers import Peers
@@ -54,9 +55,10 @@ from edge.state.view import Keys, WorkerView
 from edge.version import VERSION
 from mcp_bridge.judging import Bounds, Judge
 from mcp_bridge.pages import Pages
+from mcp_bridge.rounds import Rounds
 from mcp_bridge.server import SdkServer
 from mcp_bridge.serving import Bridge
-from mcp_bridge.session import SessionKey
+from mcp_bridge.targets import Targets
 from tokens.database import Database
 from tokens.service import TokenService
 from tokens.sqlite import SqliteTokens
@@ -105,14 +107,15 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     catalogs, url_of = Catalogs(read), partial(function_url, config, bound)
     health = Health(_probe(pool, config.connect_timeout), time.monotonic)
     documents = OpenDocuments(read, catalogs, health, url_of)
-    changed = _on_change(streams, store.ended, (catalogs.forget, documents.forget))
+    of_sessions = SessionStreams(peers, time.monotonic_ns)
+    changed = _on_change(streams, of_sessions, store.ended, (catalogs.forget, documents.forget))
     bridge, last_use = _bridge(config, store, peers), LastUse(store.tokens)
     pace = Pace(config.body_idle, config.body_rate)
     mcp = McpDoor(
         bridge=bridge,
         catalogs=catalogs,
         forwarder=forwarder,
-        streams=Streams(streams, SessionStreams(peers, time.monotonic_ns), store.ended),
+        streams=Streams(streams, of_sessions),
         upstream=_mcp_upstream(config, store, forwarder, streams, state),
         pace=pace,
         max_body=config.mcp_body,
@@ -176,7 +179,8 @@ class _Store:
     source: StoreSource
     tokens: TokenService
     ended: StoredEndedSessions
-    keys: Sequence[SessionKey]
+    keys: SessionKeys
+    sealing: SessionKeys
     name: str
 
 
@@ -189,17 +193,19 @@ def _open_store(config: Config) -> _Store:
         source=StoreSource(database, registry, tokens),
         tokens=TokenService(tokens, database.clock, os.urandom),
         ended=StoredEndedSessions(database, database.clock),
-        keys=session_keys(config.data_dir, os.urandom).keys(),
+        keys=session_keys(config.data_dir, os.urandom),
+        sealing=sealing_keys(config.data_dir, os.urandom),
         name=edge_id(config.data_dir, os.urandom),
     )
 
 
 def _bridge(config: Config, store: _Store, peers: Peers) -> Bridge:
-    pages, clock = Pages(), store.database.clock
+    pages, targets, clock = Pages(), Targets(), store.database.clock
+    rounds = Rounds(store.sealing.keys, clock, os.urandom)
     bounds = Bounds(config.mcp_body, config.tool_result, config.json_depth)
     return Bridge(
-        judge=Judge(store.keys.keys, store.ended, clock, pages, bounds),
-        sdk=SdkServer(pages, bounds.body, bounds.result),
+        judge=Judge(store.keys.keys, store.ended, clock, pages, targets, rounds, bounds),
+        sdk=SdkServer(pages, targets, bounds.body, bounds.result),
         calls=McpCalls(peers, os.urandom),
         ended=store.ended,
         keys=store.keys.keys,
@@ -213,11 +219,10 @@ def _mcp_upstream(
     config: Config, store: _Store, forwarder: Forwarder, streams: OpenStreams, state: WorkerState
 ) -> McpUpstreamDoor:
     run_sync, clock = anyio.to_thread.run_sync, store.database.clock
-    keys = sealing_keys(config.data_dir, os.urandom).keys
     return McpUpstreamDoor(
         forwarder=forwarder,
         streams=streams,
-        sessions=UpstreamSessions(keys, store.ended, clock, os.urandom, run_sync),
+        sessions=UpstreamSessions(store.sealing.keys, store.ended, clock, os.urandom, run_sync),
         pace=Pace(config.body_idle, config.body_rate),
         log=log_error,
         draining=lambda: state.draining,
@@ -229,7 +234,10 @@ def _mcp_upstream(
 
 
 def _on_change(
-    streams: OpenStreams, ended: StoredEndedSessions, forget: Sequence[Callable[[str], None]]
+    streams: OpenStreams,
+    of_sessions: SessionStreams,
+    ended: StoredEndedSessions,
+    forget: Sequence[Callable[[str], None]],
 ) -> Callable[[Keys], None]:
     """What follows when the view has applied changed keys (None: everything)."""
 
@@ -242,6 +250,7 @@ def _on_change(
             if kind == KIND:
                 with readable():
                     ended.heard(key)
+                of_sessions.close(key)
             elif kind == "function":
                 for forget_function in forget:
                     forget_function(key)

@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mcp_bridge.catalog import Entry
 from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
 from mcp_bridge.event_stream import event
 from mcp_bridge.events import EventReader, EventsTooLarge, stream_kind
 from mcp_bridge.fields import is_forwardable
 from mcp_bridge.jsonrpc import RequestId, failure, success
 from mcp_bridge.jsontext import dump
+from mcp_bridge.literal import MEDIA_TYPE, MISSING_CAPABILITY, InputRequired, read_literal
 from mcp_bridge.progress import Outcome, StreamResult, progress_frame
 from mcp_bridge.requests import ArgumentError, build
-from mcp_bridge.results import Result, error_result, interpret, media_type
+from mcp_bridge.results import Result, error_result, interpret, media_type, unlike_promised
 from mcp_bridge.revisions import is_stateless
+from mcp_bridge.rounds import CannotAsk, Round
+from mcp_bridge.state import StateError
+from mcp_bridge.targets import Target, invalid
 from mcp_bridge.tools import InvocationError, ToolRequest, ToolResponse
 from mcp_bridge.traces import trace_fields
 
@@ -40,6 +43,7 @@ class Asking:
         progress_token: where the client wants to be told of progress, else None.
         may_stream: whether the client takes an event stream.
         session: nonce of the session that the call belongs to, or None.
+        round: what the client can be asked back, on the stateless revision.
     """
 
     id: RequestId
@@ -47,6 +51,7 @@ class Asking:
     progress_token: str | int | None = None
     may_stream: bool = True
     session: str | None = None
+    round: Round | None = None
 
 
 class ToolCall:
@@ -73,14 +78,14 @@ class ToolCall:
     )
 
     def __init__(
-        self, endpoint: Endpoint, entry: Entry, request: ToolRequest, asking: Asking, limit: int
+        self, endpoint: Endpoint, target: Target, request: ToolRequest, asking: Asking, limit: int
     ) -> None:
         """`limit` is bytes of the function's answer."""
         self.request = request
         self.asking = asking
         self.streaming = asking.may_stream and asking.progress_token is not None
         self._endpoint = endpoint
-        self._entry = entry
+        self._entry = target.entry
         self._limit = limit
         self._response = ToolResponse(0, (), b"")
         self._pieces: list[bytes] = []
@@ -121,6 +126,9 @@ class ToolCall:
             return self._answer(self._result())
         except InvocationError as error:
             return self.failed(error)
+        except CannotAsk as error:
+            body = failure(self.asking.id, MISSING_CAPABILITY, error.message, error.data)
+            return Whole(400, body)
 
     def failed(self, error: InvocationError) -> Whole:
         """The answer to the call where the function gave none."""
@@ -157,7 +165,23 @@ class ToolCall:
             response = _streamed(self._response.status, outcome)
         else:
             response = replace(self._response, body=b"".join(self._pieces))
+        if media_type(response)[0] == MEDIA_TYPE and 200 <= response.status < 300:
+            return self._literal(response.body)
         return interpret(self._entry, response, self.asking.revision)
+
+    def _literal(self, body: bytes) -> Result:
+        """A result that the function words itself."""
+        read = read_literal(body, self.asking.revision)
+        if isinstance(read, str):
+            return error_result(f"The function's answer is no tool result: {read}")
+        if isinstance(read, InputRequired):
+            if self.asking.round is None:
+                return error_result("The function asks its client back, which this one cannot be.")
+            try:
+                return self.asking.round.asked_back(read)
+            except StateError as problem:
+                return error_result(str(problem))
+        return unlike_promised(self._entry, read) or read
 
     def _answer(self, result: Result) -> Whole:
         return answer(self._endpoint, self.asking, result)
@@ -178,8 +202,8 @@ def stamped(endpoint: Endpoint, result: Result, revision: str) -> Result:
 
 def begin(
     endpoint: Endpoint,
-    entry: Entry,
-    params: dict[str, Any],
+    target: Target,
+    meta: dict[str, Any],
     asked: McpRequest,
     asking: Asking,
     limit: int,
@@ -187,29 +211,23 @@ def begin(
     """The call that a sound `tools/call` makes, or what is wrong with its arguments.
 
     Args:
-        params: of the message.
+        meta: `_meta` of the message.
         asked: the HTTP request, whose fields may go on.
         limit: bytes of the function's answer.
     """
-    arguments: dict[str, Any] = params.get("arguments") or {}
-    violations = entry.arguments.violations(arguments)
+    violations = target.entry.arguments.violations(target.arguments)
     if violations:
-        return _invalid(violations)
+        return invalid(violations)
     try:
-        request = build(entry.tool, arguments)
+        request = build(target.entry.tool, target.arguments)
     except ArgumentError as problem:
-        return _invalid([str(problem)])
-    carried = (
-        *_carried(endpoint, asked, request),
-        *trace_fields(params.get("_meta") or {}),
-    )
-    if carried:
-        request = replace(request, headers=(*request.headers, *carried))
-    return ToolCall(endpoint, entry, request, asking, limit)
-
-
-def _invalid(violations: Sequence[str]) -> Result:
-    return error_result("Invalid arguments:\n" + "\n".join(violations))
+        return invalid([str(problem)])
+    carried = (*_carried(endpoint, asked, request), *trace_fields(meta))
+    context = asking.round.context if asking.round else None
+    if carried or context is not None:
+        headers = (*request.headers, *carried)
+        request = replace(request, headers=headers, context=context)
+    return ToolCall(endpoint, target, request, asking, limit)
 
 
 def _carried(

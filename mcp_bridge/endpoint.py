@@ -50,6 +50,8 @@ class Endpoint:
         public: whether the function is; a tool's own setting overrides it.
         request_id: the edge's id of the HTTP request, for error bodies.
         forward_headers: the caller's fields that are carried on to the function, in any case.
+        search: whether the list is two tools that find and call the others.
+        client: address of the client; tells callers without a token apart.
     """
 
     slug: str
@@ -61,6 +63,8 @@ class Endpoint:
     title: str = ""
     description: str = ""
     forward_headers: tuple[str, ...] = ()
+    search: bool = False
+    client: str = ""
 
     @property
     def lineage(self) -> str:

@@ -135,7 +135,7 @@ def failure(
     message: str,
     data: Any = None,
 ) -> bytes:
-    """The body of an error that the protocol itself has, in an answer that is none of the edge's."""
+    """The body of an error of the protocol's own, which is none of the edge's."""
     error = {"code": rpc_code, "message": message, **({} if data is None else {"data": data})}
     return dump({"jsonrpc": "2.0", "id": id, "error": error})
 

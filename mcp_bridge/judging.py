@@ -5,18 +5,30 @@ the SDK, which says what is wrong. No I/O, no clock but an argument.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mcp_bridge import calls
 from mcp_bridge.admission import Admitted, Rejection, admit
 from mcp_bridge.calls import Asking, ToolCall
 from mcp_bridge.checks import is_sound, mirrors_agree
 from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
-from mcp_bridge.jsonrpc import Message, MessageError, RequestId, is_id, read_message, success
+from mcp_bridge.jsonrpc import (
+    INVALID_PARAMS,
+    Message,
+    MessageError,
+    RequestId,
+    is_id,
+    read_message,
+    success,
+)
 from mcp_bridge.jsontext import dump
 from mcp_bridge.pages import Pages
+from mcp_bridge.results import error_result
 from mcp_bridge.revisions import DEFAULT, is_known, is_stateless
+from mcp_bridge.rounds import Rounds, StateRefused
 from mcp_bridge.session import EndedSessions, Session, SessionKeys, verify
+from mcp_bridge.state import INVALID_STATE, StateError
+from mcp_bridge.targets import Target, Targets
 from mcp_bridge.watching import Watch
 
 OF_ERRORS = ((b"x-jelou-error-source", b"edge"), (b"cache-control", b"no-store"))
@@ -74,12 +86,16 @@ class Judge:
         ended: EndedSessions,
         clock: Callable[[], float],
         pages: Pages,
+        targets: Targets,
+        rounds: Rounds,
         bounds: Bounds,
     ) -> None:
         self._keys = keys
         self._ended = ended
         self._clock = clock
         self._pages = pages
+        self._targets = targets
+        self._rounds = rounds
         self._bounds = bounds
 
     def judge(self, endpoint: Endpoint, request: McpRequest) -> Outcome:
@@ -119,24 +135,30 @@ class Judge:
     def _call(
         self, endpoint: Endpoint, request: McpRequest, admitted: Admitted, message: Message
     ) -> Outcome | None:
-        params = message.value["params"]
-        entry = endpoint.find(params["name"])
-        if entry is None or not params.keys() <= {"name", "arguments", "_meta"}:
+        params, revision = message.value["params"], admitted.revision or DEFAULT
+        if not params.keys() <= _CALL_PARAMS:
             return None
-        if is_stateless(admitted.revision or DEFAULT) and not mirrors_agree(
-            entry, params.get("arguments") or {}, request.headers
-        ):
+        arguments = params.get("arguments") or {}
+        target = self._targets.of(endpoint, params["name"], arguments, revision)
+        if target is None:
             return None
-        token = (params.get("_meta") or {}).get("progressToken")
-        asking = Asking(
-            id=message.id,
-            revision=admitted.revision or DEFAULT,
-            progress_token=token if is_id(token) else None,
-            may_stream=admitted.takes_events,
-            session=admitted.session.nonce if admitted.session else None,
-        )
-        begun = calls.begin(endpoint, entry, params, request, asking, self._bounds.result)
-        return begun if isinstance(begun, ToolCall) else calls.answer(endpoint, asking, begun)
+        asking = _asking(admitted, message, revision)
+        if not isinstance(target, Target):
+            return calls.answer(endpoint, asking, target)
+        if is_stateless(revision):
+            if not mirrors_agree(target.entry, arguments, request.headers):
+                return None
+            try:
+                tool = target.entry.tool.name
+                begun = self._rounds.begin(endpoint, tool, target.arguments, params)
+            except StateRefused:
+                raise _invalid_state(message) from None
+            except StateError as problem:
+                return calls.answer(endpoint, asking, error_result(str(problem)))
+            asking = replace(asking, round=begun)
+        meta, limit = params.get("_meta") or {}, self._bounds.result
+        call = calls.begin(endpoint, target, meta, request, asking, limit)
+        return call if isinstance(call, ToolCall) else calls.answer(endpoint, asking, call)
 
     def _list(self, endpoint: Endpoint, message: Message, revision: str) -> Whole | None:
         params = message.value.get("params") or {}
@@ -205,6 +227,24 @@ def rejected(endpoint: Endpoint, rejection: Rejection) -> Whole:
 def too_large(limit: int) -> Rejection:
     """The message has more bytes than the limit."""
     return Rejection(413, "body_too_large", f"A message has at most {limit} bytes.")
+
+
+_CALL_PARAMS = frozenset({"name", "arguments", "_meta", "inputResponses", "requestState"})
+
+
+def _asking(admitted: Admitted, message: Message, revision: str) -> Asking:
+    token = (message.value["params"].get("_meta") or {}).get("progressToken")
+    return Asking(
+        id=message.id,
+        revision=revision,
+        progress_token=token if is_id(token) else None,
+        may_stream=admitted.takes_events,
+        session=admitted.session.nonce if admitted.session else None,
+    )
+
+
+def _invalid_state(message: Message) -> Rejection:
+    return Rejection(400, "bad_request", INVALID_STATE, rpc_code=INVALID_PARAMS, id=message.id)
 
 
 def _noted(message: Message, admitted: Admitted) -> Outcome:

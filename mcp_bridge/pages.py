@@ -8,6 +8,7 @@ from hashlib import sha256
 from mcp_bridge.endpoint import Endpoint
 from mcp_bridge.jsontext import dump
 from mcp_bridge.listing import listed
+from mcp_bridge.search import SEARCH_TOOLS
 
 MAX_KEPT = 16 * 1024 * 1024
 """Bytes of pages that one worker keeps."""
@@ -15,7 +16,7 @@ MAX_KEPT = 16 * 1024 * 1024
 LEAST_WEIGHT = 512
 """Bytes that one page counts for at least."""
 
-Kind = tuple[str, bool, bool, tuple[str, ...]]
+Kind = tuple[str, bool, bool, bool, tuple[str, ...]]
 """Callers of one kind see the same: by catalog, publicity, and what their token may do."""
 
 
@@ -62,10 +63,13 @@ class Pages:
 def _kind(endpoint: Endpoint) -> Kind:
     principal = endpoint.principal
     scopes = principal.scopes.texts if principal else ()
-    return endpoint.catalog.digest, endpoint.public, principal is not None, scopes
+    known = principal is not None
+    return endpoint.catalog.digest, endpoint.search, endpoint.public, known, scopes
 
 
 def _page(endpoint: Endpoint, revision: str, cursor: str | None) -> bytes:
+    if endpoint.search:
+        return b'"tools":' + dump(SEARCH_TOOLS)
     page = endpoint.catalog.page(endpoint.visible(), cursor)
     tools = b'"tools":' + dump([listed(tool, revision) for tool in page.tools])
     if page.next_cursor is None:
@@ -74,6 +78,8 @@ def _page(endpoint: Endpoint, revision: str, cursor: str | None) -> bytes:
 
 
 def _digest(endpoint: Endpoint) -> bytes:
+    if endpoint.search:
+        return sha256(dump(SEARCH_TOOLS)).hexdigest()[:32].encode()
     catalog = endpoint.catalog
     whole = sha256(b"".join(catalog.entries[tool.name].fingerprint for tool in endpoint.visible()))
     return whole.hexdigest()[:32].encode()

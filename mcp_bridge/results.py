@@ -12,6 +12,7 @@ from mcp_bridge.failures import failure_text, phrase
 from mcp_bridge.jsontext import JSONError, parse
 from mcp_bridge.revisions import has_audio, has_structured_content, is_stateless
 from mcp_bridge.tools import ToolResponse
+from mcp_bridge.validation import Validator
 from tokens.secret import redact
 
 _NO_VALUE = object()
@@ -33,13 +34,28 @@ def interpret(entry: Entry, response: ToolResponse, revision: str) -> Result:
         return error_result(failure_text(response.status, essence, text, location))
     value = _json(response.body) if body_kind(essence) == "json" else _NO_VALUE
     if entry.output is not None:
-        violations = ["$: it is not JSON"] if value is _NO_VALUE else entry.output.violations(value)
-        if violations:
-            said = "\n".join(violations)
-            return error_result(f"The function's answer does not match its output schema:\n{said}")
+        broken = _broken_promise(entry.output, value)
+        if broken is not None:
+            return broken
     if value is not _NO_VALUE:
         return _json_result(value, response.body, revision)
     return {"content": [_content(entry, response, essence, charset, revision)], "isError": False}
+
+
+def unlike_promised(entry: Entry, result: Result) -> Result | None:
+    """The failure in place of a result whose structured content breaks the tool's output schema."""
+    if entry.output is None or result.get("isError"):
+        return None
+    value = result.get("structuredContent", _NO_VALUE)
+    return _broken_promise(entry.output, value)
+
+
+def _broken_promise(output: Validator, value: Any) -> Result | None:
+    violations = ["$: it is not JSON"] if value is _NO_VALUE else output.violations(value)
+    if not violations:
+        return None
+    said = "\n".join(violations)
+    return error_result(f"The function's answer does not match its output schema:\n{said}")
 
 
 def error_result(text: str) -> Result:

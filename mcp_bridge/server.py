@@ -31,6 +31,7 @@ from mcp_bridge.jsontext import parse
 from mcp_bridge.judging import LIST_TTL_MS, OF_ERRORS, ForSdk
 from mcp_bridge.pages import Pages
 from mcp_bridge.revisions import STATELESS
+from mcp_bridge.targets import Target, Targets
 from mcp_bridge.tools import Invoker
 from tokens.secret import redact
 
@@ -62,7 +63,7 @@ class _FunctionServer(Server[Any]):
 
     def create_initialization_options(
         self,
-        notification_options: NotificationOptions | None = None,
+        notification_options: NotificationOptions | None = None,  # noqa: ARG002
         experimental_capabilities: dict[str, dict[str, Any]] | None = None,
         extensions: dict[str, dict[str, Any]] | None = None,
     ) -> InitializationOptions:
@@ -83,13 +84,14 @@ class SdkServer:
     """Answers requests through the SDK; one instance per worker.
 
     Args:
-        pages: what callers see of lists.
+        pages, targets: what callers see of lists, and mean by names.
         max_body: bytes of a message.
         max_result: bytes of a function's answer.
     """
 
-    def __init__(self, pages: Pages, max_body: int, max_result: int) -> None:
+    def __init__(self, pages: Pages, targets: Targets, max_body: int, max_result: int) -> None:
         self._pages = pages
+        self._targets = targets
         self._max_result = max_result
         self._manager = StreamableHTTPSessionManager(
             self._server(), json_response=True, stateless=True, max_request_body_size=max_body
@@ -142,17 +144,18 @@ class SdkServer:
     async def _call_tool(
         self, ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
     ) -> Any:
-        served = _served.get()
-        entry = served.endpoint.find(params.name)
-        if entry is None:
+        served, revision = _served.get(), ctx.protocol_version
+        endpoint, request = served.endpoint, served.request
+        target = self._targets.of(endpoint, params.name, params.arguments or {}, revision)
+        if target is None:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {redact(params.name)[:100]}")
-        asking = Asking(ctx.request_id, ctx.protocol_version, may_stream=False)
-        said = {"arguments": params.arguments, "_meta": dict(ctx.meta or {})}
-        begun = calls.begin(
-            served.endpoint, entry, said, served.request, asking, self._max_result
-        )
+        if not isinstance(target, Target):
+            return calls.stamped(endpoint, target, revision)
+        asking = Asking(ctx.request_id, revision, may_stream=False)
+        meta = dict(ctx.meta or {})
+        begun = calls.begin(endpoint, target, meta, request, asking, self._max_result)
         if not isinstance(begun, ToolCall):
-            return calls.stamped(served.endpoint, begun, ctx.protocol_version)
+            return calls.stamped(endpoint, begun, revision)
         whole = await collect(begun, served.invoker, _ignore)
         return parse(whole.body)["result"]
 

@@ -68,7 +68,8 @@ class Bridge:
         keys: gives the session keys, newest first; at least one.
         clock: Unix time, seconds.
         random: that many random bytes, for session ids.
-        may_mint: seconds for which a token line may open no session, or None if it may.
+        may_mint: given a token line, or a client where there is none, and the time: seconds for
+            which it may open no session, or None if it may.
     """
 
     def __init__(
@@ -131,7 +132,8 @@ class Bridge:
         self, endpoint: Endpoint, invoker: Invoker, request: McpRequest, judged: ForSdk
     ) -> Whole:
         opens = judged.message.method == "initialize" and not judged.admitted.stateless
-        wait = self._may_mint(endpoint.lineage, self._clock()) if opens else None
+        who = endpoint.lineage or f"{endpoint.slug} {endpoint.client}"
+        wait = self._may_mint(who, self._clock()) if opens else None
         if wait is not None:
             return rejected(endpoint, _too_many_sessions(judged.message.id, wait))
         whole = await self._sdk.answer(endpoint, invoker, request, judged)

@@ -120,6 +120,8 @@ class ToolRequest:
         target: path and query, percent-encoded, as the function shall see it.
         headers: names in lower case; only those that come from arguments, the body's type, the
             call's trace context and the caller's fields that are configured to be carried on.
+        context: what the function is told of the call's client (`mcp_bridge.state.HEADER`), or
+            None.
     """
 
     tool: Tool
@@ -127,6 +129,7 @@ class ToolRequest:
     target: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes | None
+    context: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,10 @@ OWNERS = {
         "edge.housekeeping",
         "edge.state.per_deployment",
         "edge.doors.http",
+        "edge.doors.mcp",
         "edge.doors.mcp_upstream",
         "edge.doors.websocket",
-        "mcp_bridge.exchange",
-        "mcp_bridge.server",
+        "mcp_bridge.serving",
     ),
     "click": ("edge.cli.*",),
     "cryptography": ("mcp_bridge.sealing",),
@@ -52,10 +52,20 @@ OWNERS = {
     "hypercorn": ("edge.server.hypercorn_*",),
     "hyperframe": ("edge.server.hypercorn_http2",),
     "jsonschema_rs": ("mcp_bridge.validation",),
-    "mcp": ("mcp_bridge.server",),
-    "mcp_types": ("mcp_bridge.listing", "mcp_bridge.literal", "mcp_bridge.server"),
+    "mcp": ("mcp_bridge.checks", "mcp_bridge.server"),
+    "mcp_types": (
+        "mcp_bridge.checks",
+        "mcp_bridge.listing",
+        "mcp_bridge.literal",
+        "mcp_bridge.server",
+    ),
     "orjson": ("*",),
-    "pydantic": ("mcp_bridge.listing", "mcp_bridge.literal", "mcp_bridge.server"),
+    "pydantic": (
+        "mcp_bridge.checks",
+        "mcp_bridge.listing",
+        "mcp_bridge.literal",
+        "mcp_bridge.server",
+    ),
     "sqlite3": (
         "edge.registry.sqlite",
         "edge.state.source",
@@ -98,8 +108,8 @@ MAP = """
 4 -    tokens.sqlite                    token stores in the shared file
 
 == 2 mcp_bridge: functions as MCP tools
+0 pure mcp_bridge.event_stream          server-sent events as /mcp writes them
 0 pure mcp_bridge.events                a streaming answer cut into events
-0 -    mcp_bridge.exchange              an ASGI request read whole, an answer made
 0 pure mcp_bridge.fields                header fields that no tool may set
 0 pure mcp_bridge.jsontext              JSON in and out, within bounds
 0 pure mcp_bridge.names                 tool names: legal, unique, stable
@@ -120,6 +130,7 @@ MAP = """
 2 pure mcp_bridge.progress              what a stream of events means for a call
 2 pure mcp_bridge.schemas               schemas that stand alone, all references local
 2 pure mcp_bridge.sealing               text only the edge can read, bound to its use
+2 pure mcp_bridge.watching              what a stream of changes is told
 3 pure mcp_bridge.bodies                request bodies of an operation as arguments
 3 pure mcp_bridge.narrowing             what a token of some tools may say and see
 3 pure mcp_bridge.passthrough           what changes on the way to an MCP server
@@ -130,10 +141,20 @@ MAP = """
 4 pure mcp_bridge.requests              a tool and its arguments as an HTTP request
 5 pure mcp_bridge.specs                 what a project file says, over the document
 6 pure mcp_bridge.catalog               the tools of a deployment, filtered by caller
+7 pure mcp_bridge.endpoint              one request to /mcp, as values
 7 pure mcp_bridge.results               a function's answer as a tool's result
 7 pure mcp_bridge.search                two tools that find and call all others
+8 -    mcp_bridge.checks                the SDK's checks of a request, without its server
+8 -    mcp_bridge.exchange              an ASGI app asked one whole request
 8 -    mcp_bridge.literal               results that a function words itself
-8 -    mcp_bridge.server                the MCP endpoint as an ASGI app on the SDK
+8 pure mcp_bridge.pages                 lists of tools as JSON, made once
+8 pure mcp_bridge.targets               which tool a call means
+9 pure mcp_bridge.rounds                calls that ask their client back
+10 pure mcp_bridge.calls                 one tools/call without I/O
+11 -    mcp_bridge.invoking              a call carried out over an Invoker
+11 pure mcp_bridge.judging               what becomes of a request to /mcp
+12 -    mcp_bridge.server                the SDK, for everything else
+13 -    mcp_bridge.serving               the MCP endpoint: judged, and carried out
 
 == 3 edge, vocabularies: what everything else speaks of
 0 pure edge.functions                   Function, Deployment, Project, Route: as values
@@ -224,6 +245,7 @@ MAP = """
 0 pure edge.doors.openapi_document      a deployment's document as the edge publishes it
 0 pure edge.doors.rendering             a refusal as bytes
 0 -    edge.doors.reopening             opens a function's MCP session again
+1 -    edge.doors.mcp_streams           streams of changes, records in a worker
 1 -    edge.doors.mcp_upstream          passes MCP through to a function that speaks it
 1 -    edge.doors.open_documents        /__health and /openapi.json
 1 pure edge.doors.own_answers           what the edge itself answers, whole
@@ -283,11 +305,14 @@ MAP = """
 1 pure edge.fast.answer_rote            an answer that is the last one again
 1 pure edge.fast.rote                   a request that is the last one again
 2 -    edge.fast.lane                   what the lane's connections share
+3 -    edge.fast.errand                 a request on its way to a function
 3 -    edge.fast.heads                  the heads of one exchange, both ways
 3 -    edge.fast.tunnel                 a WebSocket's bytes both ways, after its 101
 3 -    edge.fast.turns                  whose turn it is on a connection
+4 -    edge.fast.calling                one tool call to a function
 4 -    edge.fast.forward                one request to a function, and its answer
-5 -    edge.fast.connection             requests read, decided, carried out or handed over
+5 -    edge.fast.bridging               one request to /mcp
+6 -    edge.fast.connection             requests read, decided, carried out or handed over
 
 == 9 edge, composition: constructor calls, nothing else
 0 -    edge.compose                     builds everything from a Config

@@ -11,6 +11,7 @@ from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Function
 from edge.gate import decide
 from edge.headers import traceparent
+from mcp_bridge.state import HEADER
 from mcp_bridge.tools import Answering, InvocationError, ToolRequest
 from tokens.model import Principal
 
@@ -60,6 +61,7 @@ class FunctionInvoker:
             headers=request.headers,
             body=request.body,
             timeout=min(timeout, self.max_timeout),
+            own=((HEADER, request.context),) if request.context is not None else (),
         )
 
 

@@ -60,9 +60,7 @@ class McpDoor:
     max_timeout: int
     log: Callable[[BaseException, bytes], None]
 
-    async def serve(
-        self, asked: Asked, decision: ToBridge, receive: Receive, reply: Reply
-    ) -> None:
+    async def serve(self, asked: Asked, decision: ToBridge, receive: Receive, reply: Reply) -> None:
         """Answer one request to `/mcp`, and stop at once if the client leaves."""
         if decision.place.function.config.mcp.upstream is not None:
             await self.upstream.serve(asked, decision, receive, reply)
@@ -90,7 +88,7 @@ class McpDoor:
         return self._served(asked, decision, catalog)
 
     def _served(self, asked: Asked, decision: ToBridge, catalog: Catalog) -> Served:
-        function = decision.place.function
+        function, caller = decision.place.function, asked.caller(decision.place)
         endpoint = Endpoint(
             slug=function.slug,
             description=function.live.project.description,
@@ -100,12 +98,14 @@ class McpDoor:
             public=function.config.public,
             request_id=asked.request_id.decode(),
             forward_headers=function.config.mcp.forward_headers,
+            search=function.config.mcp.search,
+            client=caller.client,
         )
         invoker = FunctionInvoker(
             forwarder=self.forwarder,
             function=function,
             principal=decision.principal,
-            caller=asked.caller(decision.place),
+            caller=caller,
             max_timeout=self.max_timeout,
         )
         return Served(endpoint, invoker)

@@ -13,7 +13,6 @@ from typing import Protocol
 from edge.doors.asked import Asked
 from edge.errors import EdgeError
 from edge.gate.decisions import Bridge, Decision
-from edge.state.ended_sessions import StoredEndedSessions
 from edge.state.session_streams import SessionStreams
 from edge.state.streams import OpenStream, OpenStreams
 from mcp_bridge.calls import COMMENT_EVERY
@@ -42,7 +41,6 @@ class Streams:
 
     every: OpenStreams
     of_sessions: SessionStreams
-    ended: StoredEndedSessions
 
     @contextmanager
     def open(
@@ -93,16 +91,14 @@ class Stream:
 
     async def _judged(self, decision: Decision) -> None:
         """The world has changed, and the stream may stay."""
-        session = self._watch.session
-        if session is not None and self._streams.ended.ended(session):
-            self._end()
-        elif isinstance(decision, Bridge):
-            try:
-                told = self._watch.changed(await self._digest(self._asked, decision))
-            except EdgeError:
-                return  # the tools cannot be read now; the next change asks again
-            if told:
-                self._out.write(told)
+        if not isinstance(decision, Bridge):
+            return
+        try:
+            told = self._watch.changed(await self._digest(self._asked, decision))
+        except EdgeError:
+            return  # the tools cannot be read now; the next change asks again
+        if told:
+            self._out.write(told)
 
     def _end(self) -> None:
         self._out.end_in_order(self._watch.final)

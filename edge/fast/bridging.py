@@ -145,8 +145,8 @@ class Bridging:
         elif self._started:
             if (self._call or self._stream) and now - self._since > COMMENT_EVERY:
                 self._write(COMMENT)
-        elif self._call is not None and now - self._since > STREAM_AFTER:
-            if self._call.turn_to_stream():
+        elif self._call is not None:
+            if now - self._since > STREAM_AFTER and self._call.turn_to_stream():
                 self._start(FIELDS)
 
     # Judging.

@@ -40,6 +40,7 @@ class Call:
         body, length: as for `UpstreamRequest`.
         checked: whether a token was demanded.
         timeout: milliseconds to the answer's head.
+        own: fields that the edge says besides, under names that callers cannot say.
     """
 
     function: Function
@@ -54,6 +55,7 @@ class Call:
     checked: bool = True
     timeout: int = 30_000
     upgrade: bool = False
+    own: Headers = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Forwarder:
         return UpstreamRequest(
             method=call.method.encode(),
             target=call.target if call.target == b"*" else base + call.target,
-            headers=fields,
+            headers=fields + call.own,
             body=call.body,
             length=call.length,
             upgrade=call.upgrade,

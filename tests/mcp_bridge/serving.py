@@ -19,9 +19,11 @@ from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
 from mcp_bridge.jsonrpc import RequestId
 from mcp_bridge.judging import Bounds, Judge, rejected, too_large
 from mcp_bridge.pages import Pages
+from mcp_bridge.rounds import Rounds
 from mcp_bridge.server import SdkServer
 from mcp_bridge.serving import Bridge
 from mcp_bridge.session import MemoryEndedSessions, SessionKey
+from mcp_bridge.targets import Targets
 from mcp_bridge.tools import Answering, ToolRequest, ToolResponse
 from tokens.model import Principal, Scopes
 
@@ -122,17 +124,17 @@ class Calls:
 
     running: dict[int, tuple[str, RequestId, Callable[[], object]]] = field(default_factory=dict)
 
-    def add(self, nonce: str, id: RequestId, cancel: Callable[[], object]) -> int:
+    def add(self, nonce: str, id: RequestId, cancel: Callable[[], object]) -> int:  # noqa: A002
         """See `serving.Calls`."""
         ticket = max(self.running, default=0) + 1
         self.running[ticket] = (nonce, id, cancel)
         return ticket
 
-    def remove(self, nonce: str, id: RequestId, ticket: int) -> None:
+    def remove(self, nonce: str, id: RequestId, ticket: int) -> None:  # noqa: A002
         """See `serving.Calls`."""
         self.running.pop(ticket, None)
 
-    async def cancel(self, nonce: str, id: RequestId) -> None:
+    async def cancel(self, nonce: str, id: RequestId) -> None:  # noqa: A002
         """See `serving.Calls`."""
         found = [call[2] for call in self.running.values() if call[:2] == (nonce, id)]
         if len(found) == 1:
@@ -281,9 +283,11 @@ async def serving(
 
 def _bridge(edge: Edge, keys: tuple[SessionKey, ...]) -> Bridge:
     ended, pages, bounds = MemoryEndedSessions(lambda: edge.now), Pages(), Bounds(MiB4, MiB4, 128)
+    targets = Targets()
+    rounds = Rounds(lambda: keys, lambda: edge.now, os.urandom)
     return Bridge(
-        judge=Judge(lambda: keys, ended, lambda: edge.now, pages, bounds),
-        sdk=SdkServer(pages, bounds.body, bounds.result),
+        judge=Judge(lambda: keys, ended, lambda: edge.now, pages, targets, rounds, bounds),
+        sdk=SdkServer(pages, targets, bounds.body, bounds.result),
         calls=edge.calls,
         ended=ended,
         keys=lambda: keys,

@@ -1,0 +1,56 @@
+"""Which tool a `tools/call` means: one of the function's, or in search mode one that finds or calls
+others. Pure.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_bridge import search
+from mcp_bridge.catalog import Entry
+from mcp_bridge.endpoint import Endpoint
+from mcp_bridge.results import Result, error_result
+from mcp_bridge.search import CALL, FIND, Search
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A tool of the function's, and the arguments for it, unchecked."""
+
+    entry: Entry
+    arguments: dict[str, Any]
+
+
+class Targets:
+    """Finds them; one instance per worker, since search keeps what it knows of catalogs."""
+
+    def __init__(self) -> None:
+        self._search = Search()
+
+    def of(
+        self, endpoint: Endpoint, name: str, arguments: dict[str, Any], revision: str
+    ) -> Target | Result | None:
+        """The tool, a result that is there already, or None: unknown, or not this caller's."""
+        if endpoint.search and name in (FIND, CALL):
+            return self._searched(endpoint, name, arguments, revision)
+        entry = endpoint.find(name)
+        return None if entry is None else Target(entry, arguments)
+
+    def _searched(
+        self, endpoint: Endpoint, name: str, arguments: dict[str, Any], revision: str
+    ) -> Target | Result:
+        violations = search.violations(name, arguments)
+        if violations:
+            return invalid(violations)
+        if name == FIND:
+            principal, public = endpoint.principal, endpoint.public
+            return self._search.find(endpoint.catalog, principal, public, arguments, revision)
+        meant = search.unwrap(arguments)
+        entry = endpoint.find(meant.name)
+        if entry is None:
+            return error_result(f"Unknown tool: {meant.name[:100]}; {FIND} says which there are.")
+        return Target(entry, dict(meant.arguments))
+
+
+def invalid(violations: list[str]) -> Result:
+    """The result of a call whose arguments are refused; each violation begins with its path."""
+    return error_result("Invalid arguments:\n" + "\n".join(violations))
