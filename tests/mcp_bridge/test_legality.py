@@ -37,7 +37,7 @@ def annotated(below: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-SCHEMAS = st.recursive(st.booleans() | st.just({}), annotated, max_leaves=8)
+SCHEMAS: st.SearchStrategy[Any] = st.recursive(st.booleans() | st.just({}), annotated, max_leaves=8)
 
 
 @settings(max_examples=150, deadline=None)
