@@ -203,6 +203,25 @@ def test_what_thousands_of_paths_share_is_not_paid_thousandfold(kind: str) -> No
     assert said or tools == 9_000
 
 
+def test_a_deep_value_against_choices_that_recur_is_refused_in_no_time() -> None:
+    def branch(name: str) -> dict[str, Any]:
+        properties = {"op": {"const": name}, "left": component("E")}
+        return {"type": "object", "required": ["op"], "properties": properties}
+
+    choice = {"oneOf": [component("A"), component("M")]}
+    schemas = {"S0": {"type": "object", "properties": {"e": component("E")}}, "E": choice}
+    components = {"schemas": {**schemas, "A": branch("add"), "M": branch("mul")}}
+    paths = {"/a": posted(component("S0"))}
+    entry = build(document(paths, components=components)).entries["post_a"]
+    good: dict[str, Any] = {"op": "add"}
+    bad: dict[str, Any] = {"op": "neither"}
+    for _ in range(100):
+        good, bad = {"op": "add", "left": good}, {"op": "neither", "left": bad}
+    assert entry.arguments.violations({"e": good}) == []
+    assert "nested" in entry.arguments.violations({"e": bad})[0]
+    assert "$.e" in entry.arguments.violations({"e": {"op": "neither"}})[0]
+
+
 @pytest.mark.parametrize("levels", [200, 10_000, 1_000_000])
 def test_depth_is_refused_as_such(levels: int) -> None:
     catalog = build(deep(levels))
