@@ -4,8 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST := $(BIN)/python -m pytest -n auto
-UV := uv==0.13.9
-COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url
 
 .PHONY: run test test-all lint lock dev clients bench bench-full bench-mcp bench-store
@@ -27,12 +26,16 @@ lint: dev
 	$(BIN)/mypy examples/python-function/app.py
 	$(BIN)/mypy examples/mcp-clients/client.py
 
-# Write both lists of what is installed anew, at the newest versions that pyproject.toml allows.
+# Write the lists of what is installed anew, at the newest versions that pyproject.toml allows, and
+# those of the clients in Python that tests drive.
 lock:
 	$(PYTHON) -m venv .run/lock
-	.run/lock/bin/python -m pip --quiet install $(UV)
-	.run/lock/bin/$(COMPILE) --upgrade --group build -o .ci/requirements.txt
-	.run/lock/bin/$(COMPILE) --upgrade --group dev -c .ci/requirements.txt -o .ci/requirements-dev.txt
+	.run/lock/bin/python -m pip --quiet install -r .ci/uv.txt
+	.run/lock/bin/$(COMPILE) pyproject.toml --upgrade --group build -o .ci/requirements.txt
+	.run/lock/bin/$(COMPILE) pyproject.toml --upgrade --group dev -c .ci/requirements.txt -o .ci/requirements-dev.txt
+	for each in tests/clients/python/*.in; do \
+		.run/lock/bin/$(COMPILE) $$each --upgrade -o $${each%.in}.txt || exit 1; \
+	done
 
 # CPU per request beside nginx, HAProxy, Envoy, Caddy, Traefik, Python proxies and MCP gateways:
 # docs/performance.md.
@@ -53,7 +56,7 @@ bench-store: dev
 
 dev: $(VENV)/.installed-dev
 
-# The packages from npm that tests use, fetched ahead of the tests.
+# The packages from npm and PyPI that tests use, fetched ahead of the tests.
 clients: dev
 	$(BIN)/python -m tests.clients.packages
 

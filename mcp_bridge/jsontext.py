@@ -40,7 +40,8 @@ def parse(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as problem:
         deep = "depth limit" in problem.msg
-        raise JSONError(problem.msg, problem.lineno, problem.colno, too_deep=deep) from None
+        said = f"nested deeper than {max_depth} levels" if deep else problem.msg
+        raise JSONError(said, problem.lineno, problem.colno, too_deep=deep) from None
     if is_deeper_than(value, max_depth):
         raise JSONError(f"nested deeper than {max_depth} levels", too_deep=True)
     return value

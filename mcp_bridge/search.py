@@ -4,7 +4,6 @@ What they may find and call is what the caller may anyway; a tool is still calla
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
@@ -174,15 +173,26 @@ class _Index:
             for word, weight in _weighed(tool).items():
                 self._scores.setdefault(word, {})[tool.name] = weight
         self._count = len(tools)
+        self._titles = {tool.name: frozenset(_words(tool.title or tool.name)) for tool in tools}
 
     def best(self, query: str, limit: int, allowed: Callable[[str], bool]) -> list[str]:
         """The names that match best; equally good ones in their own order."""
-        total: Counter[str] = Counter()
-        for word in dict.fromkeys(_words(query[:MAX_QUERY])):
+        words = frozenset(_words(query[:MAX_QUERY]))
+        total: dict[str, float] = {}
+        for word in sorted(words):
             for name, score in self._matching(word).items():
-                total[name] += score
-        found = sorted((-score, name) for name, score in total.items() if allowed(name))
+                total[name] = total.get(name, 0.0) + score
+        found = sorted(
+            (-score * (1 + self._said(name, words)), name)
+            for name, score in total.items()
+            if allowed(name)
+        )
         return [name for _, name in found[:limit]]
+
+    def _said(self, name: str, words: frozenset[str]) -> float:
+        """How much of a tool's title a query says: `list issues` is not `list issues of a team`."""
+        title = self._titles[name]
+        return len(title & words) / len(title) if title else 0.0
 
     def _matching(self, word: str) -> dict[str, float]:
         """Scores for one word of a query: rare words count more, beginnings of words half."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from jsonschema_rs import FancyRegexOptions, ValidationError, validator_for
 
+from mcp_bridge.jsontext import dump, is_deeper_than
 from mcp_bridge.tools import JSONObject
 
 _PATTERNS = FancyRegexOptions(
@@ -12,6 +13,12 @@ _PATTERNS = FancyRegexOptions(
 )
 _MAX_VIOLATIONS = 10
 _MAX_MESSAGE = 300
+_MAX_EXPLAINED_DEPTH = 6
+"""Nesting of a value whose violations are sought out where a schema's choices may recur.
+
+Each choice is explained with the violations of all its branches: nested, they multiply.
+"""
+
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -32,11 +39,17 @@ class Validator:
             self._validator = validator_for(dict(schema), offline=True, pattern_options=_PATTERNS)
         except (ValueError, TypeError, OverflowError, RecursionError) as problem:
             raise SchemaProblem(_first_line(str(problem))) from None
+        text = dump(schema)
+        self._may_recur = b'"$ref"' in text and (b'"anyOf"' in text or b'"oneOf"' in text)
 
     def violations(self, value: Any) -> list[str]:
         """What is wrong with a value, each with its JSON path; empty if nothing is."""
         found: list[str] = []
         try:
+            if self._validator.is_valid(value):
+                return found
+            if self._may_recur and is_deeper_than(value, _MAX_EXPLAINED_DEPTH):
+                return ["$: it is not what the schema allows; so deeply nested, no place is named"]
             for error in self._validator.iter_errors(value):
                 found.append(_explained(error))
                 if len(found) == _MAX_VIOLATIONS:

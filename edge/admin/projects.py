@@ -19,8 +19,8 @@ def checked(parsed: Parsed) -> Project:
 
 
 def listed(project: Project, found: Catalog) -> tuple[ToolInfo, ...]:
-    """The tools as `/mcp` shows them to an unscoped token."""
-    if not project.config.mcp.enabled:
+    """The tools as `/mcp` shows them to an unscoped token; none that are an MCP server's own."""
+    if not project.config.mcp.enabled or project.config.mcp.upstream is not None:
         return ()
     return tuple(
         ToolInfo(tool.name, tool.description, tool.operation.method, tool.operation.path)

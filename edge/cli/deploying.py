@@ -53,13 +53,20 @@ def deployed_lines(
     if saved is not None:
         yield output.warning(f"A default runtime token was created and written to {saved}")
     if result.mcp_url is not None:
-        count = len(result.tools)
-        yield output.item("MCP", f"{result.mcp_url} ({count} {'tool' if count == 1 else 'tools'})")
+        yield output.item("MCP", f"{result.mcp_url} ({_served(result)})")
     if first_steps:
         yield from _first_steps(result)
     yield from _tools(result)
     if not result.running:
         yield output.warning("No edge is running; start it with: jelou serve")
+
+
+def _served(result: DeployResult) -> str:
+    """What the MCP address serves; an MCP server upstream is not asked for its tools."""
+    if result.tools_digest is None:
+        return "MCP is served by the function"
+    count = len(result.tools)
+    return f"{count} {'tool' if count == 1 else 'tools'}"
 
 
 def _headline(result: DeployResult) -> str:

@@ -70,16 +70,17 @@ def _read_tool(name: str, tool: Section, rules: Rules) -> ToolSettings:
 
 
 def _read_address(tool: Section) -> tuple[str | None, str | None, str | None]:
-    """The operation, or method and path, that the tool stands for."""
+    """The operation, or method and path, that the tool stands for; with neither, its key says."""
     operation = tool.optional_string("operationId")
     method = tool.optional_string("method")
     path = tool.optional_string("path")
     if operation is not None and (method or path or "inputSchema" in tool):
         tool.problem(None, 'write "operationId", or "method", "path" and "inputSchema", not both')
-    elif operation is None and (method is None or path is None):
+    elif (method is None) != (path is None):
         tool.problem(
             None,
-            'say what it calls: "operationId" of the document, or "method" and "path" of a route',
+            'write "method" and "path" together; with neither, the key is an operation of the '
+            'document or its route: "sendEmail" is /send-email',
         )
     for key, text, check in (("method", method, wrong_method), ("path", path, wrong_template)):
         wrong = check(text) if text else None

@@ -25,10 +25,10 @@ def node() -> Path:
 @pytest.fixture(scope="session")
 def sdks() -> Path:
     """The folder of the JavaScript examples with both TypeScript SDKs installed."""
-    return packages.or_skip(lambda: packages.installed(packages.SDKS))
+    return packages.or_skip(packages.sdks)
 
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """The folder in which the Inspector is installed."""
+    """The folder in which the Inspector and mcp-remote are installed."""
     return packages.or_skip(lambda: packages.installed(packages.TOOLS))

@@ -1,24 +1,32 @@
-"""Packages from npm that tests drive, installed once into the git-ignored ``.run/npm``.
+"""Packages from npm and PyPI that tests drive, installed once into the git-ignored ``.run``.
 
-Run as a program it installs all of them ahead of the tests.
+Run as a program it installs all of them ahead of the tests. Each client in Python has an
+environment of its own: together, and with ours, they agree on no version of the MCP SDK.
 """
 
 import fcntl
+import filecmp
 import hashlib
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+import venv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.processes import ROOT, run
 
-CACHE = ROOT / ".run" / "npm"
-TOOLS = ROOT / "tests" / "clients" / "npm"  # the Inspector, and the Node that it needs
+NPM = ROOT / ".run" / "npm"
+PYPI = ROOT / ".run" / "pypi"
+TOOLS = ROOT / "tests" / "clients" / "npm"  # the Inspector, mcp-remote, and the Node they need
 SDKS = ROOT / "examples" / "mcp-clients"  # the TypeScript SDKs
+DRIVERS = ROOT / "tests" / "clients" / "drivers"
+REQUIREMENTS = ROOT / "tests" / "clients" / "python"
+INSTALLER = ROOT / ".ci" / "uv.txt"
 INSTALL_SECONDS = 600.0
 
 
@@ -26,24 +34,52 @@ class NotInstalledError(Exception):
     """A package could not be had; the text says why."""
 
 
-def installed(source: Path) -> Path:
-    """Return a copy of a folder with a package.json, in which its locked packages are installed.
+@contextmanager
+def made_once(cache: Path, name: str, *contents: bytes) -> Iterator[tuple[Path, bool]]:
+    """Hold a folder of the cache, named after what shall be in it, against other processes.
 
-    The copy is named after the lock file, so that it is made once for each state of it. Raises
-    `NotInstalledError` if there is no npm or it fails.
+    Yields it, and whether it has still to be filled; it counts as filled unless the block raises.
     """
-    digest = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()[:12]
-    folder = CACHE / f"{source.name}-{digest}"
+    digest = hashlib.sha256(b"\0".join(contents)).hexdigest()[:12]
+    folder = cache / f"{name}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for file in source.iterdir():
+        yield folder, not (folder / ".complete").exists()
+        (folder / ".complete").touch()
+
+
+def required(program: str, *arguments: str, cwd: Path = ROOT) -> None:
+    """Run an installer. Raises `NotInstalledError` with its last words if it fails."""
+    done = run([program, *arguments], cwd=cwd, seconds=INSTALL_SECONDS)
+    if done.returncode:
+        words = " ".join([Path(program).name, *arguments])
+        raise NotInstalledError(f"{words} failed: {done.stderr[-500:]}")
+
+
+# --- npm --------------------------------------------------------------------------------------
+
+
+def installed(source: Path, *more: Path) -> Path:
+    """Return a copy of a folder with a package.json, in which its locked packages are installed.
+
+    The copy is named after the lock file, so that it is made once for each state of it; `more`
+    are files copied beside. Raises `NotInstalledError` if there is no npm or it fails.
+    """
+    lock_file = (source / "package-lock.json").read_bytes()
+    with made_once(NPM, source.name, lock_file) as (folder, is_new):
+        for file in (*source.iterdir(), *more):
             if file.is_file():
-                shutil.copy(file, folder)
-        if not (folder / ".complete").exists():
+                copy_if_changed(file, folder / file.name)
+        if is_new:
             install(folder)
-            (folder / ".complete").touch()
     return folder
+
+
+def copy_if_changed(source: Path, copy: Path) -> None:
+    """Copy a file, unless the copy is good: another test may be reading it."""
+    if not copy.exists() or not filecmp.cmp(source, copy, shallow=False):
+        shutil.copy(source, copy)
 
 
 def install(folder: Path) -> None:
@@ -51,9 +87,7 @@ def install(folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise NotInstalledError("npm is not installed")
-    done = run([npm, "ci", "--no-audit", "--no-fund"], cwd=folder, seconds=INSTALL_SECONDS)
-    if done.returncode:
-        raise NotInstalledError(f"npm ci failed: {done.stderr[-500:]}")
+    required(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
 
 
 def node() -> Path:
@@ -66,8 +100,44 @@ def node() -> Path:
     return program
 
 
+def sdks() -> Path:
+    """Return the folder of the examples and drivers with both TypeScript SDKs installed."""
+    return installed(SDKS, *DRIVERS.glob("*.mjs"))
+
+
+# --- PyPI -------------------------------------------------------------------------------------
+
+
+def python(client: str) -> Path:
+    """Return the Python of a client's environment, with exactly what its list names.
+
+    Raises `NotInstalledError` if that cannot be installed.
+    """
+    wanted = REQUIREMENTS / f"{client}.txt"
+    with made_once(PYPI, client, wanted.read_bytes(), sys.version.encode()) as (folder, is_new):
+        program = folder / "env" / "bin" / "python"
+        if is_new:
+            venv.create(folder / "env", clear=True)
+            flags = ("--quiet", "--require-hashes", "--python", str(program))
+            required(str(uv()), "pip", "sync", *flags, str(wanted))
+    return program
+
+
+def uv() -> Path:
+    """Return the installer: it makes these environments in seconds, and they share their files."""
+    with made_once(PYPI, "uv", INSTALLER.read_bytes(), sys.version.encode()) as (folder, is_new):
+        programs = folder / "env" / "bin"
+        if is_new:
+            venv.create(folder / "env", clear=True, with_pip=True)
+            required(str(programs / "python"), "-m", "pip", "-qq", "install", "-r", str(INSTALLER))
+    return programs / "uv"
+
+
+# --- for the tests ----------------------------------------------------------------------------
+
+
 def or_skip(needed: Callable[[], Path]) -> Path:
-    """Return what a test needs from npm, or skip the test.
+    """Return what a test needs from elsewhere, or skip the test.
 
     In CI every tool is installed, so there the test fails.
     """
@@ -80,5 +150,7 @@ def or_skip(needed: Callable[[], Path]) -> Path:
 
 
 if __name__ == "__main__":
-    installed(SDKS)
+    sdks()
+    for requirements in sorted(REQUIREMENTS.glob("*.txt")):
+        python(requirements.stem)
     sys.stdout.write(f"{run([str(node()), '--version']).stdout.strip()} is ready\n")

@@ -169,7 +169,7 @@ WRONG = """{
   },
   "tools": {
     "find order": {"operationId": "findOrder"},
-    "ping": {}
+    "ping": {"path": "/ping"}
   }
 }"""
 

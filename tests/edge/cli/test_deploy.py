@@ -202,6 +202,16 @@ def test_mcp_off_prints_no_mcp_address(cli: Cli, project: Path) -> None:
     assert cli("deploy", "--json").data["mcpUrl"] is None
 
 
+def test_an_mcp_server_serves_its_own_tools(cli: Cli, project: Path) -> None:
+    file = json.loads((project / "jelou.json").read_text())
+    (project / "jelou.json").write_text(
+        json.dumps({**file, "config": {"mcp": {"upstream": "/mcp"}}})
+    )
+    out = cli("deploy").out
+    assert "/my-function/mcp (MCP is served by the function)" in out
+    assert cli("deploy", "--json").data["tools"] == []
+
+
 def test_public_url_comes_from_the_environment(cli: Cli, project: Path) -> None:
     cli.environ["JELOU_PUBLIC_URL"] = "https://fn.example"
     assert "▸ URL: https://fn.example/my-function\n" in cli("deploy").out

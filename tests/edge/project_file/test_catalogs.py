@@ -56,3 +56,31 @@ def test_a_tools_own_methods_stand_over_the_functions() -> None:
     own = {"delete": {"operationId": "delete", "config": {"methods": ["DELETE"]}}}
     shown, _ = names(config={"methods": ["GET"]}, tools=own)
     assert shown == ["delete", "get", "head"]
+
+
+APP = json.dumps(
+    {
+        "openapi": "3.1.0",
+        "info": {"title": "t", "version": "1"},
+        "paths": {"/send-email": {"post": {}}, "/read-inbox": {"get": {}}},
+    }
+).encode()
+
+
+def test_a_key_alone_names_the_route_of_an_app_and_its_settings_apply_there() -> None:
+    tools = {
+        "sendEmail": {"config": {"timeout": 5000}},
+        "readInbox": {"config": {"public": True}},
+        "paymentWebhook": {"config": {"timeout": 1000}},
+    }
+    file = {"function": "shop", "upstream": "http://127.0.0.1:9000", "tools": tools}
+    project = load_project(json.dumps(file))
+    found = catalogs.catalog(project, APP)
+    assert [(tool.name, tool.operation.path) for tool in found.tools] == [
+        ("readInbox", "/read-inbox"),
+        ("sendEmail", "/send-email"),
+    ]
+    assert [warning.tool for warning in found.warnings] == ["paymentWebhook"]
+    assert catalogs.unresolved(project, found) == ("paymentWebhook",)
+    timeouts = {route.template.text: route.timeout for route in catalogs.routes(project, found)}
+    assert timeouts["/send-email"] == 5000

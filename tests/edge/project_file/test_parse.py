@@ -251,7 +251,7 @@ def test_all_problems_are_told_at_once_each_with_its_line() -> None:
   },
   "tools": {
     "a b": {"operationId": "x"},
-    "c": {}
+    "c": {"method": "GET"}
   },
   "description": "a",
   "description": "b"
@@ -446,7 +446,7 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(
         ({"tools": {"t": 1}}, "tools.t", "must be an object"),
         ({"tools": {"t.u": {"operationId": "o"}}}, 'tools["t.u"]', "not a tool name"),
         ({"tools": {"t" * 65: {"operationId": "o"}}}, "tools." + "t" * 65, "1 to 64"),
-        ({"tools": {"t": {}}}, "tools.t", '"operationId" of the document'),
+        ({"tools": {"t": {"path": "/a"}}}, "tools.t", '"method" and "path" together'),
         ({"tools": {"t": {"method": "GET"}}}, "tools.t", '"method" and "path"'),
         (
             {"tools": {"t": {"operationId": "o", "method": "GET", "path": "/"}}},

@@ -1,0 +1,135 @@
+"""Real clients, each held open: they list and call, and notice nothing of an edge that restarts."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.clients import packages
+from tests.clients.driving import Driven, driven
+from tests.clients.packages import DRIVERS
+from tests.support.edge import PYTHON_FUNCTION
+from tests.support.processes import JELOU
+from tests.support.restarting_edge import RestartingEdge, restarting_edge
+
+HANDSHAKE, STATELESS = "legacy", "2026-07-28"
+ANA = {"id": "c1", "name": "Ana Torres", "phone": "593987654321", "city": "Guayaquil"}
+OPERATIONS = {
+    operation["operationId"]
+    for path in json.loads((PYTHON_FUNCTION / "openapi.json").read_text("utf-8"))["paths"].values()
+    for operation in path.values()
+    if "operationId" in operation
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A driver, the environment that it needs (None: ours), and its arguments."""
+
+    driver: str
+    needs: str | None = None
+    arguments: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.driver, *self.arguments))
+
+
+MCP_REMOTE = Client("stdio.py", arguments=("mcp-remote",))
+JELOU_STDIO = Client("stdio.py", arguments=("jelou",))
+CLIENTS = [
+    Client("python_sdk.py", arguments=("auto",)),
+    Client("python_sdk.py", arguments=(HANDSHAKE,)),
+    Client("python_sdk.py", arguments=(STATELESS,)),
+    Client("typescript-v1.mjs"),
+    Client("typescript-v2.mjs", arguments=("auto",)),
+    Client("typescript-v2.mjs", arguments=(HANDSHAKE,)),
+    Client("typescript-v2.mjs", arguments=(STATELESS,)),
+    Client("fastmcp_client.py", "fastmcp"),
+    Client("openai_agents.py", "openai-agents"),
+    Client("langchain.py", "langchain", ("each",)),
+    Client("langchain.py", "langchain", ("held",)),
+    Client("pydantic_ai_toolset.py", "pydantic-ai"),
+    MCP_REMOTE,
+    JELOU_STDIO,
+]
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestartingEdge]:
+    """An edge of two workers with the example function deployed."""
+    with restarting_edge(tmp_path_factory.mktemp("edge"), workers=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=CLIENTS, ids=str)
+def client(request: pytest.FixtureRequest) -> Client:
+    """Each client in each of its modes."""
+    chosen: Client = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def using(
+    client: Client, edge: RestartingEdge, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Driven]:
+    """The client, connected; all tests of it go on with the same connection."""
+    url, token = edge.deployed.mcp_url, edge.deployed.token
+    assert url is not None
+    assert token is not None
+    home = str(tmp_path_factory.mktemp("home"))
+    with driven(command(client, url), url, token, home=home) as running:
+        yield running
+
+
+def command(client: Client, url: str) -> list[str]:
+    """Return the words that start a client's driver."""
+    match client:
+        case Client(driver=driver) if driver.endswith(".mjs"):
+            node, folder = packages.or_skip(packages.node), packages.or_skip(packages.sdks)
+            return [str(node), str(folder / driver), *client.arguments]
+        case Client(needs=str(needs)):
+            python = str(packages.or_skip(lambda: packages.python(needs)))
+        case _:
+            python = sys.executable
+    return [python, str(DRIVERS / client.driver), *arguments(client, url)]
+
+
+def arguments(client: Client, url: str) -> list[str]:
+    """Return a driver's arguments: for a bridge, the command that starts it."""
+    if client == JELOU_STDIO:
+        return [*JELOU, "mcp", "stdio", url]
+    if client == MCP_REMOTE:
+        node = packages.or_skip(packages.node)
+        script = packages.installed(packages.TOOLS) / "node_modules" / ".bin" / "mcp-remote"
+        header = "X-Jelou-Token:${JELOU_FUNCTION_TOKEN}"
+        return [str(node), str(script), url, "--header", header, "--transport", "http-only"]
+    return list(client.arguments)
+
+
+def test_a_client_lists_the_functions_tools(using: Driven) -> None:
+    assert set(using.tools()) == OPERATIONS
+
+
+def test_a_client_calls_a_tool(using: Driven) -> None:
+    answer = using.call("getCustomer", id="c1")
+
+    assert not answer["failed"]
+    assert json.loads(answer["text"]) == ANA
+
+
+def test_a_client_takes_a_failed_call_for_the_tools_error(using: Driven) -> None:
+    answer = using.call("getCustomer", id="nobody")
+
+    assert answer["failed"]
+    assert "no customer has the id nobody" in answer["text"]
+
+
+def test_a_client_goes_on_after_the_edge_restarted(using: Driven, edge: RestartingEdge) -> None:
+    before = using.call("getCustomer", id="c1")
+
+    edge.restart()
+
+    assert using.call("getCustomer", id="c1") == before
+    assert set(using.tools()) == OPERATIONS
