@@ -1,5 +1,6 @@
-"""One `tools/call` from its message to its answer, without I/O: the request that it makes, what
-comes of the function's answer, and what the client is told meanwhile. Pure.
+"""One `tools/call` from its message to its answer, without I/O.
+
+The request that it makes, what comes of the function's answer, what the client is told meanwhile.
 
 Whoever carries it out sends `request`, tells what comes, and writes what it is given.
 """

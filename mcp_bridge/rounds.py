@@ -1,4 +1,4 @@
-"""Calls that ask their client back (MCP 2026-07-28, multi round-trip requests). Pure.
+"""Calls that ask their client back (MCP 2026-07-28, multi round-trip requests).
 
 What the function is told of the client, and its state, sealed on its way there and back.
 """

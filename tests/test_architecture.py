@@ -149,10 +149,10 @@ MAP = """
 8 -    mcp_bridge.literal               results that a function words itself
 8 pure mcp_bridge.pages                 lists of tools as JSON, made once
 8 pure mcp_bridge.targets               which tool a call means
-9 pure mcp_bridge.rounds                calls that ask their client back
-10 pure mcp_bridge.calls                 one tools/call without I/O
+9 -    mcp_bridge.rounds                calls that ask their client back
+10 -    mcp_bridge.calls                 one tools/call without I/O
 11 -    mcp_bridge.invoking              a call carried out over an Invoker
-11 pure mcp_bridge.judging               what becomes of a request to /mcp
+11 -    mcp_bridge.judging               what becomes of a request to /mcp
 12 -    mcp_bridge.server                the SDK, for everything else
 13 -    mcp_bridge.serving               the MCP endpoint: judged, and carried out
 
