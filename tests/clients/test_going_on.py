@@ -10,6 +10,7 @@ import pytest
 from tests.clients import packages
 from tests.clients.driving import Driven, driven
 from tests.clients.packages import DRIVERS
+from tests.docs.pages import blocks, page
 from tests.support.edge import PYTHON_FUNCTION
 from tests.support.processes import JELOU
 from tests.support.restarting_edge import RestartingEdge, restarting_edge
@@ -101,11 +102,19 @@ def arguments(client: Client, url: str) -> list[str]:
     if client == JELOU_STDIO:
         return [*JELOU, "mcp", "stdio", url]
     if client == MCP_REMOTE:
-        node = packages.or_skip(packages.node)
-        script = packages.installed(packages.TOOLS) / "node_modules" / ".bin" / "mcp-remote"
-        header = "X-Jelou-Token:${JELOU_FUNCTION_TOKEN}"
-        return [str(node), str(script), url, "--header", header, "--transport", "http-only"]
+        node, folder = packages.or_skip(packages.node), packages.installed(packages.TOOLS)
+        program, _, *flags = documented_arguments("mcp-remote")
+        return [str(node), str(folder / "node_modules" / ".bin" / program), url, *flags]
     return list(client.arguments)
+
+
+def documented_arguments(program: str) -> list[str]:
+    """Return what `docs/clients.md` says to start a bridge with; its second word is the address."""
+    (shown,) = (block for block in blocks(page("clients.md")) if f'"{program}"' in block.text)
+    (server,) = json.loads(shown.text)["mcpServers"].values()
+    words: list[str] = server["args"]
+    assert words[0] == program
+    return words
 
 
 def test_a_client_lists_the_functions_tools(using: Driven) -> None:
