@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ from tests.support.edge import PYTHON_FUNCTION
 from tests.support.processes import JELOU
 from tests.support.restarting_edge import RestartingEdge, restarting_edge
 
+UNKNOWN_TOKEN = "jfn_rt_" + "0" * 32 + "2Freyo"
+REFUSED = "401|Server returned an error response"  # the latter from every client on mcp 2.x
 HANDSHAKE, STATELESS = "legacy", "2026-07-28"
 ANA = {"id": "c1", "name": "Ana Torres", "phone": "593987654321", "city": "Guayaquil"}
 OPERATIONS = {
@@ -142,3 +145,15 @@ def test_a_client_goes_on_after_the_edge_restarted(using: Driven, edge: Restarti
 
     assert using.call("getCustomer", id="c1") == before
     assert set(using.tools()) == OPERATIONS
+
+
+@pytest.mark.slow
+def test_a_client_without_a_good_token_is_refused_and_looks_for_no_sign_in(
+    client: Client, edge: RestartingEdge, tmp_path: Path
+) -> None:
+    url = edge.deployed.mcp_url
+    assert url is not None
+    refused = pytest.raises(AssertionError, match=REFUSED)
+
+    with refused, driven(command(client, url), url, UNKNOWN_TOKEN, home=str(tmp_path)) as using:
+        using.tools()  # a client that keeps to the stateless revision has said nothing before
