@@ -21,7 +21,7 @@ class Driven:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self._answers: Queue[str | None] = Queue()
-        self._complaints: deque[str] = deque(maxlen=60)
+        self._complaints: deque[str] = deque(maxlen=500)
         self._readers = [
             threading.Thread(target=read, daemon=True)
             for read in (self._read_answers, self._read_complaints)
