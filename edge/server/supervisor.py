@@ -8,12 +8,13 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.config import Config, as_plain
+from edge.server.mailboxes import Mailbox
 from edge.server.sockets import BindError, Bound, Slot, bind_all
 from edge.server.worker_main import READY, Orders
 from edge.settings import parse_address
@@ -51,18 +52,23 @@ def serve(config: Config, *, factory: str = FACTORY, on_ready: Ready = _no_more)
     except BindError as error:
         _complain(str(error))
         return 1
-    try:
-        return asyncio.run(Supervisor(config, bound, factory, on_ready).run())
-    finally:
-        bound.close()
+    with ExitStack() as stack:
+        stack.callback(bound.close)
+        mailboxes = [stack.enter_context(closing(Mailbox.open())) for _ in bound.slots]
+        return asyncio.run(Supervisor(config, bound, mailboxes, factory, on_ready).run())
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps one worker alive per slot."""
+    """Keeps one worker alive per slot.
+
+    Attributes:
+        mailboxes: of the slots, in their order.
+    """
 
     config: Config
     bound: Bound
+    mailboxes: Sequence[Mailbox]
     factory: str
     on_ready: Ready
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -166,7 +172,8 @@ class Supervisor:
     ) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader]:
         """Start a worker; the process, and where it says what became of its start."""
         reading, writing = os.pipe()
-        descriptors = [sock.fileno() for sock in slot.all]
+        mail = [self.mailboxes[index].reading, *(box.writing for box in self.mailboxes)]
+        descriptors = [sock.fileno() for sock in (*slot.all, *mail)]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-P", "-m", "edge.server.worker_main"),
@@ -190,6 +197,8 @@ class Supervisor:
             public=[sock.fileno() for sock in slot.public],
             local_admin=[sock.fileno() for sock in slot.local_admin],
             remote_admin=[sock.fileno() for sock in slot.remote_admin],
+            mailbox=self.mailboxes[index].reading.fileno(),
+            mailboxes=[box.writing.fileno() for box in self.mailboxes],
             status=status,
         )
 

@@ -17,6 +17,7 @@ from edge.config import Config
 from edge.server.acceptor import Acceptor, FastLane, Live
 from edge.server.hypercorn_connection import App, State, hypercorn_config, service
 from edge.server.stream import PIECE
+from edge.state.peers import Peers
 
 LOG = logging.getLogger("edge.server")
 
@@ -56,8 +57,8 @@ class Served(Protocol):
     def running(self) -> Callable[[], AbstractAsyncContextManager[None]]: ...
 
 
-Factory = Callable[[Config, Sequence[str], int], Served]
-"""Makes what one worker serves from the settings, the bound addresses and the worker's slot."""
+Factory = Callable[[Config, Sequence[str], Peers], Served]
+"""Makes what one worker serves from the settings, the bound addresses and the other workers."""
 
 BACKLOG = 1024
 ACCEPTED_AT_ONCE = 32

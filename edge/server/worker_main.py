@@ -20,6 +20,7 @@ from typing import Any
 
 from edge.config import Config, from_plain
 from edge.server.loops import LoopMissing, loop_factory
+from edge.server.mailboxes import delivered, peers_over
 from edge.server.worker import CannotServe, Factory, Listeners, serve
 from tokens.errors import TokenError
 from tokens.secret import redact
@@ -39,6 +40,8 @@ class Orders:
     Attributes:
         factory: `module:name` of an `edge.server.worker.Factory`.
         public, local_admin, remote_admin: file descriptors of listening sockets.
+        mailbox: file descriptor of the reading end of the slot's mailbox.
+        mailboxes: file descriptors of the writing ends of every slot's, in the slots' order.
         status: file descriptor on which the worker writes `ready`, or why it is not.
     """
 
@@ -49,6 +52,8 @@ class Orders:
     public: list[int]
     local_admin: list[int]
     remote_admin: list[int]
+    mailbox: int
+    mailboxes: list[int]
     status: int
 
     def to_json(self) -> bytes:
@@ -88,13 +93,17 @@ async def _run(orders: Orders, config: Config) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(sys.stdin.fileno(), _watch_parent, stop)
     factory: Factory = load_factory(orders.factory)
-    await serve(
-        factory(config, orders.bound, orders.index),
-        config,
-        _listeners(orders),
-        stop=stop.wait(),
-        ready=lambda: _begin(orders.status),
-    )
+    peers = peers_over(orders.index, _sockets(orders.mailboxes))
+    served = factory(config, orders.bound, peers)
+    (mailbox,) = _sockets([orders.mailbox])
+    with delivered(mailbox, peers):
+        await serve(
+            served,
+            config,
+            _listeners(orders),
+            stop=stop.wait(),
+            ready=lambda: _begin(orders.status),
+        )
 
 
 def _begin(status: int) -> None:

@@ -23,6 +23,7 @@ from edge.project_file import catalogs
 from edge.project_file.parse import parse_project
 from edge.registry.sqlite import SqliteRegistry
 from edge.server.worker import Listeners, Server
+from edge.state.peers import Peers
 from tests.support.http1_client import Http1Client
 from tests.support.http2_client import Http2Client
 from tokens.database import Database
@@ -141,7 +142,7 @@ async def running(directory: Path, **settings: Any) -> AsyncIterator[EdgeInProce
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
-        edge = compose.build(config, [f"127.0.0.1:{port}"], 1)
+        edge = compose.build(config, [f"127.0.0.1:{port}"], Peers(1))
         async with edge.running():
             server = Server(config, edge)
             await server.start(Listeners(public=[listening.dup()]))

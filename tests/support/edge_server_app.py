@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.config import Config
+from edge.state.peers import Peers
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Small:
 
     Attributes:
         seen: method and path of every request that came to the app.
+        heard: what other workers told.
     """
 
     fails: bool = False
@@ -29,9 +31,12 @@ class Small:
     left: int = 0
     streams_end: asyncio.Event = field(default_factory=asyncio.Event)
     fast_lane: None = None
+    peers: Peers = field(default_factory=Peers)
+    heard: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.app = App(self)
+        self.peers.hear("said", self.heard.append)
         self.local_admin = admin("local")
         self.remote_admin = admin("remote")
 
@@ -45,12 +50,12 @@ class Small:
         yield
 
 
-def build(config: Config, bound: Sequence[str], slot: int) -> Small:
+def build(config: Config, bound: Sequence[str], peers: Peers) -> Small:
     """A factory."""
-    return Small()
+    return Small(peers=peers)
 
 
-def failing(config: Config, bound: Sequence[str], slot: int) -> Small:
+def failing(config: Config, bound: Sequence[str], peers: Peers) -> Small:
     """A factory of what does not start."""
     return Small(fails=True)
 
@@ -82,6 +87,13 @@ class App:
 
     async def on_loop(self, scope: Any, receive: Any, send: Any) -> None:
         await answer(send, type(asyncio.get_running_loop()).__module__.encode())
+
+    async def on_tell(self, scope: Any, receive: Any, send: Any) -> None:
+        self.small.peers.tell("said", scope["query_string"].decode())
+        await answer(send, b"told")
+
+    async def on_heard(self, scope: Any, receive: Any, send: Any) -> None:
+        await answer(send, " ".join(self.small.heard).encode())
 
     async def on_left(self, scope: Any, receive: Any, send: Any) -> None:
         await answer(send, str(self.small.left).encode())
