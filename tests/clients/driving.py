@@ -21,7 +21,7 @@ class Driven:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self._answers: Queue[str | None] = Queue()
-        self._complaints: deque[str] = deque(maxlen=60)
+        self._complaints: deque[str] = deque(maxlen=500)
         self._readers = [
             threading.Thread(target=read, daemon=True)
             for read in (self._read_answers, self._read_complaints)
@@ -60,7 +60,7 @@ class Driven:
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         answer = self._answer()
-        assert "raised" not in answer, f"{answer['raised']}\n{''.join(self._complaints)}"
+        assert "raised" not in answer, f"{answer['raised']}\n{self._complained()}"
         return answer
 
     def _answer(self) -> dict[str, Any]:
@@ -68,9 +68,13 @@ class Driven:
             line = self._answers.get(timeout=SECONDS)
         except Empty:
             line = None
-        assert line is not None, f"the client says nothing:\n{''.join(self._complaints)}"
+        assert line is not None, f"the client says nothing:\n{self._complained()}"
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _complained(self) -> str:
+        self._readers[1].join(1)  # to its end, if the client has ended
+        return "".join(self._complaints)
 
     def _read_answers(self) -> None:
         assert self._process.stdout is not None

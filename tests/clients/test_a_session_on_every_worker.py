@@ -39,24 +39,30 @@ def result(answer: Answer) -> Any:
     return answer.json["result"]
 
 
+def use_in_every_worker(running: RestartingEdge, token: str, session: str) -> list[Any]:
+    """Call a tool in each worker; return what each lists."""
+    for caller in new_connections(running):
+        call = {"name": "getCustomer", "arguments": {"id": "c2"}}
+        called = result(caller.rpc(MCP, token, "tools/call", session, **call))
+        assert called["structuredContent"]["name"] == "Luis Andrade"
+    return [
+        result(caller.rpc(MCP, token, "tools/list", session)) for caller in new_connections(running)
+    ]
+
+
 def test_no_request_of_a_session_needs_the_worker_or_the_run_that_opened_it(
     running: RestartingEdge,
 ) -> None:
     token = running.deployed.token
     assert token is not None
     session = running.edge.caller().open_session(MCP, token)
-    listed: list[Any] = []
-    for _ in ("before the restart", "after it"):
-        for caller in new_connections(running):
-            listed.append(result(caller.rpc(MCP, token, "tools/list", session)))
-        for caller in new_connections(running):
-            call = {"name": "getCustomer", "arguments": {"id": "c2"}}
-            called = result(caller.rpc(MCP, token, "tools/call", session, **call))
-            assert called["structuredContent"]["name"] == "Luis Andrade"
-        running.restart()
 
-    assert all(each == listed[0] for each in listed)
-    assert listed[0]["tools"]
+    before = use_in_every_worker(running, token, session)
+    running.restart()
+    after = use_in_every_worker(running, token, session)
+
+    assert before[0]["tools"]
+    assert all(each == before[0] for each in before + after)
 
 
 def test_a_session_that_ended_in_one_worker_is_gone_in_all_of_the_next_run(

@@ -4,15 +4,22 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.clients import packages
 from tests.clients.driving import Driven, driven
 from tests.clients.packages import DRIVERS
+from tests.docs.pages import blocks, page
 from tests.support.edge import PYTHON_FUNCTION
 from tests.support.processes import JELOU
 from tests.support.restarting_edge import RestartingEdge, restarting_edge
+
+UNKNOWN_TOKEN = "jfn_rt_" + "0" * 32 + "2Freyo"
+REFUSED = "401|Server returned an error response|Dynamic Client Registration rejected"
+"""What clients say of the 401: the second those on mcp 2.x, the third mcp-remote, which looks for a
+sign-in and finds none."""
 
 HANDSHAKE, STATELESS = "legacy", "2026-07-28"
 ANA = {"id": "c1", "name": "Ana Torres", "phone": "593987654321", "city": "Guayaquil"}
@@ -101,11 +108,19 @@ def arguments(client: Client, url: str) -> list[str]:
     if client == JELOU_STDIO:
         return [*JELOU, "mcp", "stdio", url]
     if client == MCP_REMOTE:
-        node = packages.or_skip(packages.node)
-        script = packages.installed(packages.TOOLS) / "node_modules" / ".bin" / "mcp-remote"
-        header = "X-Jelou-Token:${JELOU_FUNCTION_TOKEN}"
-        return [str(node), str(script), url, "--header", header, "--transport", "http-only"]
+        node, folder = packages.or_skip(packages.node), packages.installed(packages.TOOLS)
+        program, _, *flags = documented_arguments("mcp-remote")
+        return [str(node), str(folder / "node_modules" / ".bin" / program), url, *flags]
     return list(client.arguments)
+
+
+def documented_arguments(program: str) -> list[str]:
+    """Return what `docs/clients.md` says to start a bridge with; its second word is the address."""
+    (shown,) = (block for block in blocks(page("clients.md")) if f'"{program}"' in block.text)
+    (server,) = json.loads(shown.text)["mcpServers"].values()
+    words: list[str] = server["args"]
+    assert words[0] == program
+    return words
 
 
 def test_a_client_lists_the_functions_tools(using: Driven) -> None:
@@ -133,3 +148,15 @@ def test_a_client_goes_on_after_the_edge_restarted(using: Driven, edge: Restarti
 
     assert using.call("getCustomer", id="c1") == before
     assert set(using.tools()) == OPERATIONS
+
+
+@pytest.mark.slow
+def test_a_client_without_a_good_token_ends_at_once_and_waits_for_no_sign_in(
+    client: Client, edge: RestartingEdge, tmp_path: Path
+) -> None:
+    url = edge.deployed.mcp_url
+    assert url is not None
+    refused = pytest.raises(AssertionError, match=REFUSED)
+
+    with refused, driven(command(client, url), url, UNKNOWN_TOKEN, home=str(tmp_path)) as using:
+        using.tools()  # a client that keeps to the stateless revision has said nothing before

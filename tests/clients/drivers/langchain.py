@@ -10,9 +10,8 @@ from langchain_mcp_adapters.callbacks import Callbacks
 from langchain_mcp_adapters.client import MultiServerMCPClient
 from langchain_mcp_adapters.tools import load_mcp_tools
 
-SERVER = "customers"
 CLIENT = MultiServerMCPClient(
-    {SERVER: {"transport": "streamable_http", "url": URL, "headers": HEADERS}},
+    {"customers": {"transport": "streamable_http", "url": URL, "headers": HEADERS}},
     callbacks=Callbacks(on_progress=on_progress),
 )
 
@@ -37,9 +36,9 @@ async def each_call_its_session() -> None:
 
 async def one_session() -> None:
     """Hold one session for all commands."""
-    async with CLIENT.session(SERVER) as session:
+    async with CLIENT.session("customers") as session:
         callbacks = Callbacks(on_progress=on_progress)
-        tools = await load_mcp_tools(session, callbacks=callbacks, server_name=SERVER)
+        tools = await load_mcp_tools(session, callbacks=callbacks, server_name="customers")
 
         async def list_tools() -> list[str]:
             return [tool.name for tool in await load_mcp_tools(session)]
