@@ -1,4 +1,4 @@
-"""An MCP server with all that the conformance suite asks for, on the official SDK; run as a program.
+"""An MCP server with all that the conformance suite asks for, on the official SDK; a program.
 
 The edge stands before it as before any function that is an MCP server itself. It prints
 `Function ready on http://…` once it listens; `PORT` picks where.

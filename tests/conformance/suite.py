@@ -5,7 +5,6 @@ Which scenarios ought to pass is not known here.
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,22 +24,44 @@ _STAMP = re.compile(r"-\d{4}-\d\d-\d\dT[\d-]+Z$")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one scenario.
+class Check:
+    """What the suite says of one check.
 
     Attributes:
-        checks: how many had each status: SUCCESS, FAILURE, WARNING, SKIPPED, INFO.
-        complaints: a line for every check that failed or warned.
+        status: SUCCESS, FAILURE, WARNING, SKIPPED or INFO.
     """
 
-    scenario: str
-    checks: Counter[str]
-    complaints: tuple[str, ...]
+    id: str
+    status: str
+    message: str = ""
 
     @property
-    def passed(self) -> bool:
-        """Something was checked, and nothing failed or was warned of."""
-        return self.checks["SUCCESS"] > 0 and not self.complaints
+    def complains(self) -> bool:
+        """It did not pass: it failed, was warned of, or could not be made."""
+        return self.status in {"FAILURE", "WARNING", "SKIPPED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one scenario."""
+
+    scenario: str
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> int:
+        """How many checks passed."""
+        return sum(check.status == "SUCCESS" for check in self.checks)
+
+    @property
+    def made(self) -> int:
+        """How many checks passed or failed, as the suite counts them."""
+        return sum(check.status in {"SUCCESS", "FAILURE"} for check in self.checks)
+
+    @property
+    def complaints(self) -> tuple[Check, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if check.complains)
 
 
 class Suite:
@@ -68,14 +89,13 @@ class Suite:
         """
         command = ["server", "--url", url, "--output-dir", str(output), *words]
         said = self._run(command, failing=True)
-        outcomes = {
-            (name := _STAMP.sub("", folder.parent.name).removeprefix("server-")): outcome(
-                name, json.loads(folder.read_text("utf-8"))
-            )
-            for folder in sorted(output.glob("*/checks.json"))
-        }
-        assert outcomes, said[-2000:]
-        return outcomes
+        records = sorted(output.glob("*/checks.json"))
+        assert records, said[-2000:]
+        outcomes = [
+            outcome(_STAMP.sub("", each.parent.name).removeprefix("server-"), json.loads(text))
+            for each, text in ((record, record.read_text("utf-8")) for record in records)
+        ]
+        return {each.scenario: each for each in outcomes}
 
     def _run(self, words: Sequence[str], *, failing: bool = False) -> str:
         done = run([*self._command, *words], seconds=SECONDS)
@@ -84,14 +104,14 @@ class Suite:
 
 
 def outcome(scenario: str, checks: Iterable[dict[str, Any]]) -> Outcome:
-    """What a scenario's checks come to."""
-    found = list(checks)
-    bad = [each for each in found if each["status"] in {"FAILURE", "WARNING"}]
-    complaints = tuple(
-        f"{each['status']} {each['id']}: {each.get('errorMessage') or each['description']}"
-        for each in bad
+    """A scenario's record, as the suite writes it."""
+    return Outcome(
+        scenario,
+        tuple(
+            Check(each["id"], each["status"], each.get("errorMessage") or each["description"])
+            for each in checks
+        ),
     )
-    return Outcome(scenario, Counter(each["status"] for each in found), complaints)
 
 
 def installed() -> Suite:
