@@ -67,12 +67,16 @@ async def test_a_worker_that_does_not_read_holds_up_nobody_and_gets_what_fitted(
     teller, slow = peers(0, mailboxes), peers(1, mailboxes)
     for number in range(told):
         teller.tell("said", number)
-    last = asyncio.Event()
-    slow.hear("said", heard.append)
+    begun, last = asyncio.Event(), asyncio.Event()
+
+    def hear(number: int) -> None:
+        heard.append(number)
+        begun.set()
+
+    slow.hear("said", hear)
     slow.hear("last", lambda _: last.set())
     with anyio.fail_after(5), delivered(mailboxes[1].reading, slow):
-        while not heard:
-            await asyncio.sleep(0)
+        await begun.wait()
         await _room(mailboxes[1])
         teller.tell("last", None)
         await last.wait()

@@ -10,6 +10,7 @@ import pytest
 from edge.state.mcp_calls import ASKED_AT_ONCE, ASKED_AT_ONCE_PER_SESSION, McpCalls
 from edge.state.peers import LONGEST_MESSAGE
 from mcp_bridge.jsonrpc import RequestId
+from mcp_bridge.jsontext import parse
 from tests.support.wire import Wire
 
 RANDOM = b"\0" * 6
@@ -137,14 +138,16 @@ async def test_a_call_that_takes_the_id_of_one_being_cancelled_goes_on() -> None
 
 async def test_a_question_is_answered_by_the_worker_that_was_asked_and_once() -> None:
     """What is said twice, or by a worker that was not asked, does not stand for one that was."""
-    wire = Wire(3, dead={2})
+    wire = Wire(3, dead={2}, by_hand=True)
     of = workers(wire)
     call = Call(of[1])
     cancelling = asyncio.create_task(of[0].cancel("n1", 1))
     await asyncio.sleep(0)
-    (number,) = of[0]._questions
+    _, [_, number, *_] = parse(wire.waiting[0][1])
+    wire.flow()
     for slot in (1, 7, 0):
         wire.peers[1].tell("mcp_calls.answer", [number, slot, []], 0)
+    wire.flow()
     assert not await cancelling
     assert call.cancelled == 0
 

@@ -17,14 +17,12 @@ def listening(wire: Wire) -> list[list[Any]]:
     return heard
 
 
-@pytest.mark.parametrize("value", [None, "text", 1, [1, "a", None], {"a": [True]}, 2**70])
+@pytest.mark.parametrize("value", [None, "text", 1, [1, "a", None], {"a": [True]}])
 def test_all_others_hear_what_is_told(value: object) -> None:
     wire = Wire(3)
     heard = listening(wire)
     wire.peers[1].tell("said", value)
-    assert [len(values) for values in heard] == [1, 0, 1]
-    if value != 2**70:
-        assert heard[0] == [value]
+    assert heard == [[value], [], [value]]
 
 
 def test_one_worker_can_be_told_alone() -> None:
