@@ -7,6 +7,7 @@ from typing import Any
 from edge import compose
 from edge.config import Config
 from edge.doors.asgi import CONNECTION, Receive, Scope, Send
+from edge.state.peers import Peers
 from tests.benchmarks.apps.settings import PORT, STORE
 
 
@@ -58,7 +59,7 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        edge = compose.build(Config(data_dir=STORE), (f"127.0.0.1:{PORT}",), 0)
+        edge = compose.build(Config(data_dir=STORE), (f"127.0.0.1:{PORT}",), Peers())
         await self._stack.enter_async_context(edge.running())
         self._door: Any = edge.app
         await send({"type": "lifespan.startup.complete"})
