@@ -24,6 +24,7 @@ NPM = ROOT / ".run" / "npm"
 PYPI = ROOT / ".run" / "pypi"
 TOOLS = ROOT / "tests" / "clients" / "npm"  # the Inspector, mcp-remote, and the Node they need
 SDKS = ROOT / "examples" / "mcp-clients"  # the TypeScript SDKs
+CONFORMANCE = ROOT / "tests" / "conformance" / "npm"  # the official conformance suite
 DRIVERS = ROOT / "tests" / "clients" / "drivers"
 REQUIREMENTS = ROOT / "tests" / "clients" / "python"
 INSTALLER = ROOT / ".ci" / "uv.txt"

@@ -38,6 +38,7 @@ class Client:
     driver: str
     needs: str | None = None
     arguments: tuple[str, ...] = ()
+    hears_progress: bool = True
 
     def __str__(self) -> str:
         return " ".join((self.driver, *self.arguments))
@@ -54,7 +55,7 @@ CLIENTS = [
     Client("typescript-v2.mjs", arguments=(HANDSHAKE,)),
     Client("typescript-v2.mjs", arguments=(STATELESS,)),
     Client("fastmcp_client.py", "fastmcp"),
-    Client("openai_agents.py", "openai-agents"),
+    Client("openai_agents.py", "openai-agents", hears_progress=False),
     Client("langchain.py", "langchain", ("each",)),
     Client("langchain.py", "langchain", ("held",)),
     Client("pydantic_ai_toolset.py", "pydantic-ai"),
@@ -139,6 +140,16 @@ def test_a_client_takes_a_failed_call_for_the_tools_error(using: Driven) -> None
 
     assert answer["failed"]
     assert "no customer has the id nobody" in answer["text"]
+
+
+def test_a_client_hears_how_far_a_streaming_function_is(client: Client, using: Driven) -> None:
+    answer = using.call("streamReport", pause=1)
+
+    assert not answer["failed"]
+    assert "total" in answer["text"]
+    if client.hears_progress:
+        assert answer["progress"] == sorted(set(answer["progress"]))
+        assert len(answer["progress"]) >= 2
 
 
 def test_a_client_goes_on_after_the_edge_restarted(using: Driven, edge: RestartingEdge) -> None:
