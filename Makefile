@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest -n auto
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: run test test-all lint lock dev clients bench bench-full bench-mcp bench-store
+.PHONY: run test test-all conformance lint lock dev clients bench bench-full bench-mcp bench-store
 
 run: $(VENV)/.installed
 	@$(BIN)/python examples/run.py
@@ -17,6 +17,10 @@ test: dev
 
 test-all: dev
 	$(PYTEST)
+
+# What the official MCP conformance suite finds, every revision; tests/conformance/tools.txt.
+conformance: clients
+	$(BIN)/python -m pytest tests/conformance
 
 lint: dev
 	$(BIN)/ruff check .

@@ -92,7 +92,7 @@ def install(folder: Path) -> None:
 
 
 def node() -> Path:
-    """Return the Node of the tests: the same everywhere, and new enough for the Inspector."""
+    """Return the Node of the tests: the same everywhere, and new enough for all."""
     system, machine = platform.system().lower(), platform.machine()
     cpu = {"x86_64": "x64", "aarch64": "arm64"}.get(machine, machine)
     program = installed(TOOLS) / "node_modules" / f"node-{system}-{cpu}" / "bin" / "node"
@@ -152,6 +152,7 @@ def or_skip(needed: Callable[[], Path]) -> Path:
 
 if __name__ == "__main__":
     sdks()
+    installed(CONFORMANCE)
     for requirements in sorted(REQUIREMENTS.glob("*.txt")):
         python(requirements.stem)
     sys.stdout.write(f"{run([str(node()), '--version']).stdout.strip()} is ready\n")

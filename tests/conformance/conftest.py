@@ -17,7 +17,7 @@ SAID = "conformance"
 @pytest.fixture(scope="session")
 def suite() -> Suite:
     """The official suite."""
-    packages.or_skip(lambda: packages.installed(official.SUITE))
+    packages.or_skip(lambda: packages.installed(packages.CONFORMANCE))
     packages.or_skip(packages.node)
     return official.installed()
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients import packages
-from tests.support.processes import ROOT, run
+from tests.support.processes import run
 
-SUITE = ROOT / "tests" / "conformance" / "npm"
 REVISIONS = ("2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
 REQUIREMENTS = ("2025-11-25", "2026-07-28")
 SECONDS = 240.0
@@ -116,6 +115,6 @@ def outcome(scenario: str, checks: Iterable[dict[str, Any]]) -> Outcome:
 
 def installed() -> Suite:
     """The suite and the Node that it needs; see `packages.installed` for what is raised."""
-    folder = packages.installed(SUITE)
+    folder = packages.installed(packages.CONFORMANCE)
     program = folder / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist"
     return Suite(packages.node(), program / "index.js")
