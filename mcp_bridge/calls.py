@@ -68,6 +68,7 @@ class ToolCall:
         "_endpoint",
         "_entry",
         "_events",
+        "_is_literal",
         "_limit",
         "_pieces",
         "_response",
@@ -91,6 +92,7 @@ class ToolCall:
         self._response = ToolResponse(0, (), b"")
         self._pieces: list[bytes] = []
         self._size = 0
+        self._is_literal = False
         self._events: EventReader | None = None
         self._stream: StreamResult | None = None
 
@@ -102,8 +104,10 @@ class ToolCall:
     def answered(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """The head of the function's answer has come; names in lower case."""
         self._response = ToolResponse(status, tuple(headers), b"")
-        kind = stream_kind(media_type(self._response)[0])
-        if kind is not None and 200 <= status < 300:
+        essence, successful = media_type(self._response)[0], 200 <= status < 300
+        self._is_literal = essence == MEDIA_TYPE and successful
+        kind = stream_kind(essence) if successful else None
+        if kind is not None:
             self._events = EventReader(kind, self._limit)
             self._stream = StreamResult(self._entry.tool.stream, self._limit)
 
@@ -165,9 +169,10 @@ class ToolCall:
                 return error_result(outcome.body.decode())
             response = _streamed(self._response.status, outcome)
         else:
-            response = replace(self._response, body=b"".join(self._pieces))
-        if media_type(response)[0] == MEDIA_TYPE and 200 <= response.status < 300:
-            return self._literal(response.body)
+            head = self._response
+            response = ToolResponse(head.status, head.headers, b"".join(self._pieces))
+            if self._is_literal:
+                return self._literal(response.body)
         return interpret(self._entry, response, self.asking.revision)
 
     def _literal(self, body: bytes) -> Result:
@@ -220,14 +225,13 @@ def begin(
     if violations:
         return invalid(violations)
     try:
-        request = build(target.entry.tool, target.arguments)
+        context = asking.round.context if asking.round else None
+        request = build(target.entry.tool, target.arguments, context)
     except ArgumentError as problem:
         return invalid([str(problem)])
     carried = (*_carried(endpoint, asked, request), *trace_fields(meta))
-    context = asking.round.context if asking.round else None
-    if carried or context is not None:
-        headers = (*request.headers, *carried)
-        request = replace(request, headers=headers, context=context)
+    if carried:
+        request = replace(request, headers=(*request.headers, *carried))
     return ToolCall(endpoint, target, request, asking, limit)
 
 

@@ -5,7 +5,7 @@ the SDK, which says what is wrong. No I/O, no clock but an argument.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mcp_bridge import calls
 from mcp_bridge.admission import Admitted, Rejection, admit
@@ -25,7 +25,7 @@ from mcp_bridge.jsontext import dump
 from mcp_bridge.pages import Pages
 from mcp_bridge.results import error_result
 from mcp_bridge.revisions import DEFAULT, is_known, is_stateless
-from mcp_bridge.rounds import Rounds, StateRefused
+from mcp_bridge.rounds import Round, Rounds, StateRefused
 from mcp_bridge.session import EndedSessions, Session, SessionKeys, verify
 from mcp_bridge.state import INVALID_STATE, StateError
 from mcp_bridge.targets import Target, Targets
@@ -142,9 +142,9 @@ class Judge:
         target = self._targets.of(endpoint, params["name"], arguments, revision)
         if target is None:
             return None
-        asking = _asking(admitted, message, revision)
         if not isinstance(target, Target):
-            return calls.answer(endpoint, asking, target)
+            return calls.answer(endpoint, _asking(admitted, message, revision), target)
+        begun: Round | None = None
         if is_stateless(revision):
             if not mirrors_agree(target.entry, arguments, request.headers):
                 return None
@@ -154,8 +154,9 @@ class Judge:
             except StateRefused:
                 raise _invalid_state(message) from None
             except StateError as problem:
+                asking = _asking(admitted, message, revision)
                 return calls.answer(endpoint, asking, error_result(str(problem)))
-            asking = replace(asking, round=begun)
+        asking = _asking(admitted, message, revision, begun)
         meta, limit = params.get("_meta") or {}, self._bounds.result
         call = calls.begin(endpoint, target, meta, request, asking, limit)
         return call if isinstance(call, ToolCall) else calls.answer(endpoint, asking, call)
@@ -232,7 +233,9 @@ def too_large(limit: int) -> Rejection:
 _CALL_PARAMS = frozenset({"name", "arguments", "_meta", "inputResponses", "requestState"})
 
 
-def _asking(admitted: Admitted, message: Message, revision: str) -> Asking:
+def _asking(
+    admitted: Admitted, message: Message, revision: str, begun: Round | None = None
+) -> Asking:
     token = (message.value["params"].get("_meta") or {}).get("progressToken")
     return Asking(
         id=message.id,
@@ -240,6 +243,7 @@ def _asking(admitted: Admitted, message: Message, revision: str) -> Asking:
         progress_token=token if is_id(token) else None,
         may_stream=admitted.takes_events,
         session=admitted.session.nonce if admitted.session else None,
+        round=begun,
     )
 
 

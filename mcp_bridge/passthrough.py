@@ -39,9 +39,14 @@ def named_session(headers: Fields) -> str | None:
     Raises:
         Rejection: 400, it or the revision stands there twice.
     """
-    revision = only(headers, VERSION)
     text = only(headers, SESSION_ID)
-    return None if revision is not None and is_stateless(revision) else text
+    return None if speaks_stateless(headers) else text
+
+
+def speaks_stateless(headers: Fields) -> bool:
+    """Whether a request is of the stateless revision; raises Rejection if two are named."""
+    revision = only(headers, VERSION)
+    return revision is not None and is_stateless(revision)
 
 
 def request_fields(headers: Fields, session: str | None) -> Fields:
@@ -138,20 +143,30 @@ def reopened_revision(message: bytes | str) -> str | None:
 
 
 def reopening_fields(headers: Fields, session: str | None, revision: str | None) -> Fields:
-    """The fields of the edge's own messages while it opens a session again.
-
-    The caller's, since a function may judge by them who is calling, without what describes the
-    caller's own message.
-    """
-    own: list[tuple[bytes, bytes]] = [
+    """The fields of the edge's own messages while it opens a session again."""
+    said: Fields = (
         (b"content-type", b"application/json"),
         (b"accept", b"application/json, text/event-stream"),
-        (b"accept-encoding", b"identity"),
-    ]
+    )
     if revision is not None:
-        own.append((VERSION, revision.encode("latin-1")))
+        said += ((VERSION, revision.encode("latin-1")),)
+    return request_fields(own_fields(headers, said), session)
+
+
+def own_fields(headers: Fields, said: Fields) -> Fields:
+    """The fields of a message of the edge's own on a caller's behalf.
+
+    The caller's, since a function may judge by them who is calling, without what describes the
+    caller's own message; what is said of this one instead. Its answer can be read.
+    """
     kept = tuple(pair for pair in headers if not _describes_message(_fold(pair[0])))
-    return (*request_fields(kept, session), *own)
+    return readable((*kept, *said))
+
+
+def bridged_fields(headers: Fields) -> Fields:
+    """A caller's fields for an endpoint without sessions that answers as JSON or events."""
+    kept = tuple(pair for pair in headers if pair[0] not in (SESSION_ID, b"accept"))
+    return (*kept, (b"accept", b"application/json, text/event-stream"))
 
 
 def _describes_message(folded: bytes) -> bool:

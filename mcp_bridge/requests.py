@@ -38,8 +38,11 @@ class ArgumentError(ValueError):
         super().__init__(f"$.{argument}: {message}")
 
 
-def build(tool: Tool, arguments: Mapping[str, Any]) -> ToolRequest:
+def build(tool: Tool, arguments: Mapping[str, Any], context: bytes | None = None) -> ToolRequest:
     """The request that a call makes; the arguments satisfy the tool's schema already.
+
+    Args:
+        context: as in `ToolRequest`.
 
     Raises:
         ArgumentError: a path segment would be empty, `.` or `..`; a header value holds a control
@@ -64,6 +67,7 @@ def build(tool: Tool, arguments: Mapping[str, Any]) -> ToolRequest:
         target=target.encode("ascii"),
         headers=(_ACCEPT, *_headers(given), *headers),
         body=body,
+        context=context,
     )
 
 

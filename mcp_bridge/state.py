@@ -118,13 +118,16 @@ def header_value(
         said["inputResponses"] = responses
     if state is not None:
         said["requestState"] = state
-    text = json.dumps(said, separators=(",", ":")).replace("\x7f", "\\u007f")
-    if len(text) > MAX_HEADER:
+    value = dump(said)
+    if not value.isascii() or b"\x7f" in value:
+        text = json.dumps(said, separators=(",", ":")).replace("\x7f", "\\u007f")
+        value = text.encode("ascii")
+    if len(value) > MAX_HEADER:
         raise StateError(
-            f"The client's capabilities and answers take {len(text)} bytes; at most {MAX_HEADER} "
+            f"The client's capabilities and answers take {len(value)} bytes; at most {MAX_HEADER} "
             "can be handed to the function. Answer more briefly."
         )
-    return text.encode("ascii")
+    return value
 
 
 def _bound(call: Call) -> tuple[str, ...]:
