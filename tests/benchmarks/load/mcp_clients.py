@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from tests.benchmarks import calls
 from tests.benchmarks.figures import percentile
@@ -128,10 +129,9 @@ async def drive(task: Task) -> tuple[Load, str]:
 
     async def one(head: bytes) -> None:
         while time.perf_counter() < tally.deadline:
-            ended = loop.create_future()
-            await loop.create_connection(
-                lambda ended=ended: Client(tally, head, ended), "127.0.0.1", task.port
-            )
+            ended: asyncio.Future[None] = loop.create_future()
+            client = partial(Client, tally, head, ended)
+            await loop.create_connection(client, "127.0.0.1", task.port)
             await ended
 
     async with asyncio.timeout(task.seconds + PATIENCE):
