@@ -22,6 +22,7 @@ from edge.config import Config, function_url
 from edge.doors.asgi import Pace
 from edge.doors.http import HttpDoor, WorkerState
 from edge.doors.mcp import McpDoor
+from edge.doors.mcp_eras import McpEras
 from edge.doors.mcp_streams import Streams
 from edge.doors.mcp_upstream import McpUpstreamDoor
 from edge.doors.open_documents import OpenDocuments
@@ -59,6 +60,7 @@ from mcp_bridge.rounds import Rounds
 from mcp_bridge.server import SdkServer
 from mcp_bridge.serving import Bridge
 from mcp_bridge.targets import Targets
+from mcp_bridge.upstream import UpstreamBridge
 from tokens.database import Database
 from tokens.service import TokenService
 from tokens.sqlite import SqliteTokens
@@ -223,6 +225,7 @@ def _mcp_upstream(
         forwarder=forwarder,
         streams=streams,
         sessions=UpstreamSessions(store.sealing.keys, store.ended, clock, os.urandom, run_sync),
+        eras=McpEras(UpstreamBridge(config.mcp_body), forwarder, time.monotonic),
         pace=Pace(config.body_idle, config.body_rate),
         log=log_error,
         draining=lambda: state.draining,
@@ -272,6 +275,7 @@ async def _running(
         stack.callback(database.close)
         stack.push_async_callback(pool.aclose)
         await stack.enter_async_context(bridge.run())
+        await stack.enter_async_context(door.mcp.upstream.eras.run())
         await door.refresh()  # the first requests do not wait for thousands of functions
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(housekeeping.run)

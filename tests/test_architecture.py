@@ -41,23 +41,33 @@ OWNERS = {
         "edge.state.per_deployment",
         "edge.doors.http",
         "edge.doors.mcp",
+        "edge.doors.mcp_eras",
         "edge.doors.mcp_upstream",
         "edge.doors.websocket",
         "mcp_bridge.serving",
+        "mcp_bridge.upstream",
     ),
     "click": ("edge.cli.*",),
     "cryptography": ("mcp_bridge.sealing",),
     "h11": ("edge.server.hypercorn_http1",),
     "h2": ("edge.server.hypercorn_http2", "edge.server.hypercorn_sending"),
     "hypercorn": ("edge.server.hypercorn_*",),
+    "httpx2": ("mcp_bridge.upstream_client",),
     "hyperframe": ("edge.server.hypercorn_http2",),
     "jsonschema_rs": ("mcp_bridge.validation",),
-    "mcp": ("mcp_bridge.checks", "mcp_bridge.server"),
+    "mcp": (
+        "mcp_bridge.checks",
+        "mcp_bridge.server",
+        "mcp_bridge.upstream",
+        "mcp_bridge.upstream_client",
+    ),
     "mcp_types": (
         "mcp_bridge.checks",
         "mcp_bridge.listing",
         "mcp_bridge.literal",
         "mcp_bridge.server",
+        "mcp_bridge.upstream",
+        "mcp_bridge.upstream_client",
     ),
     "orjson": ("*",),
     "pydantic": (
@@ -65,6 +75,7 @@ OWNERS = {
         "mcp_bridge.listing",
         "mcp_bridge.literal",
         "mcp_bridge.server",
+        "mcp_bridge.upstream",
     ),
     "sqlite3": (
         "edge.registry.sqlite",
@@ -124,6 +135,7 @@ MAP = """
 1 pure mcp_bridge.listing               tools as each revision of MCP shows them
 1 pure mcp_bridge.session               session ids that carry their session, signed
 1 pure mcp_bridge.styles                parameter values as text: style and explode
+1 -    mcp_bridge.upstream_client       the SDK's client over requests of the edge's own
 1 pure mcp_bridge.validation            values against JSON Schemas
 2 pure mcp_bridge.admission             what a request to /mcp must look like
 2 pure mcp_bridge.parameters            parameters of an operation as arguments
@@ -149,6 +161,7 @@ MAP = """
 8 -    mcp_bridge.literal               results that a function words itself
 8 pure mcp_bridge.pages                 lists of tools as JSON, made once
 8 pure mcp_bridge.targets               which tool a call means
+8 -    mcp_bridge.upstream              speaks for an MCP server of the other era
 9 -    mcp_bridge.rounds                calls that ask their client back
 10 -    mcp_bridge.calls                 one tools/call without I/O
 11 -    mcp_bridge.invoking              a call carried out over an Invoker
@@ -242,6 +255,7 @@ MAP = """
 0 -    edge.doors.asgi                  a request over ASGI: head, body, answer
 0 pure edge.doors.asked                 a decided request, with its ids and addresses
 0 -    edge.doors.invoker               how the bridge reaches a function
+0 -    edge.doors.mcp_eras              speaks for MCP servers of the other era
 0 pure edge.doors.openapi_document      a deployment's document as the edge publishes it
 0 pure edge.doors.rendering             a refusal as bytes
 0 -    edge.doors.reopening             opens a function's MCP session again

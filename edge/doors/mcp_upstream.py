@@ -4,17 +4,20 @@ Bodies pass as they come, both ways. What the edge says is the session id, which
 what a token of some tools is shown. Not here: functions as tools (`edge.doors.mcp`).
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import anyio
 
-from edge.doors.asgi import Inbox, Pace, Receive, Reply, answer_early
+from edge.doors.asgi import Inbox, Message, Pace, Receive, Reply, answer_early
 from edge.doors.asked import Asked
+from edge.doors.mcp_eras import Bridged, McpEras
 from edge.doors.rendering import render
 from edge.doors.reopening import reopen
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
+from edge.forwarding.plan import guarded
 from edge.forwarding.wire import PIECE, BodyMismatch, UpstreamFailure
 from edge.gate.decisions import Bridge
 from edge.message import Body, Headers, first
@@ -45,6 +48,7 @@ class McpUpstreamDoor:
     forwarder: Forwarder
     streams: OpenStreams
     sessions: UpstreamSessions
+    eras: McpEras
     pace: Pace
     log: Callable[[BaseException, bytes], None]
     draining: Callable[[], bool]
@@ -135,11 +139,38 @@ class _Passing:
         if head.method == "DELETE" and session is not None:
             await self._end(session)
             return
-        message = await self._message(session)
+        across = await self._across()
+        message = await self._message(session, whole=across is not None)
         scopes = self._scopes
         if head.method == "POST" and scopes is not None:
             narrowing.check_message(message.known, head.headers, scopes, self.door.max_depth)
-        await self._send(message)
+        if across is None:
+            await self._send(message)
+        else:
+            answer = partial(self.door.eras.serve, across, message.known, self._told)
+            await self._while_good(answer)
+
+    async def _told(self, message: Message) -> None:
+        """Send on what the SDK answers, with the fields of every answer."""
+        if message["type"] == "http.response.start":
+            fields = (*message.get("headers", ()), *self.asked.common)
+            checked = guarded(fields) if self.decision.checked else ()
+            await self.reply.start(message["status"], (*fields, *checked))
+            return
+        if message.get("body"):
+            await self.reply.piece(message["body"])
+        if not message.get("more_body", False):
+            await self.reply.end()
+
+    async def _across(self) -> Bridged | None:
+        """The request as it is carried to a server of the other era; None if it need not be."""
+        if not self.decision.place.function.config.mcp.bridge:
+            return None
+        call = self._call(_Message(None, None, None), None)
+        stateless = passthrough.speaks_stateless(self.asked.head.headers)
+        if not await self.door.eras.needs(call, stateless=stateless):
+            return None
+        return Bridged(call, stateless, self._scopes)
 
     @property
     def _scopes(self) -> Scopes | None:
@@ -164,13 +195,13 @@ class _Passing:
             raise session_not_found()
         return session
 
-    async def _message(self, session: UpstreamSession | None) -> _Message:
+    async def _message(self, session: UpstreamSession | None, *, whole: bool) -> _Message:
         """The request's body: read whole where it is short, judged, or perhaps sent again."""
         length = first(self.asked.head.headers, b"content-length")
         if length is not None and int(length) > self.door.max_body:
             text = f"A message has at most {self.door.max_body} bytes."
             raise EdgeError(refusal(Errors.BODY_TOO_LARGE, text))
-        whole = session is not None or self._scopes is not None
+        whole = whole or session is not None or self._scopes is not None
         pieces, held = self.inbox.body(), bytearray()
         async for piece in pieces:
             held += piece
@@ -308,14 +339,23 @@ class _Passing:
 
     async def _stream(self, body: Body) -> None:
         """Send an event stream on, until its token is good no more or the edge shuts down."""
+
+        async def send() -> None:
+            await self._pieces(body)
+            await self.reply.end()
+
+        await self._while_good(send)
+
+    async def _while_good(self, answer: Callable[[], Awaitable[None]]) -> None:
+        """Answer until that is done, the token is good no more, or the edge shuts down."""
         head, decision = self.asked.head, self.decision
         with anyio.CancelScope() as ending:
             stream = OpenStream(head, decision.until, lambda: self._end_stream(ending))
             with self.door.streams.holding(stream):
-                await self._pieces(body)
-        if not ending.cancel_called or (head.method == "GET" and self.door.draining()):
+                await answer()
+        if ending.cancelled_caught and head.method == "GET" and self.door.draining():
             await self.reply.end()
-        else:
+        elif ending.cancelled_caught:
             self.reply.abort()
 
     def _end_stream(self, ending: anyio.CancelScope) -> None:

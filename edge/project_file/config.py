@@ -122,6 +122,7 @@ def _read_mcp(section: Section) -> McpSettings:
     _report_later_mcp(mcp)
     return McpSettings(
         upstream=_read_mcp_upstream(mcp),
+        bridge=_read_mcp_bridge(mcp),
         search=mcp.boolean("search", False),
         origins=mcp.strings("origins", "a list of origins", wrong_origin),
         forward_headers=tuple(
@@ -147,10 +148,15 @@ def _read_mcp_upstream(mcp: Section) -> str | None:
     return None if wrong else path
 
 
+def _read_mcp_bridge(mcp: Section) -> bool:
+    bridge = mcp.boolean("bridge", False)
+    if bridge and mcp.get("upstream") is None:
+        mcp.problem("bridge", 'needs "upstream", the path of the MCP server that it speaks for')
+    return bridge
+
+
 def _report_later_mcp(mcp: Section) -> None:
     """What this version knows of but does not do: it must not look as if it did."""
-    if mcp.boolean("bridge", False):
-        mcp.problem("bridge", "this version of the edge does not speak for it yet; remove it")
     if mcp.get("search") is True:
         mcp.warning("search", "this version of the edge lists every tool and offers no search yet")
 

@@ -14,10 +14,7 @@ from tests.docs.pages import blocks, codes, only_code, page, rows
 PAGE = page("project-file.md")
 BASE = "/srv/my-function"
 
-NOT_YET = {
-    *("command", "entrypoint", "build", "scale"),
-    *("config.mcp.upstream", "config.mcp.bridge"),
-}
+NOT_YET = {"command", "entrypoint", "build", "scale"}
 
 FILE: dict[str, Any] = {
     "function": "my-function",
@@ -28,7 +25,7 @@ FILE: dict[str, Any] = {
     },
     "config": {
         "cors": {"origin": ["https://app.example"]},
-        "mcp": {},
+        "mcp": {"upstream": "/mcp"},
         "limits": {},
         "cron": [{"expression": "0 9 * * *"}],
     },

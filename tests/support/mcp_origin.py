@@ -82,8 +82,9 @@ class McpOrigin:
 class _App:
     """The server as an ASGI application."""
 
-    def __init__(self, **how: Any) -> None:
+    def __init__(self, only: str = "", **how: Any) -> None:
         self._seen = Seen()
+        self._only = only
         self._manager = StreamableHTTPSessionManager(_server(self._seen), **how)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
@@ -102,7 +103,20 @@ class _App:
         fields = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
         target = f"{scope['path']}?{scope['query_string'].decode()}"
         self._seen.heads.append((scope["method"], target, fields))
+        stateless = fields.get("mcp-protocol-version", "") >= "2026"
+        if self._only and (self._only == "only-stateless") != stateless:
+            await _refuse(send)
+            return
         await self._manager.handle_request(scope, receive, send)
+
+
+async def _refuse(send: Any) -> None:
+    """As a server of one era refuses a client of the other."""
+    error = {"code": -32000, "message": "Bad Request: Unsupported protocol version"}
+    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 TOOLS = ("echo", "secret", "progress", "wait", "ask")
@@ -160,7 +174,8 @@ def running(origin: McpOrigin, *how: str) -> Iterator[McpOrigin]:
     """Run it in a process of its own, which is killed, its sessions with it, at the end.
 
     Args:
-        how: `stateless`, `json`: as for the SDK's manager.
+        how: `stateless`, `json`: as for the SDK's manager; `only-handshake`, `only-stateless`:
+            of that era alone.
     """
     origin.path.unlink(missing_ok=True)
     command = [sys.executable, "-m", "tests.support.mcp_origin", str(origin.path), *how]
@@ -182,7 +197,9 @@ async def _main(path: str, *how: str) -> None:
     config.bind = [f"fd://{listener.detach()}"]
     config.errorlog = None
     print("ready", flush=True)  # noqa: T201 - the test waits for it
-    await serve(_App(stateless="stateless" in how, json_response="json" in how), config)
+    only = next((word for word in how if word.startswith("only-")), "")
+    app = _App(only, stateless="stateless" in how, json_response="json" in how)
+    await serve(app, config)
 
 
 if __name__ == "__main__":

@@ -401,7 +401,7 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(
         ({"config": {"mcp": {"upstream": "mcp"}}}, "config.mcp.upstream", "not a path"),
         ({"config": {"mcp": {"upstream": "/a/../mcp"}}}, "config.mcp.upstream", "not a path"),
         ({"config": {"mcp": {"upstream": "/mcp#a"}}}, "config.mcp.upstream", "not a path"),
-        ({"config": {"mcp": {"bridge": True}}}, "config.mcp.bridge", "does not speak"),
+        ({"config": {"mcp": {"bridge": True}}}, "config.mcp.bridge", 'needs "upstream"'),
         ({"config": {"mcp": {"stream": "all"}}}, "config.mcp.stream", '"last" or "concat"'),
         ({"config": {"mcp": {"origins": ["a"]}}}, "config.mcp.origins[0]", "not an origin"),
         (

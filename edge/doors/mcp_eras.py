@@ -1,0 +1,131 @@
+"""Answers clients of the era that a function's MCP server does not speak, with `config.mcp.bridge`.
+
+Which eras it speaks is asked of the server, and asked again after a while. Not here: how a request
+is carried across (`mcp_bridge.upstream`).
+"""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+
+from edge.forwarding.forwarder import Call, Forwarder
+from edge.message import Headers
+from mcp_bridge import passthrough
+from mcp_bridge.admission import Rejection
+from mcp_bridge.upstream import Eras, Send, UpstreamBridge
+from mcp_bridge.upstream_client import Answer, Exchange
+from tokens.model import Scopes
+
+KNOWN_SECONDS = 60.0
+"""For which a server is taken to speak what it spoke."""
+
+MAX_KNOWN = 1024
+"""Deployments whose eras are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bridged:
+    """One request to be carried across.
+
+    Attributes:
+        call: a request to the function's MCP endpoint, as the caller's would be.
+        stateless: whether the client speaks the stateless revision.
+        scopes: of a token that covers some tools alone, else None.
+    """
+
+    call: Call
+    stateless: bool
+    scopes: Scopes | None
+
+
+class McpEras:
+    """Knows which eras servers speak, and speaks for them; of one event loop."""
+
+    def __init__(
+        self, bridge: UpstreamBridge, forwarder: Forwarder, monotonic: Callable[[], float]
+    ) -> None:
+        self._bridge = bridge
+        self._forwarder = forwarder
+        self._monotonic = monotonic
+        self._known: OrderedDict[str, tuple[Eras, float]] = OrderedDict()
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Serve while inside; enter and leave in the same task, once."""
+        async with self._bridge.run():
+            yield
+
+    async def needs(self, call: Call, *, stateless: bool) -> bool:
+        """Whether a client of this era must be spoken for; False if the server says nothing."""
+        eras = await self._eras(call)
+        return eras.serve(stateless=not stateless) and not eras.serve(stateless=stateless)
+
+    async def _eras(self, call: Call) -> Eras:
+        deployment, now = call.function.live.id, self._monotonic()
+        known, until = self._known.get(deployment, (None, 0.0))
+        if known is not None and now < until:
+            return known
+        eras = Eras(handshake=False, stateless=False)
+        with anyio.move_on_after(call.timeout / 1000):
+            eras = await self._bridge.eras(_exchange(self._forwarder, call))
+        if eras.handshake or eras.stateless:
+            self._known[deployment] = (eras, now + KNOWN_SECONDS)
+            while len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+        return eras
+
+    async def serve(self, bridged: Bridged, body: bytes, send: Send) -> None:
+        """Answer one request.
+
+        Raises:
+            Rejection: its method has no meaning across.
+            EdgeError: the function gave no answer.
+        """
+        if bridged.call.method != "POST":
+            message = f"{bridged.call.method} is not served here; use POST."
+            raise Rejection(405, "method_not_allowed", message, headers=((b"allow", b"POST"),))
+
+        await self._bridge.serve(
+            _exchange(self._forwarder, bridged.call),
+            _scope(bridged.call),
+            body,
+            send,
+            stateless=bridged.stateless,
+            scopes=bridged.scopes,
+        )
+
+
+def _exchange(forwarder: Forwarder, call: Call) -> Exchange:
+    """How the SDK's client reaches the function: as the caller would, by the same gate."""
+
+    @asynccontextmanager
+    async def exchange(method: str, said: Headers, body: bytes) -> AsyncIterator[Answer]:
+        fields = passthrough.own_fields(call.headers, said)
+        sent = replace(call, method=method, headers=fields, body=body or None, length=None)
+        async with forwarder.send(sent) as relayed:
+            yield relayed.answer
+
+    made: Callable[[str, Headers, bytes], AbstractAsyncContextManager[Answer]] = exchange
+    return made
+
+
+def _scope(call: Call) -> dict[str, Any]:
+    """The request as the SDK's server shall see it."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": "POST",
+        "path": "/mcp",
+        "raw_path": b"/mcp",
+        "query_string": b"",
+        "headers": list(passthrough.bridged_fields(call.headers)),
+        "client": None,
+        "server": None,
+        "state": {},
+    }

@@ -1,0 +1,170 @@
+"""Functions that are MCP servers of one era, spoken for to clients of the other."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from edge.functions import Upstream
+from tests.edge.whole.test_mcp_upstream import CALL, client, fields, url
+from tests.support.calling import until
+from tests.support.edge_in_process import EdgeInProcess
+from tests.support.mcp_origin import TOOLS, McpOrigin, running
+from tests.support.origin import refusing
+
+ERAS = {"only-handshake": "2026-07-28", "only-stateless": "legacy"}
+"""Servers, and the clients that they do not know."""
+
+BRIDGE = {"mcp": {"upstream": "/mcp", "bridge": True}}
+
+
+@pytest.fixture(params=ERAS)
+def era(request: pytest.FixtureRequest) -> str:
+    """What the server speaks."""
+    return str(request.param)
+
+
+@pytest.fixture
+def server(tmp_path: Path, era: str) -> Iterator[McpOrigin]:
+    """A server of one era."""
+    with running(McpOrigin(tmp_path / "mcp.sock"), era) as started:
+        yield started
+
+
+def deploy(edge: EdgeInProcess, server: McpOrigin, **config: Any) -> None:
+    """Put the edge before a server, to speak for it."""
+    edge.deploy(Upstream("unix", socket=str(server.path)), **{**BRIDGE, **config})
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy", "2026-07-28"])
+async def test_a_client_of_either_era_lists_and_calls_tools(
+    edge: EdgeInProcess, server: McpOrigin, mode: str
+) -> None:
+    deploy(edge, server)
+    told: list[float] = []
+
+    async def progressed(progress: float, total: float | None, message: str | None) -> None:
+        told.append(progress)
+
+    with anyio.fail_after(30):
+        async with client(edge, mode) as mcp:
+            listed = [tool.name for tool in (await mcp.list_tools()).tools]
+            result = await mcp.call_tool("echo", {"text": "hi"})
+            await mcp.call_tool("progress", {}, progress_callback=progressed)
+            resources = await mcp.list_resources()
+            named = None if mcp.server_info is None else mcp.server_info.name
+    assert named == (None if mode == "2026-07-28" else "origin")  # which asks nobody
+    assert listed == list(TOOLS)
+    assert result.content[0].text == "echo: hi"
+    assert told == [1, 2]
+    assert [resource.name for resource in resources.resources] == ["a"]
+
+
+@pytest.mark.parametrize("asks", ["auto", "own"])
+async def test_a_token_of_one_tool_lists_and_calls_that_alone(
+    edge: EdgeInProcess, server: McpOrigin, era: str, asks: str
+) -> None:
+    deploy(edge, server)
+    token = edge.mint("some", scopes=["tool:echo"]).secret
+    with anyio.fail_after(30):
+        async with client(edge, asks if asks == "auto" else ERAS[era], token) as mcp:
+            listed = [tool.name for tool in (await mcp.list_tools()).tools]
+            result = await mcp.call_tool("echo", {"text": "hi"})
+            with pytest.raises(MCPError) as refused:
+                await mcp.call_tool("secret", {})
+            with pytest.raises(MCPError) as unknown:
+                await mcp.list_resources()
+    assert listed == ["echo"]
+    assert result.content[0].text == "echo: hi"
+    assert (refused.value.code, unknown.value.code) == (-32602, -32601)
+    assert server.seen().calls == ["echo"]
+
+
+async def test_leaving_a_call_ends_it_at_the_server(
+    edge: EdgeInProcess, server: McpOrigin, era: str
+) -> None:
+    deploy(edge, server)
+
+    async def leave(leaving: anyio.CancelScope) -> None:
+        await until(lambda: "wait" in server.seen().calls)
+        leaving.cancel()
+
+    with anyio.fail_after(30):
+        http = httpx2.AsyncClient(headers=fields(edge.token), timeout=20)
+        async with http, anyio.create_task_group() as tasks:
+            tasks.start_soon(leave, tasks.cancel_scope)
+            await http.post(url(edge), **_call_of("wait", ERAS[era]))
+        await until(lambda: server.seen().cancelled)
+
+
+def _call_of(tool: str, mode: str) -> dict[str, Any]:
+    """A call as the client of an era sends it."""
+    if mode == "legacy":
+        return {"content": CALL.replace("echo", tool)}
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": mode,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    params = {"name": tool, "arguments": {}, "_meta": meta}
+    return {
+        "json": {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params},
+        "headers": {"MCP-Protocol-Version": mode, "Mcp-Method": "tools/call", "Mcp-Name": tool},
+    }
+
+
+async def test_a_server_that_is_down_is_no_success(
+    edge: EdgeInProcess, tmp_path: Path, era: str
+) -> None:
+    asked = _call_of("echo", ERAS[era])
+    async with httpx2.AsyncClient(headers=fields(edge.mint().secret)) as http:
+        with running(McpOrigin(tmp_path / "mcp.sock"), era) as server:
+            deploy(edge, server)
+            assert (await http.post(url(edge), **asked)).status_code == 200
+        known = await http.post(url(edge), **asked)
+        edge.deploy(refusing(), **BRIDGE)
+        unknown = await http.post(url(edge), **asked)
+    assert unknown.status_code == 502
+    assert unknown.json()["error"]["data"]["code"] == "upstream_unreachable"
+    if era == "only-handshake":
+        assert known.status_code == 502
+    else:  # whose answer has begun when the function is asked
+        assert '"code":-32000' in known.text
+
+
+async def test_what_has_no_meaning_across_is_refused(
+    edge: EdgeInProcess, server: McpOrigin, era: str
+) -> None:
+    deploy(edge, server)
+    revision = {"MCP-Protocol-Version": ERAS[era]} if era == "only-handshake" else {}
+    async with httpx2.AsyncClient(headers={**fields(edge.token), **revision}) as http:
+        for method in ("GET", "DELETE"):
+            answer = await http.request(method, url(edge))
+            assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_what_both_speak_passes_as_it_is(
+    edge: EdgeInProcess, server: McpOrigin, era: str
+) -> None:
+    deploy(edge, server)
+    own = "legacy" if era == "only-handshake" else "2026-07-28"
+    with anyio.fail_after(30):
+        async with client(edge, own) as mcp:
+            await mcp.call_tool("echo", {})
+    assert server.seen().heads[-1][2].get("user-agent", "").startswith("python-httpx")
+
+
+async def test_the_function_sees_who_calls(
+    edge: EdgeInProcess, server: McpOrigin, era: str
+) -> None:
+    deploy(edge, server)
+    async with httpx2.AsyncClient(headers={**fields(edge.token), "X-Own": "1"}) as http:
+        answer = await http.post(url(edge), **_call_of("echo", ERAS[era]))
+    assert answer.status_code == 200
+    for _, _, seen in server.seen().heads:
+        assert (seen["x-jelou-trigger"], seen["x-jelou-token-name"]) == ("mcp", "default")
+        assert seen["x-own"] == "1"
+        assert "x-jelou-token" not in seen
