@@ -42,9 +42,9 @@ def pair() -> Iterator[Pair]:
     port = server.listener.getsockname()[1]
     with server.listener, shim(f"http://127.0.0.1:{port}", "X-Jelou-Token: secret") as address:
         port = int(address.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), SECONDS) as client:
-            with server.accept() as accepted:
-                yield Pair(client, accepted)
+        client = socket.create_connection(("127.0.0.1", port), SECONDS)
+        with client, server.accept() as accepted:
+            yield Pair(client, accepted)
 
 
 def exactly(connection: socket.socket, count: int) -> bytes:
