@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import mcp_types as types
 from mcp.shared.inbound import (
     InboundModernRoute,
     classify_inbound_request,
@@ -9,7 +10,7 @@ from mcp.shared.inbound import (
     validate_mcp_param_headers,
 )
 from mcp_types.methods import validate_client_request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mcp_bridge.catalog import Entry
 from mcp_bridge.endpoint import Fields
@@ -18,6 +19,11 @@ from mcp_bridge.revisions import is_stateless
 
 _OF_MCP = b"mcp-"
 _MIRRORED = b"mcp-param-"
+_PARAMS: dict[str, type[BaseModel]] = {
+    "tools/call": types.CallToolRequestParams,
+    "tools/list": types.PaginatedRequestParams,
+}
+"""What handlers are given, whatever the revision: keys of other revisions are checked too."""
 
 
 def is_sound(message: Message, revision: str, headers: Fields) -> bool:
@@ -32,8 +38,11 @@ def is_sound(message: Message, revision: str, headers: Fields) -> bool:
         route = classify_inbound_request(message.value, headers=dict(named))
         if not isinstance(route, InboundModernRoute):
             return False
+    params, given = message.value.get("params"), _PARAMS.get(message.method)
     try:
-        validate_client_request(message.method, revision, message.value.get("params"))
+        validate_client_request(message.method, revision, params)
+        if given is not None:
+            given.model_validate(params or {}, by_name=False)
     except (KeyError, ValueError, ValidationError):
         return False
     return True

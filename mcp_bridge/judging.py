@@ -136,8 +136,6 @@ class Judge:
         self, endpoint: Endpoint, request: McpRequest, admitted: Admitted, message: Message
     ) -> Outcome | None:
         params, revision = message.value["params"], admitted.revision or DEFAULT
-        if not params.keys() <= _CALL_PARAMS:
-            return None
         arguments = params.get("arguments") or {}
         target = self._targets.of(endpoint, params["name"], arguments, revision)
         if target is None:
@@ -228,9 +226,6 @@ def rejected(endpoint: Endpoint, rejection: Rejection) -> Whole:
 def too_large(limit: int) -> Rejection:
     """The message has more bytes than the limit."""
     return Rejection(413, "body_too_large", f"A message has at most {limit} bytes.")
-
-
-_CALL_PARAMS = frozenset({"name", "arguments", "_meta", "inputResponses", "requestState"})
 
 
 def _asking(
