@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -287,6 +288,7 @@ async def _running(
 def _gate_settings(config: Config, name: str) -> GateSettings:
     return GateSettings(
         domain=config.domain,
+        public_host=urlsplit(config.public_url or "").hostname or "",
         path_addressing=config.path_addressing,
         accept_tokens_in=config.accept_tokens_in,
         edge_id=name,

@@ -184,10 +184,10 @@ MAP = """
 == 4 edge, gate: the decision, and what it is made of
 0 pure edge.cors                        what browsers are told (Fetch, CORS protocol)
 0 pure edge.gate.decisions              what the gate decides with and between
-0 pure edge.gate.origin                 which pages may speak MCP
 0 pure edge.gate.target                 request targets, hosts, the slug in path form
 1 pure edge.gate.credentials            which token a request carries, and whether it is good
 1 pure edge.gate.malformed              what makes a head unfit to be acted on
+1 pure edge.gate.origin                 which pages may speak MCP
 1 pure edge.gate.publicity              which requests need no token
 2 pure edge.gate.decide                 decide(): the one decision in front of everything
 

@@ -26,7 +26,7 @@ from edge.gate.decisions import (
     View,
 )
 from edge.gate.malformed import malformed
-from edge.gate.origin import origin_allowed
+from edge.gate.origin import is_known, origin_allowed
 from edge.gate.publicity import is_public, route_for
 from edge.message import Head, first
 from mcp_bridge.tools import ToolRequest
@@ -142,7 +142,7 @@ def _admit(
     if not public and token is not None and not _in_scope(head, place, token.scopes, mcp=mcp):
         return Refuse(refusal(Errors.FORBIDDEN), place)
     if mcp:
-        return _admit_mcp(head, place, token, public=public)
+        return _admit_mcp(head, place, token, settings, public=public)
     document = _document_at(place.path)
     if document is not None:
         if head.websocket:
@@ -158,12 +158,15 @@ def _admit(
     return _limit(head, place) or _forward(place, token, route, settings, checked=not public)
 
 
-def _admit_mcp(head: Head, place: Place, token: Token | None, *, public: bool) -> Decision:
-    settings = place.function.config.mcp
-    if not origin_allowed(head, place.authority, settings.origins):
+def _admit_mcp(
+    head: Head, place: Place, token: Token | None, settings: GateSettings, *, public: bool
+) -> Decision:
+    mcp = place.function.config.mcp
+    known = is_known(head, place, settings.public_host)
+    if not origin_allowed(head, place.authority, mcp.origins, known=known):
         message = "This Origin may not use the MCP endpoint; see config.mcp.origins."
         return Refuse(refusal(Errors.FORBIDDEN, message), place)
-    if not settings.enabled:
+    if not mcp.enabled:
         return Refuse(refusal(Errors.NOT_FOUND, "MCP is turned off for this function."), place)
     if head.websocket:
         return Refuse(_not_allowed(b"POST, DELETE"), place)

@@ -34,12 +34,14 @@ class GateSettings:
     """The settings of the edge that decisions depend on.
 
     Attributes:
+        public_host: the host of `public_url`, or empty.
         edge_id: names this edge in `Via`.
         max_timeout: milliseconds that no function's own timeout exceeds.
         request_line, header_block: bytes.
     """
 
     domain: str = "fn.localhost"
+    public_host: str = ""
     path_addressing: bool = True
     accept_tokens_in: tuple[TokenPlace, ...] = ("x-jelou-token",)
     edge_id: str = "edge"

@@ -1,11 +1,16 @@
 """Which pages may speak MCP: `Origin` as the MCP transports want it judged. Pure."""
 
 from edge import headers
+from edge.gate.decisions import Place
 from edge.message import Head, values
 
 
-def origin_allowed(head: Head, authority: bytes, allowed: tuple[str, ...]) -> bool:
-    """Whether a page of this `Origin` may speak MCP here (MCP transports, DNS rebinding)."""
+def origin_allowed(head: Head, authority: bytes, allowed: tuple[str, ...], *, known: bool) -> bool:
+    """Whether a page of this `Origin` may speak MCP here (MCP transports, DNS rebinding).
+
+    Args:
+        known: whether the host asked for is the edge's beyond doubt; see `is_known`.
+    """
     sent = values(head.headers, b"origin")
     if not sent:
         return True
@@ -22,7 +27,23 @@ def origin_allowed(head: Head, authority: bytes, allowed: tuple[str, ...]) -> bo
     default_port = ":443" if scheme == "https" else ":80"
     own = authority.decode("ascii").lower()
     if rest.removesuffix(default_port) == own.removesuffix(default_port):
-        return True
+        return known
     return headers.is_loopback(headers.host_of(authority)) and headers.is_loopback(
         headers.host_of(rest.encode())
     )
+
+
+def is_known(head: Head, place: Place, public_host: str) -> bool:
+    """Whether the host that was asked for cannot be a stranger's name for this machine.
+
+    A page can have its own name resolved to the loopback address of whoever reads it (DNS
+    rebinding); its `Origin` is then the request's own. Host form and custom hosts are names that
+    the edge was told, an address is no name, and callers from elsewhere did resolve the name.
+
+    Args:
+        public_host: of `public_url`, or empty.
+    """
+    host = headers.host_of(place.authority)
+    is_address = host.startswith("[") or host.rpartition(".")[2].isdigit()
+    told = not place.prefix or host == public_host or headers.is_loopback(host)
+    return told or is_address or not headers.is_loopback(head.peer.address)

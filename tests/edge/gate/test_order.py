@@ -8,8 +8,8 @@ import pytest
 from edge.errors import ErrorKind, Errors
 from edge.functions import Cors, Function, McpSettings
 from edge.gate.decide import refuse_call
-from edge.gate.decisions import Answer, Bridge, Decision, Forward, Open, Refuse
-from edge.message import Headers
+from edge.gate.decisions import Answer, Bridge, Decision, Forward, GateSettings, Open, Refuse
+from edge.message import Headers, Peer
 from mcp_bridge.tools import Operation, Tool, ToolRequest
 from tests.support.asking import GOOD, MCP_ONLY, NARROW, ask, function, head, route
 from tokens.paths import PathTemplate
@@ -454,6 +454,32 @@ def test_mcp_judges_token_scope_origin_and_then_whether_there_is_any() -> None:
         )
     ]
     assert codes == ["unauthorized", "forbidden", "forbidden", "not_found"]
+
+
+LOOPBACK, ELSEWHERE = Peer("127.0.0.1", "http"), Peer("203.0.113.9", "http")
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "peer", "served"),
+    [
+        (b"/shop/mcp", b"evil.example", LOOPBACK, False),
+        (b"/shop/mcp", b"evil.example:8080", LOOPBACK, False),
+        (b"/shop/mcp", b"evil.example", ELSEWHERE, True),
+        (b"/shop/mcp", b"edge.example", LOOPBACK, True),
+        (b"/shop/mcp", b"127.0.0.1:8080", LOOPBACK, True),
+        (b"/shop/mcp", b"192.168.1.7:8080", LOOPBACK, True),
+        (b"/shop/mcp", b"localhost:8080", LOOPBACK, True),
+        (b"/mcp", b"shop.fn.localhost", LOOPBACK, True),
+    ],
+)
+def test_a_name_that_a_page_made_for_this_machine_is_not_its_own(
+    target: bytes, host: bytes, peer: Peer, served: bool
+) -> None:
+    settings = GateSettings(public_host="edge.example")
+    for fields in ((), ((b"origin", b"http://" + host),)):
+        asked = head("POST", target, *fields, host=host, peer=peer, token=GOOD)
+        decision = ask(asked, settings=settings)
+        assert isinstance(decision, Bridge) is (served or not fields)
 
 
 def test_a_request_that_meets_everything_is_forwarded() -> None:
