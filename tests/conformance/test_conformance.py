@@ -54,6 +54,7 @@ def test_every_check_passes_through_to_an_mcp_server(
     assert passed == CHECKS[revision]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", REQUIREMENTS)
 def test_what_a_revision_requires_passes_through(
     suite: Suite, pass_through: Target, folder: Path, record_property: Record, revision: str
@@ -77,6 +78,7 @@ def test_a_functions_tools_do_as_listed(
     assert listing.problems(LISTED, revision, outcomes) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", REQUIREMENTS)
 def test_what_a_revision_requires_of_a_functions_tools_is_as_listed(
     suite: Suite, tools: Target, folder: Path, record_property: Record, revision: str
