@@ -42,6 +42,11 @@ class Driven:
         """What it says that a call answered: ``failed``, ``text`` and ``progress``."""
         return self._tell({"do": "call", "tool": tool, "arguments": arguments})
 
+    def hears_of_a_change(self) -> bool:
+        """Whether it is told within seconds that the tools changed, or was since last asked."""
+        heard: bool = self._tell({"do": "wait for a change"})["changed"]
+        return heard
+
     def let_go(self) -> int:
         """Tell it that there are no more commands; return its exit status."""
         assert self._process.stdin is not None

@@ -1,10 +1,11 @@
 """An edge that tests restart amid what its callers do: same data directory, same port."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from edge.admin.operations import DeployResult
+from edge.admin.operations import DeployRequest, DeployResult
 from tests.support.edge import running_function
 from tests.support.whole_edge import Edge, serving
 
@@ -22,6 +23,7 @@ class RestartingEdge:
 
     def __init__(self, data_dir: Path, stack: ExitStack, *, workers: int) -> None:
         self._data_dir, self._stack, self._workers = data_dir, stack, workers
+        self._described = 0
         self._start("127.0.0.1:0")
 
     def restart(self) -> None:
@@ -29,6 +31,14 @@ class RestartingEdge:
         address = f"127.0.0.1:{self.edge.port}"
         self._stack.close()
         self._start(address)
+
+    def describe_a_tool_anew(self) -> None:
+        """Deploy the example with another description of one of its tools."""
+        self._described += 1
+        project = self.deployed.project
+        described = {"operationId": "getCustomer", "description": f"Text {self._described}"}
+        changed = project | {"tools": {"getCustomer": described}}
+        self.edge.operations.deploy(DeployRequest(project=json.dumps(changed)))
 
     def _start(self, address: str) -> None:
         running = serving(self._data_dir, "--bind", address, workers=self._workers)

@@ -7,6 +7,32 @@ export const OPTIONS = {
   requestInit: { headers: { "X-Jelou-Token": process.env.JELOU_FUNCTION_TOKEN } },
 };
 
+const SECONDS = 5;
+const changes = { heard: false, hear: () => {} };
+
+/** Options with which a client notes that the tools changed. */
+export const LIST_CHANGED = {
+  listChanged: {
+    tools: {
+      onChanged: () => {
+        changes.heard = true;
+        changes.hear();
+      },
+    },
+  },
+};
+
+/** Whether the tools change, or have changed since this was last asked. */
+async function hearsChange() {
+  if (!changes.heard) {
+    const heard = new Promise((resolve) => (changes.hear = resolve));
+    await Promise.race([heard, new Promise((resolve) => setTimeout(resolve, SECONDS * 1000))]);
+  }
+  const { heard } = changes;
+  changes.heard = false;
+  return heard;
+}
+
 const say = (value) => console.log(JSON.stringify(value));
 
 /** Answer each command with a connected client until stdin ends. */
@@ -19,6 +45,10 @@ export async function obey(client, callTool) {
       if (wanted === "list") {
         const { tools } = await client.listTools();
         say({ tools: tools.map((each) => each.name) });
+        continue;
+      }
+      if (wanted === "wait for a change") {
+        say({ changed: await hearsChange() });
         continue;
       }
       const onprogress = (update) => progress.push(update.progress);

@@ -1,16 +1,18 @@
-"""Drives FastMCP's client."""
+"""Drives FastMCP's client, in the mode that the argument names."""
 
 import asyncio
+import sys
 from typing import Any
 
-from commands import HEADERS, URL, obey, on_progress, texts
+from commands import HEADERS, URL, obey, on_message, on_progress, texts
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
 
-async def main() -> None:
+async def main(mode: str) -> None:
     """Hold one client open for all commands."""
-    async with Client(StreamableHttpTransport(URL, headers=HEADERS)) as client:
+    transport = StreamableHttpTransport(URL, headers=HEADERS)
+    async with Client(transport, mode=mode, message_handler=on_message) as client:
 
         async def list_tools() -> list[str]:
             return [tool.name for tool in await client.list_tools()]
@@ -24,4 +26,4 @@ async def main() -> None:
         await obey(list_tools, call_tool)
 
 
-asyncio.run(main())
+asyncio.run(main(sys.argv[1]))

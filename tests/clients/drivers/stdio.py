@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-from commands import obey, on_progress, texts
+from commands import obey, on_message, on_progress, texts
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
@@ -13,7 +13,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 async def main(command: str, *args: str) -> None:
     """Hold one bridge open for all commands."""
     bridge = StdioServerParameters(command=command, args=list(args), env=dict(os.environ))
-    async with Client(stdio_client(bridge), mode="legacy") as client:
+    async with Client(stdio_client(bridge), mode="legacy", message_handler=on_message) as client:
 
         async def list_tools() -> list[str]:
             return [tool.name for tool in (await client.list_tools()).tools]
