@@ -119,7 +119,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         catalogs=catalogs,
         forwarder=forwarder,
         streams=Streams(streams, of_sessions),
-        upstream=_mcp_upstream(config, store, forwarder, streams, state),
+        upstream=_mcp_upstream(config, store, forwarder, streams, state, peers),
         pace=pace,
         max_body=config.mcp_body,
         max_timeout=config.max_timeout,
@@ -219,13 +219,20 @@ def _bridge(config: Config, store: _Store, peers: Peers) -> Bridge:
 
 
 def _mcp_upstream(
-    config: Config, store: _Store, forwarder: Forwarder, streams: OpenStreams, state: WorkerState
+    config: Config,
+    store: _Store,
+    forwarder: Forwarder,
+    streams: OpenStreams,
+    state: WorkerState,
+    peers: Peers,
 ) -> McpUpstreamDoor:
     run_sync, clock = anyio.to_thread.run_sync, store.database.clock
     return McpUpstreamDoor(
         forwarder=forwarder,
         streams=streams,
-        sessions=UpstreamSessions(store.sealing.keys, store.ended, clock, os.urandom, run_sync),
+        sessions=UpstreamSessions(
+            store.sealing.keys, store.ended, clock, os.urandom, run_sync, peers
+        ),
         eras=McpEras(UpstreamBridge(config.mcp_body), forwarder, time.monotonic),
         pace=Pace(config.body_idle, config.body_rate),
         log=log_error,

@@ -242,7 +242,6 @@ MAP = """
 0 pure edge.state.minting               how many MCP sessions a token may open
 0 pure edge.state.peers                 what workers tell one another, by topic
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
-0 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
 0 -    edge.state.view                  what a worker knows, never out of date
 1 -    edge.state.catalogs              the tools of each live deployment, built once
 1 -    edge.state.kept                  the edge's name and keys, made once
@@ -250,6 +249,7 @@ MAP = """
 1 pure edge.state.session_streams       the one GET stream of each MCP session
 1 -    edge.state.source                the store as a worker reads it
 1 -    edge.state.streams               open streams, judged again when the world changes
+1 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
 
 == 7 edge, doors: requests carried out as the gate decided
 0 -    edge.doors.asgi                  a request over ASGI: head, body, answer

@@ -1,13 +1,14 @@
 """The sessions of functions that are MCP servers, as one worker serves them.
 
 An id carries its session, so nothing is kept but the sessions that were opened again: their
-function's new id, until the worker ends or others have been used since.
+function's new id, how often that was, until the worker ends or others have been used since.
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 
+from edge.state.peers import JSON, Peers
 from mcp_bridge.session import EndedSessions, SessionKey
 from mcp_bridge.upstream_session import (
     Opening,
@@ -16,6 +17,8 @@ from mcp_bridge.upstream_session import (
     seal_session,
     unseal_session,
 )
+
+_TOPIC = "mcp-session-reopened"
 
 MAX_REOPENED = 10_000
 """Sessions whose new id is remembered in one worker; one that is forgotten is opened again."""
@@ -29,6 +32,7 @@ class UpstreamSessions:
         clock: Unix seconds.
         random: that many random bytes.
         run_sync: runs what may block in a thread.
+        peers: the other workers, which are told of sessions that were opened again.
     """
 
     def __init__(
@@ -38,13 +42,16 @@ class UpstreamSessions:
         clock: Callable[[], float],
         random: Callable[[int], bytes],
         run_sync: Callable[..., Awaitable[object]],
+        peers: Peers,
     ) -> None:
         self._keys = keys
         self._ended = ended
         self._clock = clock
         self._random = random
         self._run_sync = run_sync
-        self._reopened: OrderedDict[str, str] = OrderedDict()
+        self._reopened: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self._peers = peers
+        peers.hear(_TOPIC, self._on_reopened)
         self._opening: dict[str, asyncio.Future[str | None]] = {}
 
     def find(self, text: str, function: str, lineage: str) -> UpstreamSession | None:
@@ -65,7 +72,8 @@ class UpstreamSessions:
         """The function's own id of the session, as it is now."""
         if session.nonce in self._reopened:
             self._reopened.move_to_end(session.nonce)
-        return self._reopened.get(session.nonce, session.upstream_id)
+        _, upstream_id = self._reopened.get(session.nonce, (0, session.upstream_id))
+        return upstream_id
 
     async def reopened(
         self, session: UpstreamSession, dead: str, opens: Callable[[], Awaitable[str | None]]
@@ -82,21 +90,32 @@ class UpstreamSessions:
             await asyncio.wait({under_way})
         if self.current(session) != dead:
             return self.current(session)
+        times, _ = self._reopened.get(session.nonce, (0, ""))
         self._opening[session.nonce] = future = asyncio.get_running_loop().create_future()
         try:
             fresh = await opens()
         finally:
             del self._opening[session.nonce]
             future.set_result(None)
-        if fresh is not None:
-            self._remember(session.nonce, fresh)
-        return fresh
+        if fresh is None:
+            return None
+        self._remember(session.nonce, times + 1, fresh)
+        self._peers.tell(_TOPIC, [session.nonce, times + 1, fresh])
+        return self.current(session)
 
-    def _remember(self, nonce: str, upstream_id: str) -> None:
-        self._reopened[nonce] = upstream_id
+    def _remember(self, nonce: str, times: int, upstream_id: str) -> None:
+        """Keep the newest; of two that workers opened at once, all keep the same."""
+        known = self._reopened.get(nonce, (0, ""))
+        self._reopened[nonce] = max(known, (times, upstream_id))
         self._reopened.move_to_end(nonce)
         while len(self._reopened) > MAX_REOPENED:
             self._reopened.popitem(last=False)
+
+    def _on_reopened(self, told: JSON) -> None:
+        """Another worker has opened a session again."""
+        match told:
+            case [str(nonce), int(times), str(upstream_id)]:
+                self._remember(nonce, times, upstream_id)
 
     async def end(self, session: UpstreamSession) -> None:
         """End it in every worker before this returns."""
