@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.clients import packages
+from tests.clients.customers import ANA, OPERATIONS
 from tests.clients.driving import Driven, driven
 from tests.clients.packages import DRIVERS
 from tests.docs.pages import blocks, page
-from tests.support.edge import PYTHON_FUNCTION
 from tests.support.processes import JELOU
 from tests.support.restarting_edge import RestartingEdge, restarting_edge
 
@@ -22,13 +22,6 @@ REFUSED = "401|Server returned an error response|Dynamic Client Registration rej
 sign-in and finds none."""
 
 HANDSHAKE, STATELESS = "legacy", "2026-07-28"
-ANA = {"id": "c1", "name": "Ana Torres", "phone": "593987654321", "city": "Guayaquil"}
-OPERATIONS = {
-    operation["operationId"]
-    for path in json.loads((PYTHON_FUNCTION / "openapi.json").read_text("utf-8"))["paths"].values()
-    for operation in path.values()
-    if "operationId" in operation
-}
 
 
 @dataclass(frozen=True, slots=True)

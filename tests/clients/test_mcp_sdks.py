@@ -10,17 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.edge import PYTHON_FUNCTION, RunningEdge
+from tests.clients.customers import ANA, OPERATIONS
+from tests.support.edge import RunningEdge
 from tests.support.processes import ROOT, run
 
 HANDSHAKE, STATELESS = "2025-11-25", "2026-07-28"
-ANA = {"id": "c1", "name": "Ana Torres", "phone": "593987654321", "city": "Guayaquil"}
-OPERATIONS = {
-    operation["operationId"]
-    for path in json.loads((PYTHON_FUNCTION / "openapi.json").read_text("utf-8"))["paths"].values()
-    for operation in path.values()
-    if "operationId" in operation
-}
 
 
 @dataclass(frozen=True, slots=True)
