@@ -108,6 +108,8 @@ def admit(method: str, headers: Fields, find_session: Callable[[str], Session | 
         admitted = Admitted(revision, session, takes_events)
     if method == "GET" and admitted.session is None:
         _check_method(method, stateless=False)
+    if method == "DELETE" and admitted.stateless:
+        raise Rejection(400, "bad_request", "MCP-Protocol-Version is none that is spoken here.")
     if method == "POST":
         _check_media_types(fields, accepted)
     return admitted

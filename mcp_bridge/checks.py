@@ -52,10 +52,10 @@ def mirrors_agree(entry: Entry, arguments: dict[str, Any], headers: Fields) -> b
     """Whether the `Mcp-Param-*` headers of a call say what its arguments do."""
     if not entry.mirrors and not any(name.startswith(_MIRRORED) for name, _ in headers):
         return True
-    named = _routing(headers)
-    if len({name for name, _ in named}) != len(named):
-        return False
-    return validate_mcp_param_headers(entry.tool.input_schema, arguments, dict(named)) is None
+    named: dict[str, str] = {}
+    for name, value in _routing(headers):
+        named[name.upper() if name in named else name] = value  # the SDK folds case: stands twice
+    return validate_mcp_param_headers(entry.tool.input_schema, arguments, named) is None
 
 
 def _routing(headers: Fields) -> list[tuple[str, str]]:

@@ -80,6 +80,8 @@ def _shaped(value: dict[str, Any]) -> Message:
         raise MessageError('The message does not say "jsonrpc": "2.0".', id=known_id)
     if "method" not in value and ("result" in value or "error" in value):
         return Message("response", None, "", value)
+    if "result" in value or "error" in value:
+        raise MessageError("The message is a request and a response at once.", id=known_id)
     method = value.get("method")
     if not isinstance(method, str):
         raise MessageError("The message has no method.", id=known_id)

@@ -8,6 +8,10 @@ from typing import Any
 
 import orjson
 
+_ZEROS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
+_LONG = b"0" * 19
+"""So many digits in a row may be an integer of more than 64 bits, which `orjson` rounds."""
+
 MAX_DEPTH = 128
 """Nesting of arrays and objects that is accepted, the outermost counted as 1."""
 
@@ -33,6 +37,8 @@ class JSONError(ValueError):
 def parse(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     """The value of a JSON text: UTF-8, no `NaN` or `Infinity`, no lone surrogate.
 
+    Integers of any size stay what they are, up to what a double can hold at all.
+
     Raises:
         JSONError: it is not JSON, or nested more than `max_depth` levels deep.
     """
@@ -45,7 +51,7 @@ def parse(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     # There are never more levels than brackets: most texts need no look at their value.
     if data.count(b"{") + data.count(b"[") > max_depth and is_deeper_than(value, max_depth):
         raise JSONError(f"nested deeper than {max_depth} levels", too_deep=True)
-    return value
+    return json.loads(data) if _LONG in data.translate(_ZEROS) else value
 
 
 def dump(value: Any) -> bytes:

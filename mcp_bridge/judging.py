@@ -121,7 +121,7 @@ class Judge:
     def _asked(
         self, endpoint: Endpoint, request: McpRequest, admitted: Admitted, message: Message
     ) -> Outcome:
-        revision = admitted.revision or DEFAULT
+        revision = DEFAULT if admitted.revision is None else admitted.revision
         outcome: Outcome | None = None
         if is_known(revision) and is_sound(message, revision, request.headers):
             if message.method == "tools/call":

@@ -4,240 +4,36 @@ Allowed to differ, each because the SDK's server is never asked in its place: `r
 `inputResponses`, which only the bridge opens; results that ask the client back; progress.
 """
 
-import base64
 import json
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
+import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings
 
 from mcp_bridge.catalog import build
 from mcp_bridge.endpoint import Endpoint, McpRequest
 from mcp_bridge.judging import ForSdk
-from mcp_bridge.revisions import HANDSHAKE
 from mcp_bridge.specs import ToolSpec
-from mcp_bridge.tools import ToolRequest, ToolResponse
-from tests.mcp_bridge.serving import ENVELOPE, STATELESS, document, principal, response
-from tests.mcp_bridge.twice import Told, Twice, twice
-
-TEXT = {"type": "string"}
-OPERATIONS = {
-    "/say/{kind}": {
-        "get": {
-            "operationId": "say",
-            "parameters": [
-                {"name": "kind", "in": "path", "required": True, "schema": TEXT},
-                {"name": "X-Note", "in": "header", "schema": TEXT},
-                {"name": "n", "in": "query", "schema": {"type": ["integer", "number", "null"]}},
-            ],
-        }
-    },
-    "/save": {
-        "post": {
-            "operationId": "save",
-            "requestBody": {
-                "content": {
-                    "application/json": {
-                        "schema": {"type": "object", "properties": {"item": {"minLength": 1}}}
-                    }
-                }
-            },
-        }
-    },
-    "/hidden": {"get": {"operationId": "hidden"}},
-    "/kept/{kind}": {
-        "get": {
-            "operationId": "kept",
-            "parameters": [{"name": "kind", "in": "path", "required": True, "schema": TEXT}],
-            "responses": {
-                "200": {
-                    "description": "ok",
-                    "content": {
-                        "application/json": {
-                            "schema": {
-                                "type": "object",
-                                "properties": {"a": {"type": "integer"}},
-                                "required": ["a"],
-                            }
-                        }
-                    },
-                }
-            },
-        }
-    },
-}
-MIRRORED = {
-    "type": "object",
-    "properties": {
-        "region": {"type": "string", "x-mcp-header": "Region"},
-        "count": {"type": "integer", "x-mcp-header": "Count"},
-        "on": {"type": "boolean", "x-mcp-header": "On"},
-        "deep": {
-            "type": "object",
-            "properties": {"leaf": {"type": "string", "x-mcp-header": "Leaf"}},
-        },
-    },
-}
-CATALOG = build(
-    document(OPERATIONS),
-    [
-        ToolSpec("go", method="POST", path="/go", input_schema=MIRRORED, title="Go"),
-        ToolSpec("still", method="GET", path="/still", icons=({"src": "https://x/i.png"},)),
-    ],
+from tests.mcp_bridge.differential import (
+    CALLS,
+    ENDPOINT,
+    IDS,
+    LISTS,
+    METAS,
+    RAW,
+    REVISIONS,
+    SEARCHING,
+    STILL,
+    WRONG,
+    answer,
+    asking,
+    headers_for,
+    requests,
 )
-SCOPES = tuple(f"tool:{name}" for name in CATALOG.entries if name != "hidden")
-ENDPOINT = Endpoint("shop", "dep_1", CATALOG, principal(scopes=SCOPES), False, "req-1", title="Sh")
-SEARCHING = replace(ENDPOINT, search=True)
-
-LITERAL = "application/vnd.mcp.result+json"
-SAID: dict[str, ToolResponse] = {
-    "object": response({"a": 1, "b": [1.0, -0.0, 1e300, 2**63, "\u2028é\ud83d\ude00", None, True]}),
-    "list": response([1, {"a": None}]),
-    "text": response("one\nline"),
-    "null": response(None),
-    "number": response(1.0),
-    "empty": ToolResponse(204, (), b""),
-    "plain": response(b"a\r\nb", content_type="text/plain; charset=iso-8859-1"),
-    "image": response(b"\x89PNG", content_type="image/png"),
-    "audio": response(b"RIFF", content_type="audio/wav"),
-    "binary": response(b"\0\1", content_type="application/octet-stream"),
-    "csv": response(b"a,b", content_type="application/csv"),
-    "broken": response(b"{", content_type="application/json"),
-    "failed": response({"error": "no"}, status=500),
-    "missing": response(b"<html>", status=404, content_type="text/html"),
-    "moved": ToolResponse(302, ((b"location", b"/x"),), b""),
-    "events": response(b"data: 1\n\ndata: {}\n\n", content_type="text/event-stream"),
-    "lines": response(b'{"a":1}\n{"a":2}\n', content_type="application/x-ndjson"),
-    "literal": response(
-        {
-            "content": [
-                {"type": "text", "text": "t", "annotations": {"priority": 1}, "_meta": {"k": 1}},
-                {"type": "audio", "data": "AA==", "mimeType": "audio/wav"},
-                {"type": "resource_link", "uri": "test://x", "name": "x", "size": 7},
-                {"type": "resource", "resource": {"uri": "test://y", "text": "y"}},
-            ],
-            "structuredContent": {"a": 1, "n": None},
-            "_meta": {"own/key": {"a": [None]}},
-        },
-        content_type=LITERAL,
-    ),
-    "literal failure": response({"content": [], "isError": True}, content_type=LITERAL),
-    "literal nonsense": response({"content": [{"type": "text"}]}, content_type=LITERAL),
-}
-
-
-async def answer(request: ToolRequest) -> ToolResponse:
-    """What its path says; else what it was asked."""
-    kind = request.target.decode().partition("?")[0].rpartition("/")[2].replace("%20", " ")
-    return SAID.get(kind) or response({"a": 1, "body": (request.body or b"").decode()})
-
-
-def headers_for(message: dict[str, Any], revision: str | None) -> list[tuple[bytes, bytes]]:
-    """What a good client of the revision sends with a message."""
-    sent = [(b"content-type", b"application/json")]
-    if revision is not None:
-        sent.append((b"mcp-protocol-version", revision.encode()))
-    if revision != STATELESS:
-        return sent
-    params = message.get("params", {})
-    sent.append((b"mcp-method", str(message["method"]).encode()))
-    if isinstance(params.get("name"), str):
-        sent.append((b"mcp-name", encoded(params["name"])))
-    return sent + list(mirrors(params))
-
-
-def mirrors(params: dict[str, Any]) -> list[tuple[bytes, bytes]]:
-    """The `Mcp-Param-*` headers of a call of `go`."""
-    arguments = params.get("arguments")
-    if params.get("name") != "go" or not isinstance(arguments, dict):
-        return []
-    deep = arguments.get("deep")
-    values = {
-        "region": arguments.get("region"),
-        "count": arguments.get("count"),
-        "on": arguments.get("on"),
-        "leaf": deep.get("leaf") if isinstance(deep, dict) else None,
-    }
-    return [
-        (f"mcp-param-{name}".encode(), encoded(str(value).lower() if value is True else str(value)))
-        for name, value in values.items()
-        if value is not None and not isinstance(value, dict | list)
-    ]
-
-
-def encoded(text: str, *, always: bool = False) -> bytes:
-    """A header's value; in base64 where it must be (MCP 2026-07-28, SEP-2243)."""
-    plain = text.isascii() and text.isprintable() and text == text.strip() and text
-    if plain and not always:
-        return text.encode()
-    return b"=?base64?" + base64.b64encode(text.encode()) + b"?="
-
-
-def asking(
-    method: str, params: dict[str, Any] | None, revision: str | None, rpc_id: Any = 1
-) -> McpRequest:
-    """A good request."""
-    if revision == STATELESS:
-        params = {"_meta": dict(ENVELOPE), **(params or {})}
-    message: dict[str, Any] = {"jsonrpc": "2.0", "id": rpc_id, "method": method}
-    if params is not None:
-        message["params"] = params
-    return McpRequest("POST", headers_for(message, revision), json.dumps(message).encode())
-
-
-REVISIONS = [None, *HANDSHAKE, STATELESS]
-CALLS: dict[str, dict[str, Any]] = {
-    **{f"say {kind}": {"name": "say", "arguments": {"kind": kind}} for kind in SAID},
-    **{f"kept {kind}": {"name": "kept", "arguments": {"kind": kind}} for kind in ("x", "list")},
-    "mirrored": {
-        "name": "go",
-        "arguments": {"region": " é", "count": 42, "on": True, "deep": {"leaf": "x"}},
-    },
-    "a note and a number": {"name": "say", "arguments": {"kind": "x", "X-Note": "a", "n": 1.5}},
-    "a null": {"name": "say", "arguments": {"kind": "x", "n": None}},
-    "without arguments": {"name": "still"},
-    "null arguments": {"name": "still", "arguments": None},
-    "arguments that are none of its": {"name": "still", "arguments": {"a": 1}},
-    "unknown keys": {"name": "still", "anything": {"a": [1]}, "cursor": "x"},
-    "a task": {"name": "still", "task": {"ttl": 1000}},
-    "a task of no shape": {"name": "still", "task": 7},
-    "missing arguments": {"name": "say", "arguments": {}},
-    "wrong arguments": {"name": "say", "arguments": {"kind": 7}},
-    "a dot segment": {"name": "say", "arguments": {"kind": ".."}},
-    "arguments in a list": {"name": "say", "arguments": ["kind"]},
-    "empty list of arguments": {"name": "still", "arguments": []},
-    "arguments false": {"name": "still", "arguments": False},
-    "no name": {"arguments": {}},
-    "name null": {"name": None},
-    "name a number": {"name": 7},
-    "name in a list": {"name": ["still"]},
-    "unknown": {"name": "nobody"},
-    "hidden": {"name": "hidden"},
-    "capitals": {"name": "Still"},
-    "empty": {"name": ""},
-    "long": {"name": "x" * 10_000},
-    "find": {"name": "find_tools", "arguments": {"query": "say"}},
-    "find nothing": {"name": "find_tools", "arguments": {}},
-    "call": {"name": "call_tool", "arguments": {"name": "still"}},
-    "call hidden": {"name": "call_tool", "arguments": {"name": "hidden"}},
-    "null meta": {"name": "still", "_meta": None},
-    "a progress token": {"name": "say", "arguments": {"kind": "events"}, "_meta": {}},
-}
-LISTS: list[dict[str, Any] | None] = [
-    None,
-    {},
-    {"cursor": None},
-    {"cursor": "nonsense"},
-    {"cursor": ""},
-    {"cursor": 7},
-    {"cursor": base64.urlsafe_b64encode(b"say").decode()},
-    {"anything": 1},
-    {"_meta": {"own": 1}},
-    {"_meta": 7},
-]
-IDS = [0, 1, -1, 2**53, 2**63 - 1, 2**64 - 1, "", "1", "é\u2028", "x" * 10_000, "\0"]
+from tests.mcp_bridge.serving import ENVELOPE, STATELESS, principal
+from tests.mcp_bridge.twice import Told, Twice, twice
 
 
 async def compare(both: Twice, endpoint: Endpoint, request: McpRequest) -> Told | None:
@@ -285,3 +81,85 @@ async def test_ids_come_back_as_the_sdk_returns_them(revision: str | None) -> No
                 ours = await compare(both, ENDPOINT, request)
                 assert ours is not None
                 assert ours.told["id"] == rpc_id
+
+
+@pytest.mark.parametrize("revision", [None, STATELESS])
+@pytest.mark.parametrize("name", RAW)
+async def test_odd_texts_are_read_as_the_sdk_reads_them(name: str, revision: str | None) -> None:
+    body = RAW[name].replace(b"%b", json.dumps(ENVELOPE).encode())
+    async with twice(answer) as both:
+        for tool in ("still", "hidden", "save"):
+            meant = {"method": "tools/call", "params": {"name": tool}}
+            request = McpRequest("POST", headers_for(meant, revision), body)
+            await compare(both, ENDPOINT, request)
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_headers_are_held_against_the_body_as_by_the_sdk(name: str) -> None:
+    call = {"name": "go", "arguments": {"region": "eu", "count": 42, "on": True}}
+    async with twice(answer) as both:
+        for method, params in (("tools/call", call), ("tools/list", {}), ("tools/call", {**STILL})):
+            for revision in (STATELESS, "2025-11-25"):
+                good = asking(method, params, revision)
+                sent = WRONG[name](list(good.headers))
+                await compare(both, ENDPOINT, replace(good, headers=sent))
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_what_stands_beside_a_message_counts_as_with_the_sdk(revision: str | None) -> None:
+    async with twice(answer) as both:
+        for meta in METAS:
+            both_of = {**ENVELOPE, **meta} if isinstance(meta, dict) else meta
+            for _meta in (meta, both_of):
+                for method, params in (("tools/list", {}), ("tools/call", STILL)):
+                    request = asking(method, {**params, "_meta": _meta}, revision)
+                    await compare(both, ENDPOINT, request)
+
+
+DOCUMENTS = sorted(Path(__file__).with_name("documents").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+async def test_tools_of_every_document_are_listed_as_the_sdk_lists_them(path: Path) -> None:
+    endpoint = replace(
+        ENDPOINT, catalog=build(await anyio.Path(path).read_bytes()), principal=principal()
+    )
+    async with twice(answer) as both:
+        for revision in REVISIONS:
+            ours = await compare(both, endpoint, asking("tools/list", {}, revision))
+            assert ours is not None
+            assert ours.told["result"]["tools"]
+
+
+async def test_pages_follow_one_another_as_the_sdk_gives_them() -> None:
+    specs = [ToolSpec(f"t{n:04}", method="GET", path=f"/t{n:04}") for n in range(2_300)]
+    endpoint = replace(ENDPOINT, catalog=build(None, specs), principal=principal())
+    async with twice(answer) as both:
+        for revision in (None, STATELESS):
+            cursor, names = None, []
+            for _ in range(3):
+                params = {} if cursor is None else {"cursor": cursor}
+                ours = await compare(both, endpoint, asking("tools/list", params, revision))
+                assert ours is not None
+                names += [tool["name"] for tool in ours.told["result"]["tools"]]
+                cursor = ours.told["result"].get("nextCursor")
+            assert (cursor, len(names)) == (None, 2_300)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(requests())
+async def test_whatever_is_asked_is_answered_as_the_sdk_answers_it(request: McpRequest) -> None:
+    await anything(request)
+
+
+@pytest.mark.slow
+@settings(max_examples=3_000, deadline=None)
+@given(requests())
+async def test_still_more_is_answered_as_the_sdk_answers_it(request: McpRequest) -> None:
+    await anything(request)
+
+
+async def anything(request: McpRequest) -> None:
+    async with twice(answer) as both:
+        for endpoint in (ENDPOINT, SEARCHING):
+            await compare(both, endpoint, request)

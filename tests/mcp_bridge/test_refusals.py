@@ -36,6 +36,10 @@ BODIES = {
     "no method": (b'{"jsonrpc":"2.0","id":1}', -32600),
     "a method that is a number": (b'{"jsonrpc":"2.0","id":1,"method":7}', -32600),
     "params that are an array": (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}', -32602),
+    "a request and a response": (
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","error":{"code":1,"message":"x"}}',
+        -32600,
+    ),
     "id null": (b'{"jsonrpc":"2.0","id":null,"method":"ping"}', -32600),
     "id a fraction": (b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}', -32600),
     "id a boolean": (b'{"jsonrpc":"2.0","id":true,"method":"ping"}', -32600),
@@ -100,6 +104,15 @@ async def test_the_stateless_revision_has_no_delete() -> None:
         headers = {"mcp-protocol-version": STATELESS}
         answer = await edge.client.delete(edge.url, headers=headers)
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("revision", ["", "2099-01-01"])
+async def test_no_session_seems_ended_by_a_revision_that_nobody_speaks(revision: str) -> None:
+    async with serving() as edge:
+        session = await edge.session()
+        headers = {"mcp-session-id": session, "mcp-protocol-version": revision}
+        assert (await edge.client.delete(edge.url, headers=headers)).status_code == 400
+        assert (await edge.call("ping", None, {"mcp-session-id": session})).status_code == 200
 
 
 async def test_a_message_that_says_it_is_over_the_limit_is_413_unread() -> None:

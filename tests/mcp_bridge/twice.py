@@ -13,8 +13,8 @@ from typing import Any
 from mcp_bridge.admission import Rejection, admit
 from mcp_bridge.calls import ToolCall
 from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
-from mcp_bridge.judging import Bounds, ForSdk, Judge, Outcome
 from mcp_bridge.jsonrpc import MessageError, read_message
+from mcp_bridge.judging import Bounds, ForSdk, Judge, Outcome
 from mcp_bridge.pages import Pages
 from mcp_bridge.rounds import Rounds
 from mcp_bridge.server import SdkServer
