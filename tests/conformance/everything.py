@@ -166,7 +166,9 @@ class Everything:
 
         return ask
 
-    async def elicited(self, ctx: Context, message: str, requested: dict[str, Any]) -> Any:
+    async def elicited(
+        self, ctx: Context, message: str, requested: dict[str, Any]
+    ) -> wanted.Result:
         answer = await ctx.session.elicit_form(message, requested, ctx.request_id)
         return wanted.text(f"action={answer.action}, content={answer.content}")
 

@@ -119,17 +119,21 @@ def capabilities(said: Said) -> Result:
     return asks({key: wanted[key] for key in wanted if key in said.capabilities}, "declared")
 
 
-ROUNDS: dict[str, Callable[[Said], Result]] = {
-    f"test_input_required_result_{tool.__name__}": tool
-    for tool in (
-        elicitation,
-        sampling,
-        list_roots,
-        request_state,
-        multiple_inputs,
-        multi_round,
-        tampered_state,
-        capabilities,
-    )
-} | {"test_streaming_elicitation": elicitation}
+Tool = Callable[[Said], Result]
+
+_TOOLS: tuple[Tool, ...] = (
+    elicitation,
+    sampling,
+    list_roots,
+    request_state,
+    multiple_inputs,
+    multi_round,
+    tampered_state,
+    capabilities,
+)
+
+ROUNDS: dict[str, Tool] = {
+    "test_streaming_elicitation": elicitation,
+    **{f"test_input_required_result_{tool.__name__}": tool for tool in _TOOLS},
+}
 """By the name of the tool."""

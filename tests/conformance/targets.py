@@ -6,7 +6,7 @@ nothing is served without.
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,14 +39,17 @@ class Target:
 @contextmanager
 def tools(folder: Path) -> Iterator[Target]:
     """The plain HTTP function; it is deployed anew whenever its document changes."""
-    again: list[Callable[[], object]] = []
+    requests: list[DeployRequest] = []
+
+    def deployed_again() -> None:
+        edge.operations.deploy(requests[0])
+
     with (
         serving(folder, workers=WORKERS) as edge,
-        function(lambda: [deploy() for deploy in again] and None) as upstream,
+        function(deployed_again) as upstream,
     ):
-        request = DeployRequest(project=project(TOOLS, upstream))
-        again.append(lambda: edge.operations.deploy(request))
-        with reached(edge, request) as target:
+        requests.append(DeployRequest(project=project(TOOLS, upstream)))
+        with reached(edge, requests[0]) as target:
             yield target
 
 
@@ -68,9 +71,8 @@ TARGETS = {TOOLS: tools, PASS_THROUGH: pass_through}
 
 def project(slug: str, upstream: str, **config: object) -> str:
     """A project file's text."""
-    made = {"function": slug, "upstream": upstream, "config": config}
-    if slug == PASS_THROUGH:
-        made["openapi"] = False
+    document: object = "/openapi.json" if slug == TOOLS else False
+    made = {"function": slug, "upstream": upstream, "openapi": document, "config": config}
     return json.dumps(made)
 
 
