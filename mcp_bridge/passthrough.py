@@ -62,13 +62,12 @@ def request_fields(headers: Fields, session: str | None) -> Fields:
     return kept if session is None else (*kept, (SESSION_ID, session.encode("ascii")))
 
 
-def resent_fields(sent: Fields, session: str) -> Fields:
+def resent_fields(sent: Fields) -> Fields:
     """The fields of a request that is sent again, to the session that was opened meanwhile.
 
     Its streams are new, so there is nothing to resume.
     """
-    kept = tuple(pair for pair in sent if _fold(pair[0]) != _LAST_EVENT)
-    return request_fields(kept, session)
+    return tuple(pair for pair in sent if _fold(pair[0]) != _LAST_EVENT)
 
 
 def readable(fields: Fields) -> Fields:

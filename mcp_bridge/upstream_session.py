@@ -30,14 +30,14 @@ class UpstreamSession:
     Attributes:
         issued: Unix time, seconds.
         nonce: names the session where ended and re-opened ones are kept.
-        upstream_id: the function's own id of it, as it was first.
+        home: where it lives, and the function's own id of it, as it was first.
         opening: the params of its `initialize`; None if they were too long to be carried.
         text: the id as the client has it.
     """
 
     issued: int
     nonce: str
-    upstream_id: str = field(repr=False)
+    home: str = field(repr=False)
     opening: Opening | None = field(repr=False)
     text: str = field(default="", repr=False)
 
@@ -48,10 +48,10 @@ class UpstreamSession:
 
 
 def new_session(
-    upstream_id: str, opening: Opening | None, now: float, random: Callable[[int], bytes]
+    home: str, opening: Opening | None, now: float, random: Callable[[int], bytes]
 ) -> UpstreamSession:
     """A session that the function has just opened; `random` returns that many random bytes."""
-    return UpstreamSession(int(now), random(16).hex(), upstream_id, opening)
+    return UpstreamSession(int(now), random(16).hex(), home, opening)
 
 
 def seal_session(
@@ -66,10 +66,10 @@ def seal_session(
     Args:
         function, lineage: the slug and the token line that it is good for.
     """
-    if _VISIBLE.fullmatch(session.upstream_id) is None:
+    if _VISIBLE.fullmatch(session.home) is None:
         return None
     for opening in _ever_shorter(session.opening):
-        plain = [session.issued, session.nonce, session.upstream_id, opening]
+        plain = [session.issued, session.nonce, session.home, opening]
         packed = zlib.compress(dump(plain), 9)
         if len(packed) < MAX_LENGTH:
             text = seal(packed, (_PURPOSE, function, lineage), keys, random)
@@ -86,10 +86,10 @@ def unseal_session(
     if packed is None:
         return None
     try:
-        issued, nonce, upstream_id, opening = parse(zlib.decompress(packed))
+        issued, nonce, home, opening = parse(zlib.decompress(packed))
     except (JSONError, ValueError, TypeError, zlib.error):
         return None
-    session = UpstreamSession(issued, nonce, upstream_id, opening, text)
+    session = UpstreamSession(issued, nonce, home, opening, text)
     return session if session.issued - _SKEW <= now < session.expires else None
 
 

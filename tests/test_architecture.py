@@ -222,6 +222,7 @@ MAP = """
 0 -    edge.forwarding.sweep            one timer for many deadlines
 0 pure edge.forwarding.wire             requests, timeouts, failures: as values
 1 -    edge.forwarding.connection       one connection, flow control both ways
+1 pure edge.forwarding.homes            at which address an MCP session lives
 1 pure edge.forwarding.parse            HTTP/1.1 heads, strict, with limits
 2 pure edge.forwarding.chunks           the chunked coding, strict
 2 -    edge.forwarding.tls              TLS to an upstream
@@ -255,6 +256,7 @@ MAP = """
 0 -    edge.doors.asgi                  a request over ASGI: head, body, answer
 0 pure edge.doors.asked                 a decided request, with its ids and addresses
 0 -    edge.doors.invoker               how the bridge reaches a function
+0 -    edge.doors.mcp_bodies            bodies from an MCP server on their way
 0 -    edge.doors.mcp_eras              speaks for MCP servers of the other era
 0 pure edge.doors.openapi_document      a deployment's document as the edge publishes it
 0 pure edge.doors.rendering             a refusal as bytes

@@ -4,18 +4,20 @@ Bodies pass as they come, both ways. What the edge says is the session id, which
 what a token of some tools is shown. Not here: functions as tools (`edge.doors.mcp`).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
 
+from edge.doors import mcp_bodies
 from edge.doors.asgi import Inbox, Message, Pace, Receive, Reply, answer_early
 from edge.doors.asked import Asked
 from edge.doors.mcp_eras import Bridged, McpEras
 from edge.doors.rendering import render
 from edge.doors.reopening import reopen
 from edge.errors import EdgeError, Errors, Refusal, refusal
+from edge.forwarding import homes
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
 from edge.forwarding.plan import guarded
 from edge.forwarding.wire import PIECE, BodyMismatch, UpstreamFailure
@@ -207,14 +209,15 @@ class _Passing:
             held += piece
             if len(held) > PIECE and not whole:
                 size = None if length is None else int(length)
-                return _Message(_joined(bytes(held), pieces), size, session)
+                return _Message(mcp_bodies.joined(bytes(held), pieces), size, session)
         return _Message(bytes(held) or None, None, session)
 
-    def _call(self, message: _Message, upstream_id: str | None) -> Call:
+    def _call(self, message: _Message, home: str | None) -> Call:
+        """A request to the function, to where the session is at home."""
         place, head = self.decision.place, self.asked.head
-        function = place.function
+        function, own_id = homes.at_home(place.function, home)
         path = function.config.mcp.upstream or "/mcp"
-        fields = passthrough.request_fields(head.headers, upstream_id)
+        fields = passthrough.request_fields(head.headers, own_id)
         if self._scopes is not None:
             fields = passthrough.readable(fields)
         return Call(
@@ -238,22 +241,34 @@ class _Passing:
             async with self.door.forwarder.send(self._call(message, None)) as relayed:
                 await self._relay(relayed, message, None)
             return
-        upstream_id = self.door.sessions.current(session)
-        call = self._call(message, upstream_id)
+        home = self.door.sessions.current(session)
+        if await self._is_answered(message, home):
+            return
+        home = await self._reopened(session, home)
+        call = self._call(message, home)
+        call = replace(call, headers=passthrough.resent_fields(call.headers))
         async with self.door.forwarder.send(call) as relayed:
-            begun = await _complaint(relayed)
-            if not passthrough.is_session_dead(relayed.status, begun):
-                await self._relay(relayed, message, upstream_id, begun)
-                return
-        fresh = await self._reopened(session, upstream_id, call)
-        call = replace(call, headers=passthrough.resent_fields(call.headers, fresh))
-        async with self.door.forwarder.send(call) as relayed:
-            await self._relay(relayed, message, fresh)
+            await self._relay(relayed, message, home)
 
-    async def _reopened(self, session: UpstreamSession, dead: str, call: Call) -> str:
+    async def _is_answered(self, message: _Message, home: str) -> bool:
+        """Send a message of a session on; False if the session is no more, and nothing was done."""
+        try:
+            async with self.door.forwarder.send(self._call(message, home)) as relayed:
+                begun = await mcp_bodies.complaint(relayed)
+                if passthrough.is_session_dead(relayed.status, begun):
+                    return False
+                await self._relay(relayed, message, home, begun)
+        except EdgeError as error:
+            if self.reply.started or not homes.is_gone(error, self.decision.place.function):
+                raise
+            return False
+        return True
+
+    async def _reopened(self, session: UpstreamSession, dead: str) -> str:
         if session.opening is None:
             raise session_not_found()
         opening, limit = session.opening, self.door.max_answer
+        call = self._call(_Message(None, None, None), None)
 
         async def opens() -> str | None:
             return await reopen(self.door.forwarder, call, opening, limit)
@@ -265,29 +280,29 @@ class _Passing:
 
     async def _end(self, session: UpstreamSession) -> None:
         """End a session here, whatever the function says of it; it is told."""
+        home = self.door.sessions.current(session)
         await self.door.sessions.end(session)
-        upstream_id = self.door.sessions.current(session)
-        call = self._call(_Message(None, None, session), upstream_id)
+        call = self._call(_Message(None, None, session), home)
         try:
             async with self.door.forwarder.send(call) as relayed:
                 if relayed.status < 300:
-                    await self._relay(relayed, _Message(None, None, None), upstream_id)
+                    await self._relay(relayed, _Message(None, None, None), home)
                     return
         except EdgeError:
             pass
         await self._short(204, (), b"")
 
     async def _relay(
-        self, relayed: Relayed, message: _Message, upstream_id: str | None, begun: bytes = b""
+        self, relayed: Relayed, message: _Message, home: str | None, begun: bytes = b""
     ) -> None:
         """Send the function's answer on, piece by piece; an event stream ends with its token.
 
         Args:
             begun: what was read of its body.
         """
-        shown = self._shown_id(relayed, message, upstream_id)
+        shown = self._shown_id(relayed, message, home)
         fields = passthrough.answer_fields(relayed.headers, shown)
-        body = _joined(begun, relayed.answer.body)
+        body = mcp_bodies.joined(begun, relayed.answer.body)
         if self._scopes is not None:
             fields, body = await self._narrowed(relayed, self._scopes, fields, body)
         await self.reply.start(
@@ -302,13 +317,13 @@ class _Passing:
         else:
             await self._stream(body)
 
-    def _shown_id(self, relayed: Relayed, message: _Message, upstream_id: str | None) -> str | None:
+    def _shown_id(self, relayed: Relayed, message: _Message, home: str | None) -> str | None:
         """The session id that the client is told, if the function tells one."""
         value = first(relayed.headers, SESSION_ID)
         if value is None:
             return None
-        said, session = value.decode("latin-1"), message.session
-        if session is not None and said == upstream_id:
+        said, session = homes.home(relayed.answer.upstream, value), message.session
+        if session is not None and said == home:
             return session.text
         opening = opening_of(message.known) if session is None else session.opening
         slug = self.decision.place.function.slug
@@ -328,14 +343,14 @@ class _Passing:
         unsized = tuple(pair for pair in fields if pair[0] != b"content-length")
         if relayed.is_event_stream:
             events = narrowing.NarrowedEvents(scopes, self.door.max_answer)
-            return unsized, _narrowed_events(events, body)
-        said = await _whole(body, self.door.max_answer)
+            return unsized, mcp_bodies.narrowed_events(events, body)
+        said = await mcp_bodies.whole(body, self.door.max_answer)
         try:
             shown = narrowing.narrowed(said, scopes) if said else said
         except ValueError:
             raise EdgeError(unreadable) from None
         sized = (*unsized, (b"content-length", b"%d" % len(shown)))
-        return sized if shown else fields, _joined(shown)
+        return sized if shown else fields, mcp_bodies.joined(shown)
 
     async def _stream(self, body: Body) -> None:
         """Send an event stream on, until its token is good no more or the edge shuts down."""
@@ -367,45 +382,3 @@ class _Passing:
     async def _pieces(self, body: Body) -> None:
         async for piece in body:
             await self.reply.piece(piece)
-
-
-async def _complaint(relayed: Relayed) -> bytes:
-    """The body of an answer that may say that the session is dead, or the beginning of a long one.
-
-    What is not answered with 400 or 404 is not read.
-    """
-    held = bytearray()
-    if relayed.status in (400, 404) and not relayed.is_event_stream:
-        async for piece in relayed.answer.body:
-            held += piece
-            if len(held) > PIECE:
-                break
-    return bytes(held)
-
-
-async def _whole(body: Body, limit: int) -> bytes:
-    held = bytearray()
-    async for piece in body:
-        held += piece
-        if len(held) > limit:
-            text = f"The function's answer is over the limit of {limit} bytes."
-            raise EdgeError(refusal(Errors.UPSTREAM_INVALID, text))
-    return bytes(held)
-
-
-async def _joined(begun: bytes, rest: Body | None = None) -> AsyncIterator[bytes]:
-    if begun:
-        yield begun
-    if rest is not None:
-        async for piece in rest:
-            yield piece
-
-
-async def _narrowed_events(events: narrowing.NarrowedEvents, body: Body) -> AsyncIterator[bytes]:
-    async for piece in body:
-        try:
-            shown = events.feed(piece)
-        except ValueError:
-            raise UpstreamFailure("invalid", "an event is over the limit") from None
-        if shown:
-            yield shown

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from edge.errors import EdgeError
+from edge.forwarding import homes
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
 from edge.forwarding.wire import UpstreamFailure
 from edge.message import first
@@ -14,7 +15,7 @@ from mcp_bridge.upstream_session import Opening
 
 
 async def reopen(forwarder: Forwarder, call: Call, opening: Opening, limit: int) -> str | None:
-    """The function's id of the new session; None if it opens none like the one before.
+    """Where the new session is at home; None if the function opens none like the one before.
 
     Args:
         call: the request that found the session dead: where it goes, and who is asking.
@@ -37,8 +38,11 @@ async def reopen(forwarder: Forwarder, call: Call, opening: Opening, limit: int)
                 return None
             if wanted is not None and wanted != revision.encode():
                 return None
-            fields = passthrough.reopening_fields(sent, fresh, revision)
-            told = replace(initialize, headers=fields, body=passthrough.INITIALIZED)
+            function, own_id = homes.at_home(call.function, fresh)
+            fields = passthrough.reopening_fields(sent, own_id, revision)
+            told = replace(
+                initialize, function=function, headers=fields, body=passthrough.INITIALIZED
+            )
             async with forwarder.send(told) as relayed:
                 return fresh if relayed.status < 300 else None
     except (EdgeError, UpstreamFailure, EventsTooLarge, TimeoutError):
@@ -48,12 +52,12 @@ async def reopen(forwarder: Forwarder, call: Call, opening: Opening, limit: int)
 async def _initialized(
     forwarder: Forwarder, initialize: Call, limit: int
 ) -> tuple[str | None, str | None]:
-    """The id of the session and its revision, where it was opened."""
+    """Where the session is at home, and its revision, if one was opened."""
     async with forwarder.send(initialize) as relayed:
         named = first(relayed.headers, SESSION_ID)
         if relayed.status != 200 or named is None:
             return None, None
-        return named.decode("latin-1"), await _agreed(relayed, limit)
+        return homes.home(relayed.answer.upstream, named), await _agreed(relayed, limit)
 
 
 async def _agreed(relayed: Relayed, limit: int) -> str | None:

@@ -96,7 +96,8 @@ class Forwarder:
         Leaving the block before the answer was read whole aborts the function's request.
 
         Raises:
-            EdgeError: loop, no slot, unreachable, invalid, too late.
+            EdgeError: loop, no slot, unreachable, invalid, too late; an UpstreamFailure is its
+                cause where there is one.
         """
         if plan.loops(call.headers, self._edge_id):
             raise EdgeError(refusal(Errors.LOOP_DETECTED))
@@ -122,7 +123,7 @@ class Forwarder:
                 retry=retry,
             )
         except UpstreamFailure as failure:
-            raise EdgeError(refused(failure, call.timeout)) from None
+            raise EdgeError(refused(failure, call.timeout)) from failure
         except InvalidRequest as error:
             raise EdgeError(refusal(Errors.BAD_REQUEST, reason=str(error))) from None
 

@@ -61,30 +61,28 @@ class UpstreamSessions:
         )
         return None if session is None or self._ended.ended(session.nonce) else session
 
-    def made(
-        self, upstream_id: str, opening: Opening | None, function: str, lineage: str
-    ) -> str | None:
+    def made(self, home: str, opening: Opening | None, function: str, lineage: str) -> str | None:
         """The id for the client of a session that the function opened; None if it cannot be."""
-        session = new_session(upstream_id, opening, self._clock(), self._random)
+        session = new_session(home, opening, self._clock(), self._random)
         return seal_session(session, function, lineage, self._keys(), self._random)
 
     def current(self, session: UpstreamSession) -> str:
-        """The function's own id of the session, as it is now."""
+        """Where the session is at home now."""
         if session.nonce in self._reopened:
             self._reopened.move_to_end(session.nonce)
-        _, upstream_id = self._reopened.get(session.nonce, (0, session.upstream_id))
-        return upstream_id
+        _, home = self._reopened.get(session.nonce, (0, session.home))
+        return home
 
     async def reopened(
         self, session: UpstreamSession, dead: str, opens: Callable[[], Awaitable[str | None]]
     ) -> str | None:
-        """The function's new id of a session that it has forgotten; None if it cannot be opened.
+        """Where a session lives that the function had forgotten; None if it cannot be opened.
 
         However many requests find it dead at once, it is opened once.
 
         Args:
-            dead: the id that the function does not know.
-            opens: opens it, and gives the new id.
+            dead: where it is no more.
+            opens: opens it, and says where.
         """
         while (under_way := self._opening.get(session.nonce)) is not None:
             await asyncio.wait({under_way})
@@ -103,10 +101,10 @@ class UpstreamSessions:
         self._peers.tell(_TOPIC, [session.nonce, times + 1, fresh])
         return self.current(session)
 
-    def _remember(self, nonce: str, times: int, upstream_id: str) -> None:
+    def _remember(self, nonce: str, times: int, home: str) -> None:
         """Keep the newest; of two that workers opened at once, all keep the same."""
         known = self._reopened.get(nonce, (0, ""))
-        self._reopened[nonce] = max(known, (times, upstream_id))
+        self._reopened[nonce] = max(known, (times, home))
         self._reopened.move_to_end(nonce)
         while len(self._reopened) > MAX_REOPENED:
             self._reopened.popitem(last=False)
@@ -114,8 +112,8 @@ class UpstreamSessions:
     def _on_reopened(self, told: JSON) -> None:
         """Another worker has opened a session again."""
         match told:
-            case [str(nonce), int(times), str(upstream_id)]:
-                self._remember(nonce, times, upstream_id)
+            case [str(nonce), int(times), str(home)]:
+                self._remember(nonce, times, home)
 
     async def end(self, session: UpstreamSession) -> None:
         """End it in every worker before this returns."""

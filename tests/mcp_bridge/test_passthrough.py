@@ -143,7 +143,7 @@ def test_an_id_holds_the_session_and_how_it_was_opened() -> None:
     assert "the-functions-own" not in text
     session = unsealed(text)
     assert session is not None
-    assert (session.upstream_id, session.opening) == ("the-functions-own", OPENING)
+    assert (session.home, session.opening) == ("the-functions-own", OPENING)
     assert "the-functions-own" not in repr(session)
 
 

@@ -409,6 +409,8 @@ async def test_a_session_that_the_function_forgot_is_opened_again(
     resent = origin.seen[-2]
     assert resent.values(b"mcp-session-id") == [b"own-2"]
     assert resent.values(b"last-event-id") == []
+    await caller.ask("/mcp", "DELETE", named)
+    assert origin.seen[-1].values(b"mcp-session-id") == [b"own-2"]
 
 
 async def test_a_session_of_another_revision_is_not_the_one_that_was_lost(

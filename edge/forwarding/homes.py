@@ -1,0 +1,43 @@
+"""At which address of a function that is an MCP server a session is at home. Pure.
+
+A session lives in one process: where a function has several addresses, every request of it goes to
+the one that opened it. `home` is that address, shortened, and the function's own id of the session.
+"""
+
+from dataclasses import replace
+from hashlib import sha256
+
+from edge.errors import EdgeError
+from edge.forwarding.wire import UpstreamFailure
+from edge.functions import Function, Upstream
+
+_DIGITS = 8
+
+
+def home(upstream: Upstream, own_id: bytes) -> str:
+    """Where a session lives that an address has opened."""
+    return f"{_short(upstream)}.{own_id.decode('latin-1')}"
+
+
+def at_home(function: Function, home: str | None) -> tuple[Function, str | None]:
+    """The function at that address alone, if it still has it, and its own id of the session."""
+    if home is None:
+        return function, None
+    short, _, own_id = home.partition(".")
+    project = function.live.project
+    there = tuple(each for each in project.upstreams if _short(each) == short)
+    if len(project.upstreams) == 1 or not there:
+        return function, own_id
+    live = replace(function.live, project=replace(project, upstreams=there))
+    return replace(function, live=live), own_id
+
+
+def is_gone(error: EdgeError, function: Function) -> bool:
+    """Whether a session's address took no byte of a request, and the function has others."""
+    failure = error.__cause__
+    unwritten = isinstance(failure, UpstreamFailure) and not failure.written
+    return unwritten and len(function.live.project.upstreams) > 1
+
+
+def _short(upstream: Upstream) -> str:
+    return sha256(upstream.url.encode()).hexdigest()[:_DIGITS]
