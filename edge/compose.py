@@ -227,13 +227,14 @@ def _mcp_upstream(
     peers: Peers,
 ) -> McpUpstreamDoor:
     run_sync, clock = anyio.to_thread.run_sync, store.database.clock
+    bridge = UpstreamBridge(config.mcp_body)
     return McpUpstreamDoor(
         forwarder=forwarder,
         streams=streams,
         sessions=UpstreamSessions(
             store.sealing.keys, store.ended, clock, os.urandom, run_sync, peers
         ),
-        eras=McpEras(UpstreamBridge(config.mcp_body), forwarder, time.monotonic),
+        eras=McpEras(bridge, forwarder, config.tool_result, time.monotonic),
         pace=Pace(config.body_idle, config.body_rate),
         log=log_error,
         draining=lambda: state.draining,

@@ -58,14 +58,20 @@ class Transport(httpx2.AsyncBaseTransport):
         if request.method == "GET":
             return httpx2.Response(405)  # a client for one request awaits no news
         body = await request.aread()
-        stack = AsyncExitStack()
-        try:
-            fields = _said(request.headers)
-            answer = await stack.enter_async_context(self._exchange(request.method, fields, body))
-        except Exception as error:
-            self.failure = error
-            return httpx2.Response(502)
-        stream = _Stream(self._whole(answer.body), stack)
+        fields = _said(request.headers)
+        async with AsyncExitStack() as stack:
+            try:
+                sent = self._exchange(request.method, fields, body)
+                answer = await stack.enter_async_context(sent)
+                if not _is_event_stream(answer.headers):
+                    whole = b"".join([piece async for piece in answer.body])
+                    return httpx2.Response(
+                        answer.status, headers=list(answer.headers), content=whole
+                    )
+            except Exception as error:
+                self.failure = error
+                return httpx2.Response(502)
+            stream = _Stream(self._whole(answer.body), stack.pop_all())
         return httpx2.Response(answer.status, headers=list(answer.headers), stream=stream)
 
     async def _whole(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -88,6 +94,11 @@ class _Stream(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stack.aclose()
+
+
+def _is_event_stream(headers: Fields) -> bool:
+    kinds = [value for name, value in headers if name == b"content-type"]
+    return any(kind.strip().lower().startswith(b"text/event-stream") for kind in kinds)
 
 
 def _said(headers: httpx2.Headers) -> Fields:

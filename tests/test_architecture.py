@@ -257,19 +257,19 @@ MAP = """
 0 pure edge.doors.asked                 a decided request, with its ids and addresses
 0 -    edge.doors.invoker               how the bridge reaches a function
 0 -    edge.doors.mcp_bodies            bodies from an MCP server on their way
-0 -    edge.doors.mcp_eras              speaks for MCP servers of the other era
 0 pure edge.doors.openapi_document      a deployment's document as the edge publishes it
 0 pure edge.doors.rendering             a refusal as bytes
 0 -    edge.doors.reopening             opens a function's MCP session again
+1 -    edge.doors.mcp_eras              speaks for MCP servers of the other era
 1 -    edge.doors.mcp_streams           streams of changes, records in a worker
-1 -    edge.doors.mcp_upstream          passes MCP through to a function that speaks it
 1 -    edge.doors.open_documents        /__health and /openapi.json
 1 pure edge.doors.own_answers           what the edge itself answers, whole
 2 -    edge.doors.http                  carries out a decision about plain HTTP
-2 -    edge.doors.mcp                   hands a request to the bridge
+2 -    edge.doors.mcp_upstream          passes MCP through to a function that speaks it
 2 -    edge.doors.websocket             carries out a decision about a WebSocket
-3 -    edge.app                         the ASGI door: head, gate, hand over
-4 -    edge.housekeeping                what a worker does between requests
+3 -    edge.doors.mcp                   hands a request to the bridge
+4 -    edge.app                         the ASGI door: head, gate, hand over
+5 -    edge.housekeeping                what a worker does between requests
 
 == 7 edge, admin: managing it: operations, API, client
 0 -    edge.admin.documents             fetches OpenAPI documents, within bounds

@@ -25,13 +25,18 @@ async def complaint(relayed: Relayed) -> bytes:
 
 async def whole(body: Body, limit: int) -> bytes:
     """All of a body; raises EdgeError over the limit in bytes."""
-    held = bytearray()
+    return b"".join([piece async for piece in bounded(body, limit)])
+
+
+async def bounded(body: Body, limit: int) -> AsyncIterator[bytes]:
+    """A body that must be read before it is sent on; raises EdgeError over the limit in bytes."""
+    size = 0
     async for piece in body:
-        held += piece
-        if len(held) > limit:
+        size += len(piece)
+        if size > limit:
             text = f"The function's answer is over the limit of {limit} bytes."
             raise EdgeError(refusal(Errors.UPSTREAM_INVALID, text))
-    return bytes(held)
+        yield piece
 
 
 async def joined(begun: bytes, rest: Body | None = None) -> AsyncIterator[bytes]:

@@ -6,14 +6,15 @@ is carried across (`mcp_bridge.upstream`).
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
 
+from edge.doors import mcp_bodies
 from edge.forwarding.forwarder import Call, Forwarder
-from edge.message import Headers
+from edge.message import Body, Headers
 from mcp_bridge import passthrough
 from mcp_bridge.admission import Rejection
 from mcp_bridge.upstream import Eras, Send, UpstreamBridge
@@ -46,10 +47,16 @@ class McpEras:
     """Knows which eras servers speak, and speaks for them; of one event loop."""
 
     def __init__(
-        self, bridge: UpstreamBridge, forwarder: Forwarder, monotonic: Callable[[], float]
+        self,
+        bridge: UpstreamBridge,
+        forwarder: Forwarder,
+        max_answer: int,
+        monotonic: Callable[[], float],
     ) -> None:
+        """Args: max_answer: bytes of an answer that is no event stream."""
         self._bridge = bridge
         self._forwarder = forwarder
+        self._max_answer = max_answer
         self._monotonic = monotonic
         self._known: OrderedDict[str, tuple[Eras, float]] = OrderedDict()
 
@@ -71,7 +78,7 @@ class McpEras:
             return known
         eras = Eras(handshake=False, stateless=False)
         with anyio.move_on_after(call.timeout / 1000):
-            eras = await self._bridge.eras(_exchange(self._forwarder, call))
+            eras = await self._bridge.eras(self._exchange(call))
         if eras.handshake or eras.stateless:
             self._known[deployment] = (eras, now + KNOWN_SECONDS)
             while len(self._known) > MAX_KNOWN:
@@ -90,7 +97,7 @@ class McpEras:
             raise Rejection(405, "method_not_allowed", message, headers=((b"allow", b"POST"),))
 
         await self._bridge.serve(
-            _exchange(self._forwarder, bridged.call),
+            self._exchange(bridged.call),
             _scope(bridged.call),
             body,
             send,
@@ -98,19 +105,29 @@ class McpEras:
             scopes=bridged.scopes,
         )
 
+    def _exchange(self, call: Call) -> Exchange:
+        """How the SDK's client reaches the function: as the caller would, by the same gate."""
 
-def _exchange(forwarder: Forwarder, call: Call) -> Exchange:
-    """How the SDK's client reaches the function: as the caller would, by the same gate."""
+        @asynccontextmanager
+        async def exchange(method: str, said: Headers, body: bytes) -> AsyncIterator[Answer]:
+            fields = passthrough.own_fields(call.headers, said)
+            sent = replace(call, method=method, headers=fields, body=body or None, length=None)
+            async with self._forwarder.send(sent) as relayed:
+                pieces = relayed.answer.body
+                if not relayed.is_event_stream:
+                    pieces = mcp_bodies.bounded(pieces, self._max_answer)
+                yield _Answer(relayed.status, relayed.answer.headers, pieces)
 
-    @asynccontextmanager
-    async def exchange(method: str, said: Headers, body: bytes) -> AsyncIterator[Answer]:
-        fields = passthrough.own_fields(call.headers, said)
-        sent = replace(call, method=method, headers=fields, body=body or None, length=None)
-        async with forwarder.send(sent) as relayed:
-            yield relayed.answer
+        return exchange
 
-    made: Callable[[str, Headers, bytes], AbstractAsyncContextManager[Answer]] = exchange
-    return made
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A function's answer, which the SDK's client reads."""
+
+    status: int
+    headers: Headers
+    body: Body
 
 
 def _scope(call: Call) -> dict[str, Any]:

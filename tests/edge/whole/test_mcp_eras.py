@@ -1,5 +1,6 @@
 """Functions that are MCP servers of one era, spoken for to clients of the other."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from edge.functions import Upstream
 from tests.edge.whole.test_mcp_upstream import CALL, client, fields, url
 from tests.support.calling import until
 from tests.support.edge_in_process import EdgeInProcess
+from tests.support.edge_in_process import running as running_edge
 from tests.support.mcp_origin import TOOLS, McpOrigin, running
 from tests.support.origin import refusing
 
@@ -101,15 +103,16 @@ async def test_leaving_a_call_ends_it_at_the_server(
         await until(lambda: server.seen().cancelled)
 
 
-def _call_of(tool: str, mode: str) -> dict[str, Any]:
+def _call_of(tool: str, mode: str, **arguments: str) -> dict[str, Any]:
     """A call as the client of an era sends it."""
     if mode == "legacy":
-        return {"content": CALL.replace("echo", tool)}
+        call = json.loads(CALL)
+        return {"json": {**call, "params": {"name": tool, "arguments": arguments}}}
     meta = {
         "io.modelcontextprotocol/protocolVersion": mode,
         "io.modelcontextprotocol/clientCapabilities": {},
     }
-    params = {"name": tool, "arguments": {}, "_meta": meta}
+    params = {"name": tool, "arguments": arguments, "_meta": meta}
     return {
         "json": {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params},
         "headers": {"MCP-Protocol-Version": mode, "Mcp-Method": "tools/call", "Mcp-Name": tool},
@@ -168,3 +171,16 @@ async def test_the_function_sees_who_calls(
         assert (seen["x-jelou-trigger"], seen["x-jelou-token-name"]) == ("mcp", "default")
         assert seen["x-own"] == "1"
         assert "x-jelou-token" not in seen
+
+
+async def test_an_answer_over_the_limit_is_no_answer(tmp_path: Path, era: str) -> None:
+    asked = _call_of("echo", ERAS[era])
+    big = _call_of("echo", ERAS[era], text="x" * 20_000)
+    async with running_edge(tmp_path, tool_result=10_000) as edge:
+        with running(McpOrigin(tmp_path / "mcp.sock"), era, "json") as server:
+            deploy(edge, server)
+            async with httpx2.AsyncClient(headers=fields(edge.token)) as http:
+                answers = [await http.post(url(edge), **each) for each in (asked, big)]
+    assert answers[0].status_code == 200
+    assert "xxxx" not in answers[1].text
+    assert "error" in answers[1].text
