@@ -6,6 +6,7 @@ The order is the contract's: the token is read (by the gate), hop-by-hop fields 
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from edge import cors, headers
@@ -183,7 +184,13 @@ def replaced_names(lasting: Headers, *, continued: bool) -> frozenset[bytes]:
     Args:
         continued: whether the trace is the caller's, whose `tracestate` then goes on.
     """
-    said = {headers.fold(name) for name, _ in lasting} - {b"via"}
+    return _folded(tuple([name for name, _ in lasting]), continued)
+
+
+@lru_cache(maxsize=512)
+def _folded(names: tuple[bytes, ...], continued: bool) -> frozenset[bytes]:
+    """The edge's own names are few, and the same in every request."""
+    said = {headers.fold(name) for name in names} - {b"via"}
     trace = {b"traceparent"} if continued else {b"traceparent", b"tracestate"}
     return frozenset(said | trace | headers.FRAMING)
 
