@@ -4,6 +4,7 @@ Which revision it speaks, whether its method, media types and session are good; 
 are `jsonrpc`'s.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ Fields = Iterable[tuple[bytes, bytes]]
 
 VERSION = b"mcp-protocol-version"
 SESSION_ID = b"mcp-session-id"
+
+_OF_NO_WEIGHT = re.compile(rb"(?:^|;)\s*q=0(?:\.0{0,3})?\s*(?:;|$)")
 
 
 class Rejection(Exception):
@@ -155,9 +158,13 @@ def session_not_found() -> Rejection:
 
 
 def _accepted(fields: list[tuple[bytes, bytes]]) -> list[bytes]:
-    """The media ranges of `Accept` without parameters, in lower case; none: it takes anything."""
-    ranges = b",".join(value for key, value in fields if key == b"accept").split(b",")
-    return [name for name in (r.partition(b";")[0].strip().lower() for r in ranges) if name]
+    """The media ranges of `Accept` without parameters, in lower case; none: it takes anything.
+
+    One of weight 0 says what is not taken (RFC 9110 §12.4.2); it stays, as a range of nothing.
+    """
+    ranges = b",".join(value for key, value in fields if key == b"accept").lower().split(b",")
+    found = [(name.strip(), rest) for name, _, rest in (r.partition(b";") for r in ranges)]
+    return [b"-" if rest and _OF_NO_WEIGHT.search(rest) else name for name, rest in found if name]
 
 
 def _takes(media_range: bytes, media_type: bytes) -> bool:
@@ -165,6 +172,10 @@ def _takes(media_range: bytes, media_type: bytes) -> bool:
 
 
 def _check_media_types(fields: list[tuple[bytes, bytes]], accepted: list[bytes]) -> None:
+    if any(key == b"content-encoding" and value.lower() != b"identity" for key, value in fields):
+        raise Rejection(
+            415, "unsupported_media_type", "Send the message as it is, without Content-Encoding."
+        )
     content_type = b"".join(value for key, value in fields if key == b"content-type")
     if content_type.partition(b";")[0].strip().lower() != b"application/json":
         raise Rejection(

@@ -69,6 +69,8 @@ def _kind(endpoint: Endpoint) -> Kind:
 
 def _page(endpoint: Endpoint, revision: str, cursor: str | None) -> bytes:
     if endpoint.search:
+        if cursor is not None:
+            raise ValueError("the cursor is none of this server's")
         return b'"tools":' + dump(SEARCH_TOOLS)
     page = endpoint.catalog.page(endpoint.visible(), cursor)
     tools = b'"tools":' + dump([listed(tool, revision) for tool in page.tools])

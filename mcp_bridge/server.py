@@ -192,10 +192,13 @@ def _input_schema(name: str) -> Mapping[str, Any] | None:
 
 
 def _for_sdk(request: McpRequest, admitted: Admitted) -> list[tuple[bytes, bytes]]:
-    """The fields as the SDK shall see them: it routes by one revision header, wants `Accept`."""
-    dropped = {VERSION, SESSION_ID, b"accept"}
+    """The fields as the SDK shall see them: it routes by one revision header, and media types,
+    which were judged, it wants in its own spelling.
+    """
+    dropped = {VERSION, SESSION_ID, b"accept", b"content-type"}
     headers = [pair for pair in request.headers if pair[0] not in dropped]
     headers.append((b"accept", b"application/json, text/event-stream"))
+    headers.append((b"content-type", b"application/json"))
     if admitted.revision is not None:
         headers.append((VERSION, admitted.revision.encode("latin-1")))
     return headers

@@ -328,6 +328,9 @@ WRONG: dict[str, Callable[[Sent], Sent]] = {
     "that nobody knows, twice": saying(b"mcp-param-other", b"x", b"y"),
     "of nothing": saying(b"mcp-param-", b"x"),
     "of the protocol, unknown": saying(b"mcp-anything", b"x", b"y"),
+    "type in capitals": saying(b"content-type", b"Application/JSON;Charset=UTF-8"),
+    "any answer": saying(b"accept", b"*/*"),
+    "any answer but JSON": saying(b"accept", b"application/json;q=0"),
     "a session": saying(b"mcp-session-id", b"v1.k1.x.y"),
 }
 
