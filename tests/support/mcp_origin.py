@@ -66,13 +66,18 @@ class McpOrigin:
     path: Path
     before: list[Seen] = field(default_factory=list)
 
-    def seen(self) -> Seen:
+    def seen(self, how: str = "/seen") -> Seen:
         """What the one that runs has seen so far."""
         connection = _UnixConnection(self.path)
-        connection.request("GET", "/seen")
+        connection.request("GET", how)
         told = json.loads(connection.getresponse().read())
         connection.close()
         return Seen(**told)
+
+    def forget(self) -> "McpOrigin":
+        """Have it forget what it has seen, for the next test."""
+        self.seen("/forget")
+        return self
 
     def note(self) -> None:
         """Keep what it has seen, since it ends."""
@@ -95,9 +100,13 @@ class _App:
                 await receive()
             await send({"type": "lifespan.shutdown.complete"})
             return
-        if scope["path"] == "/seen":
+        if scope["path"] in ("/seen", "/forget"):
             await send({"type": "http.response.start", "status": 200, "headers": []})
             body = json.dumps(asdict(self._seen)).encode()
+            if scope["path"] == "/forget":
+                self._seen.heads.clear()
+                self._seen.calls.clear()
+                self._seen.cancelled = 0
             await send({"type": "http.response.body", "body": body})
             return
         fields = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}

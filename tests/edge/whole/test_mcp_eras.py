@@ -24,17 +24,23 @@ ERAS = {"only-handshake": "2026-07-28", "only-stateless": "legacy"}
 BRIDGE = {"mcp": {"upstream": "/mcp", "bridge": True}}
 
 
-@pytest.fixture(params=ERAS)
+@pytest.fixture(scope="module", params=ERAS)
 def era(request: pytest.FixtureRequest) -> str:
     """What the server speaks."""
     return str(request.param)
 
 
-@pytest.fixture
-def server(tmp_path: Path, era: str) -> Iterator[McpOrigin]:
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory, era: str) -> Iterator[McpOrigin]:
     """A server of one era."""
-    with running(McpOrigin(tmp_path / "mcp.sock"), era) as started:
-        yield started
+    with running(McpOrigin(tmp_path_factory.mktemp("mcp") / "mcp.sock"), era) as origin:
+        yield origin
+
+
+@pytest.fixture
+def server(started: McpOrigin) -> McpOrigin:
+    """The same, as if it had just begun."""
+    return started.forget()
 
 
 def deploy(edge: EdgeInProcess, server: McpOrigin, **config: Any) -> None:

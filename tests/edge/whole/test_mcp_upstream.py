@@ -38,11 +38,17 @@ CALL = json.dumps(
 MODES = ["auto", "legacy", "2026-07-28"]
 
 
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[McpOrigin]:
+    """An MCP server with sessions, for all that do not end it."""
+    with running(McpOrigin(tmp_path_factory.mktemp("mcp") / "mcp.sock")) as origin:
+        yield origin
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[McpOrigin]:
-    """An MCP server with sessions."""
-    with running(McpOrigin(tmp_path / "mcp.sock")) as started:
-        yield started
+def server(started: McpOrigin) -> McpOrigin:
+    """The same, as if it had just begun."""
+    return started.forget()
 
 
 def deploy(edge: EdgeInProcess, server: McpOrigin, slug: str = "shop", **config: Any) -> None:
