@@ -15,7 +15,7 @@ from edge.forwarding.forwarder import Call, is_event_stream, refused
 from edge.forwarding.parse import InvalidAnswer, InvalidRequest, serialise_request
 from edge.forwarding.pool import may_retry
 from edge.forwarding.reader import AnswerReader
-from edge.forwarding.wire import FailureKind, RetryRule, UpstreamFailure
+from edge.forwarding.wire import FailureKind, RetryRule
 from mcp_bridge.calls import ToolCall
 from mcp_bridge.endpoint import Whole
 from mcp_bridge.tools import InvocationError
@@ -34,10 +34,7 @@ class Calling(Errand):
         "_call",
         "_done",
         "_idle",
-        "_reader",
-        "_reused",
         "_told",
-        "_written",
     )
 
     def __init__(
@@ -48,15 +45,13 @@ class Calling(Errand):
         told: Callable[[bytes], bool],
         done: Callable[[Whole], None],
     ) -> None:
-        super().__init__(lane, asked.function, asked.timeout)
+        reader = AnswerReader(asked.method.encode(), False)
+        super().__init__(lane, asked.function, asked.timeout, reader)
         self._asked = asked
         self._call = call
         self._told = told
         self._done = done
         self._idle = lane.idle
-        self._reader = AnswerReader(asked.method.encode(), False)
-        self._reused = False
-        self._written = False
 
     def begin(self) -> None:
         """Send the request."""
@@ -89,17 +84,9 @@ class Calling(Errand):
             self._lane.pool.release(connection, None)
             self.give_up(refusal(Errors.BAD_REQUEST, reason=str(error)))
             return
-        self._reused = connection.exchanges > 0
-        self._connection = connection
-        connection.handler = self
-        connection.exchanges += 1
-        connection.write(head + request.body if isinstance(request.body, bytes) else head)
-        if connection.closing:
-            # Nothing was waiting to be sent, so this write failed at its first byte.
-            self._fail("reset", "the connection was closed before anything was sent")
-            return
-        self._written = True
-        connection.set_deadline(connection.loop.time() + self._timeout / 1000)
+        whole = head + request.body if isinstance(request.body, bytes) else head
+        if self._hold(connection, self, whole):
+            connection.set_deadline(connection.loop.time() + self._timeout / 1000)
 
     # For the upstream's connection.
 
@@ -121,19 +108,9 @@ class Calling(Errand):
                 self._idle = self._asked.function.config.stream_idle / 1000
         if self._took(piece):
             if reader.complete:
-                self._complete(connection)
+                self._ended_with(connection)
             else:
                 self._expect_more(connection)
-
-    def lost(self, in_order: bool) -> None:
-        """See `connection.Handler`."""
-        if in_order and self._reader.end() and self._connection is not None:
-            self._complete(self._connection)
-        elif self._reader.head is None:
-            how = "closed" if in_order else "reset"
-            self._fail("reset", f"the connection was {how} before an answer")
-        else:
-            self._fail("truncated", "the connection ended within the answer")
 
     def writable(self) -> None:
         """See `connection.Handler`: the request is small, and sent at once."""
@@ -165,25 +142,12 @@ class Calling(Errand):
         else:
             connection.deadline = inf
 
-    def _complete(self, connection: Connection) -> None:
-        reader = self._reader
-        if reader.reusable and not connection.unsent:
-            connection.resume()
-            self._lane.pool.release(connection, reader.frame.keep_for if reader.frame else None)
-        elif connection.unsent:
-            connection.abort()
-        else:
-            connection.close()
-        self._connection = None
+    def _ended_with(self, connection: Connection) -> None:
+        self._let_go(connection, sent=True)
         self._finish(self._call.finished())
 
     def _fail(self, kind: FailureKind, detail: str) -> None:
-        failure = UpstreamFailure(
-            kind, detail, written=self._written, reused=self._reused, begun=self._reader.begun
-        )
-        if self._connection is not None:
-            self._connection.abort()
-            self._connection = None
+        failure = self._failed(kind, detail)
         method = self._asked.method.encode()
         if may_retry(failure, method, RetryRule.UNWRITTEN, bodiless=False) and self._reused:
             self._reader = AnswerReader(method, False)

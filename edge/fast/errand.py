@@ -1,4 +1,4 @@
-"""A request on its way to a function: its place in line, its address, its connection.
+"""A request on its way to a function: its place in line, its address, its connection, its end.
 
 A task runs only where a place must be waited for or a connection opened. Not here: what is sent,
 and what becomes of the answer.
@@ -10,10 +10,11 @@ from typing import Any
 
 from edge.errors import Errors, Refusal, refusal
 from edge.fast.lane import Lane
-from edge.forwarding.connection import Connection
+from edge.forwarding.connection import Connection, Handler
 from edge.forwarding.forwarder import refused
 from edge.forwarding.limit import Overloaded
-from edge.forwarding.wire import UpstreamFailure
+from edge.forwarding.reader import AnswerReader
+from edge.forwarding.wire import FailureKind, UpstreamFailure
 from edge.functions import Function
 
 
@@ -28,16 +29,20 @@ class Errand:
         "_connection",
         "_lane",
         "_over",
+        "_reader",
+        "_reused",
         "_slot",
         "_slug",
         "_task",
         "_timeout",
         "_upstream",
         "_upstreams",
+        "_written",
     )
 
-    def __init__(self, lane: Lane, function: Function, timeout: int) -> None:
+    def __init__(self, lane: Lane, function: Function, timeout: int, reader: AnswerReader) -> None:
         self._lane = lane
+        self._reader = reader
         self._slug = function.slug
         self._timeout = timeout
         self._upstreams = lane.pool.order(function.live.project.upstreams)
@@ -45,6 +50,8 @@ class Errand:
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._slot = False
+        self._reused = False
+        self._written = False
         self._over = False
 
     # What the subclass answers to.
@@ -56,6 +63,26 @@ class Errand:
     def give_up(self, why: Refusal) -> None:
         """It cannot be done; `_end` it and tell."""
         raise NotImplementedError
+
+    def _ended_with(self, connection: Connection) -> None:
+        """The answer has come, whole, by its connection's end."""
+        raise NotImplementedError
+
+    def _fail(self, kind: FailureKind, detail: str) -> None:
+        """There is no answer, or no more of it."""
+        raise NotImplementedError
+
+    # For the upstream's connection, where all do the same.
+
+    def lost(self, in_order: bool) -> None:
+        """See `connection.Handler`."""
+        if in_order and self._reader.end() and self._connection is not None:
+            self._ended_with(self._connection)
+        elif self._reader.head is None:
+            how = "closed" if in_order else "reset"
+            self._fail("reset", f"the connection was {how} before an answer")
+        else:
+            self._fail("truncated", "the connection ended within the answer")
 
     # For the subclass.
 
@@ -70,6 +97,45 @@ class Errand:
     def _reconnect(self) -> None:
         """As `_set_out` where the place is held already, on a fresh connection."""
         self._wait(self._connect())
+
+    def _hold(self, connection: Connection, handler: Handler, data: bytes) -> bool:
+        """Send what begins the request; False if it failed at its first byte, which is told."""
+        self._reused = connection.exchanges > 0
+        self._connection = connection
+        connection.handler = handler
+        connection.exchanges += 1
+        connection.write(data)
+        if connection.closing:
+            # Nothing was waiting to be sent, so this write failed at its first byte.
+            self._fail("reset", "the connection was closed before anything was sent")
+            return False
+        self._written = True
+        return True
+
+    def _let_go(self, connection: Connection, *, sent: bool) -> None:
+        """The exchange is over: keep the connection if it may be used again.
+
+        Args:
+            sent: whether all of the request was handed to it.
+        """
+        reader = self._reader
+        if sent and reader.reusable and not connection.unsent:
+            connection.resume()
+            self._lane.pool.release(connection, reader.frame.keep_for if reader.frame else None)
+        elif sent and not connection.unsent:
+            connection.close()
+        else:
+            connection.abort()
+        self._connection = None
+
+    def _failed(self, kind: FailureKind, detail: str) -> UpstreamFailure:
+        """What went wrong; the connection is aborted."""
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+        return UpstreamFailure(
+            kind, detail, written=self._written, reused=self._reused, begun=self._reader.begun
+        )
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -22,7 +22,7 @@ from edge.forwarding.opening import NotAWebSocket, check_accept
 from edge.forwarding.parse import Frame, InvalidAnswer, InvalidRequest, ResponseHead
 from edge.forwarding.pool import may_retry
 from edge.forwarding.reader import AnswerReader
-from edge.forwarding.wire import FailureKind, RetryRule, UpstreamFailure
+from edge.forwarding.wire import FailureKind, RetryRule
 from edge.gate.decisions import Forward
 from edge.message import Head
 from edge.server.body import RequestBody
@@ -46,13 +46,10 @@ class Forwarding(Errand):
         "_head",
         "_heads",
         "_idle",
-        "_reader",
-        "_reused",
         "_sent",
         "_started",
         "_stays",
         "_stream",
-        "_written",
     )
 
     def __init__(
@@ -65,19 +62,18 @@ class Forwarding(Errand):
         fresh: bytes,
     ) -> None:
         """`fresh` are random bytes as for `plan.ids`."""
-        super().__init__(lane, decision.place.function, decision.timeout)
+        method = head.method.encode()
+        reader = AnswerReader(method, head.websocket, self._known)
+        super().__init__(lane, decision.place.function, decision.timeout, reader)
         self._asker = asker
         self._head = head
         self._heads = Heads(lane, asker, head, decision, fresh)
         self._decision = decision
         self._body = body
         self._idle = lane.idle
-        self._reader = AnswerReader(self._heads.method, head.websocket, self._known)
         self._clock: BodyClock | None = None
         self._stream: OpenStream | None = None
         self._early = b""
-        self._reused = False
-        self._written = False
         self._sent = False
         self._started = False
         self._stays = True
@@ -147,17 +143,9 @@ class Forwarding(Errand):
             self._lane.pool.release(connection, None)
             self.give_up(refusal(Errors.BAD_REQUEST, reason=str(error)))
             return
-        self._reused = connection.exchanges > 0
-        self._connection = connection
-        connection.handler = self
-        connection.exchanges += 1
-        connection.write(head + self._coded(self._early))
-        if connection.closing:
-            # Nothing was waiting to be sent, so this write failed at its first byte.
-            self._fail("reset", "the connection was closed before anything was sent")
+        if not self._hold(connection, self, head + self._coded(self._early)):
             return
         self._asker.resume()
-        self._written = True
         self._early = b""
         self._after_write(connection)
 
@@ -207,16 +195,6 @@ class Forwarding(Errand):
             if out:
                 self._asker.write(out)
             self._expect_more(connection)
-
-    def lost(self, in_order: bool) -> None:
-        """See `connection.Handler`."""
-        if in_order and self._reader.end() and self._connection is not None:
-            self._complete(self._connection, b"")
-        elif self._reader.head is None:
-            how = "closed" if in_order else "reset"
-            self._fail("reset", f"the connection was {how} before an answer")
-        else:
-            self._fail("truncated", "the connection ended within the answer")
 
     def writable(self) -> None:
         """See `connection.Handler`."""
@@ -274,16 +252,11 @@ class Forwarding(Errand):
         elif self._reader.head is not None:
             connection.set_deadline(connection.loop.time() + self._idle)
 
+    def _ended_with(self, connection: Connection) -> None:
+        self._complete(connection, b"")
+
     def _complete(self, connection: Connection, out: bytes) -> None:
-        reader = self._reader
-        if self._sent and reader.reusable and not connection.unsent:
-            connection.resume()
-            self._lane.pool.release(connection, reader.frame.keep_for if reader.frame else None)
-        elif self._sent and not connection.unsent:
-            connection.close()
-        else:
-            connection.abort()
-        self._connection = None
+        self._let_go(connection, sent=self._sent)
         self._end()
         self._asker.write(out + wording.LAST_CHUNK if self._chunked else out)
         self._asker.answered(keep=self._stays)
@@ -304,12 +277,7 @@ class Forwarding(Errand):
     # Failing.
 
     def _fail(self, kind: FailureKind, detail: str) -> None:
-        failure = UpstreamFailure(
-            kind, detail, written=self._written, reused=self._reused, begun=self._reader.begun
-        )
-        if self._connection is not None:
-            self._connection.abort()
-            self._connection = None
+        failure = self._failed(kind, detail)
         method, bodiless = self._heads.method, self._body.length == 0
         if self._reused and may_retry(failure, method, RetryRule.SAFE, bodiless=bodiless):
             self._reader = AnswerReader(method, self._head.websocket, self._known)
