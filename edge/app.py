@@ -15,7 +15,16 @@ from edge.doors.mcp import McpDoor
 from edge.doors.websocket import WebSocketDoor
 from edge.errors import Errors, refusal, store_unavailable
 from edge.gate.decide import decide, decide_sound
-from edge.gate.decisions import Bridge, Decision, Forward, GateSettings, Lookup, Refuse, Status
+from edge.gate.decisions import (
+    BridgeAll,
+    Decision,
+    Forward,
+    GateSettings,
+    Lookup,
+    Refuse,
+    Status,
+    ToMcp,
+)
 from edge.headers import Networks
 from edge.message import Head
 from edge.state.view import StoreUnavailable, WorkerView
@@ -54,7 +63,7 @@ class Door:
             await self.websockets.serve(asked, connection_of(scope), receive, send)
             return
         reply = Reply(send, head, connection_of(scope))
-        if isinstance(asked.decision, Bridge):
+        if isinstance(asked.decision, ToMcp):
             await self.mcp.serve(asked, asked.decision, receive, reply)
         else:
             await self.http.serve(asked, receive, reply)
@@ -137,10 +146,12 @@ class Door:
 
     def _admitted(self, decision: Decision, now: float) -> Decision:
         """Let no new request keep a shutdown from its end, or be cut off by it; note its token."""
-        if not isinstance(decision, Forward | Bridge):
+        if not isinstance(decision, Forward | ToMcp):
             return decision
         if self.http.state.draining:
             refused = refusal(Errors.DRAINING, headers=((b"retry-after", b"1"),))
+            if isinstance(decision, BridgeAll):
+                return Refuse(refused, mcp=True)
             return Refuse(refused, decision.place)
         if decision.principal is not None:
             self.used(decision.principal.token_id, now)

@@ -23,6 +23,7 @@ from edge.config import Config, function_url
 from edge.doors.asgi import Pace
 from edge.doors.http import HttpDoor, WorkerState
 from edge.doors.mcp import McpDoor
+from edge.doors.mcp_edge_wide import EdgeWideMcp
 from edge.doors.mcp_eras import McpEras
 from edge.doors.mcp_streams import Streams
 from edge.doors.mcp_upstream import McpUpstreamDoor
@@ -47,6 +48,7 @@ from edge.state.health import Health
 from edge.state.kept import edge_id, sealing_keys, session_keys
 from edge.state.keys import SessionKeys
 from edge.state.mcp_calls import McpCalls
+from edge.state.merged_catalogs import MergedCatalogs
 from edge.state.minting import MintLimit
 from edge.state.peers import Peers
 from edge.state.session_streams import SessionStreams
@@ -111,22 +113,24 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     health = Health(_probe(pool, config.connect_timeout), time.monotonic)
     documents = OpenDocuments(read, catalogs, health, url_of)
     of_sessions = SessionStreams(peers, time.monotonic_ns)
-    changed = _on_change(streams, of_sessions, store.ended, (catalogs.forget, documents.forget))
+    forgets = [catalogs.forget, documents.forget]
     bridge, last_use = _bridge(config, store, peers), LastUse(store.tokens)
-    pace = Pace(config.body_idle, config.body_rate)
+    view, pace = _view(store, streams, of_sessions, forgets), _pace(config)
+    merged = _merged(view, catalogs, forgets)
     mcp = McpDoor(
         bridge=bridge,
         catalogs=catalogs,
         forwarder=forwarder,
         streams=Streams(streams, of_sessions),
         upstream=_mcp_upstream(config, store, forwarder, streams, state, peers),
+        edge_wide=EdgeWideMcp(merged, forwarder, config.max_timeout, config.json_depth),
         pace=pace,
         max_body=config.mcp_body,
         max_timeout=config.max_timeout,
         log=log_error,
     )
     door = Door(
-        view=WorkerView(store.source, time.monotonic, anyio.to_thread.run_sync, changed),
+        view=view,
         settings=_gate_settings(config, store.name),
         networks=_networks(config),
         http=HttpDoor(forwarder, documents, streams, state, log_error, pace),
@@ -235,7 +239,7 @@ def _mcp_upstream(
             store.sealing.keys, store.ended, clock, os.urandom, run_sync, peers
         ),
         eras=McpEras(bridge, forwarder, config.tool_result, time.monotonic),
-        pace=Pace(config.body_idle, config.body_rate),
+        pace=_pace(config),
         log=log_error,
         draining=lambda: state.draining,
         max_body=config.mcp_body,
@@ -243,6 +247,28 @@ def _mcp_upstream(
         max_depth=config.json_depth,
         max_timeout=config.max_timeout,
     )
+
+
+def _pace(config: Config) -> Pace:
+    return Pace(config.body_idle, config.body_rate)
+
+
+def _view(
+    store: _Store,
+    streams: OpenStreams,
+    of_sessions: SessionStreams,
+    forgets: Sequence[Callable[[str], None]],
+) -> WorkerView:
+    changed = _on_change(streams, of_sessions, store.ended, forgets)
+    return WorkerView(store.source, time.monotonic, anyio.to_thread.run_sync, changed)
+
+
+def _merged(
+    view: WorkerView, catalogs: Catalogs, forgets: list[Callable[[str], None]]
+) -> MergedCatalogs:
+    merged = MergedCatalogs(view, catalogs, log_error)
+    forgets.append(merged.forget)  # it is told of changes by the view that it reads
+    return merged
 
 
 def _on_change(

@@ -11,7 +11,10 @@ from tokens.paths import PathTemplate
 
 DEFAULT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-RESERVED_SLUGS = frozenset({"mcp", "admin", "api", "edge", "www", "well-known"})
+EDGE = "edge"
+"""Names the edge itself where a function's slug would stand."""
+
+RESERVED_SLUGS = frozenset({"mcp", "admin", "api", EDGE, "www", "well-known"})
 
 EVERY_PATH = PathTemplate("*")
 

@@ -25,7 +25,7 @@ from mcp_bridge.openapi import NOTHING_SAID, Candidate, Info, Reading, read
 from mcp_bridge.specs import Override, ToolSpec, apply
 from mcp_bridge.tools import Tool, ToolWarning
 from mcp_bridge.validation import SchemaProblem, Validator
-from tokens.model import Principal
+from tokens.model import Principal, Scopes
 
 MAX_PAGE_TOOLS = 1_000
 MAX_PAGE_SIZE = 4 * 1024 * 1024
@@ -137,7 +137,11 @@ class Catalog:
 def may_call(tool: Tool, principal: Principal | None, public: bool) -> bool:
     """Whether a caller may list and call a tool: it is public, or the token's scopes cover it."""
     is_public = public if tool.public is None else tool.public
-    return is_public or (principal is not None and principal.scopes.tool(tool.name))
+    return is_public or (principal is not None and _covers(principal.scopes, tool))
+
+
+def _covers(scopes: Scopes, tool: Tool) -> bool:
+    return scopes.tool(tool.name) or any(scopes.tool(name) for name in tool.known_as)
 
 
 def build(

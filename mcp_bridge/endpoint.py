@@ -51,6 +51,7 @@ class Endpoint:
         request_id: the edge's id of the HTTP request, for error bodies.
         forward_headers: the caller's fields that are carried on to the function, in any case.
         search: whether the list is two tools that find and call the others.
+        group: the function whose name stands in front of its tools', or empty if none does.
         client: address of the client; tells callers without a token apart.
     """
 
@@ -64,6 +65,7 @@ class Endpoint:
     description: str = ""
     forward_headers: tuple[str, ...] = ()
     search: bool = False
+    group: str = ""
     client: str = ""
 
     @property

@@ -6,6 +6,10 @@ from hashlib import sha256
 
 MAX_NAME = 64
 
+_SUFFIX_DIGITS = 8
+_KEPT = MAX_NAME - 1 - _SUFFIX_DIGITS
+"""Characters that a cut name keeps."""
+
 _LEGAL = re.compile(rf"[a-zA-Z0-9_-]{{1,{MAX_NAME}}}")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ILLEGAL_RUN = re.compile(r"[^a-zA-Z0-9-]+")
@@ -35,7 +39,29 @@ def kebab_case(name: str) -> str:
     return _HUMP.sub("-", name).replace("_", "-").lower()
 
 
-def with_suffix(name: str, identity: str, digits: int = 8) -> str:
+def joined(slug: str, name: str) -> str:
+    """The name of a function's tool where the tools of several functions stand side by side.
+
+    `<slug>__<name>`; what does not fit is cut and gets a hash suffix. Which function it names shows
+    in a name that is not cut, since no slug holds `_`.
+    """
+    full = full_name(slug, name)
+    return full if len(full) <= MAX_NAME else with_suffix(full, full)
+
+
+def full_name(slug: str, name: str) -> str:
+    """The same, never cut: as scopes may write it."""
+    return f"{slug}__{name}"
+
+
+def may_name(slug: str, name: str) -> bool:
+    """Whether a name can be one that `joined` makes for a tool of this function."""
+    start = full_name(slug, "")
+    cut = len(name) == MAX_NAME and name[:_KEPT] == start[:_KEPT]
+    return name.startswith(start) or (len(start) > _KEPT and cut)
+
+
+def with_suffix(name: str, identity: str, digits: int = _SUFFIX_DIGITS) -> str:
     """`name`, cut where needed, followed by `_` and a hash of what it names."""
     suffix = f"_{sha256(identity.encode('utf-8', 'surrogatepass')).hexdigest()[:digits]}"
     return name[: MAX_NAME - len(suffix)] + suffix
@@ -51,9 +77,9 @@ def unique(claims: Sequence[tuple[str, str]], taken: Iterable[str] = ()) -> list
     names: dict[tuple[str, str], str] = {}
     for claim in sorted(claims):
         wanted, identity = claim
-        name, digits = wanted, 8
+        name, digits = wanted, _SUFFIX_DIGITS
         while name in used:
-            name, digits = with_suffix(wanted, identity, digits), digits + 8
+            name, digits = with_suffix(wanted, identity, digits), digits + _SUFFIX_DIGITS
         used.add(name)
         names[claim] = name
     return [names[claim] for claim in claims]

@@ -16,8 +16,8 @@ MAX_KEPT = 16 * 1024 * 1024
 LEAST_WEIGHT = 512
 """Bytes that one page counts for at least."""
 
-Kind = tuple[str, bool, bool, bool, tuple[str, ...]]
-"""Callers of one kind see the same: by catalog, publicity, and what their token may do."""
+Kind = tuple[str, str, bool, bool, bool, tuple[str, ...]]
+"""Callers of one kind see the same: by server, catalog, publicity, and what their token may do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ def _kind(endpoint: Endpoint) -> Kind:
     principal = endpoint.principal
     scopes = principal.scopes.texts if principal else ()
     known = principal is not None
-    return endpoint.catalog.digest, endpoint.search, endpoint.public, known, scopes
+    digest, search, public = endpoint.catalog.digest, endpoint.search, endpoint.public
+    return endpoint.slug, digest, search, public, known, scopes
 
 
 def _page(endpoint: Endpoint, revision: str, cursor: str | None) -> bytes:

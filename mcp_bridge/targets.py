@@ -8,6 +8,7 @@ from typing import Any
 from mcp_bridge import search
 from mcp_bridge.catalog import Entry
 from mcp_bridge.endpoint import Endpoint
+from mcp_bridge.names import joined
 from mcp_bridge.results import Result, error_result
 from mcp_bridge.search import CALL, FIND, Search
 
@@ -30,8 +31,9 @@ class Targets:
         self, endpoint: Endpoint, name: str, arguments: dict[str, Any], revision: str
     ) -> Target | Result | None:
         """The tool, a result that is there already, or None: unknown, or not this caller's."""
-        if endpoint.search and name in (FIND, CALL):
-            return self._searched(endpoint, name, arguments, revision)
+        meant = _search_tool(endpoint, name) if endpoint.search else None
+        if meant is not None:
+            return self._searched(endpoint, meant, arguments, revision)
         entry = endpoint.find(name)
         return None if entry is None else Target(entry, arguments)
 
@@ -47,8 +49,16 @@ class Targets:
         meant = search.unwrap(arguments)
         entry = endpoint.find(meant.name)
         if entry is None:
-            return error_result(f"Unknown tool: {meant.name[:100]}; {FIND} says which there are.")
+            finds = joined(endpoint.group, FIND) if endpoint.group else FIND
+            return error_result(f"Unknown tool: {meant.name[:100]}; {finds} says which there are.")
         return Target(entry, dict(meant.arguments))
+
+
+def _search_tool(endpoint: Endpoint, name: str) -> str | None:
+    """Which of search mode's own tools a name means, or None."""
+    if not endpoint.group:
+        return name if name in (FIND, CALL) else None
+    return next((own for own in (FIND, CALL) if joined(endpoint.group, own) == name), None)
 
 
 def invalid(violations: list[str]) -> Result:

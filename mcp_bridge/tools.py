@@ -84,6 +84,7 @@ class Tool:
         input_schema: JSON Schema 2020-12 of type object; `$ref`s stay inside it.
         output_schema: only where the bridge enforces it, else None.
         annotations: all four hints, always written.
+        known_as: other names by which a scope may name it.
         public: overrides the function's `public` where the project file says so, else None.
         timeout: milliseconds, overriding the function's, or None.
         methods: overrides the function's allowed methods, or None.
@@ -102,6 +103,7 @@ class Tool:
     timeout: int | None = None
     methods: tuple[str, ...] | None = None
     stream: StreamMode = "last"
+    known_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,7 @@ MAP = """
 8 -    mcp_bridge.checks                the SDK's checks of a request, without its server
 8 -    mcp_bridge.exchange              an ASGI app asked one whole request
 8 -    mcp_bridge.literal               results that a function words itself
+8 pure mcp_bridge.merging               the tools of several functions at one address
 8 pure mcp_bridge.pages                 lists of tools as JSON, made once
 8 pure mcp_bridge.targets               which tool a call means
 8 -    mcp_bridge.upstream              speaks for an MCP server of the other era
@@ -189,7 +190,8 @@ MAP = """
 1 pure edge.gate.malformed              what makes a head unfit to be acted on
 1 pure edge.gate.origin                 which pages may speak MCP
 1 pure edge.gate.publicity              which requests need no token
-2 pure edge.gate.decide                 decide(): the one decision in front of everything
+2 pure edge.gate.edge_wide              decisions about the edge's own /mcp
+3 pure edge.gate.decide                 decide(): the one decision in front of everything
 
 == 4 edge, project file: jelou.json as values
 0 pure edge.project_file.positions      where in the text each key stands
@@ -251,6 +253,7 @@ MAP = """
 1 -    edge.state.source                the store as a worker reads it
 1 -    edge.state.streams               open streams, judged again when the world changes
 1 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
+2 -    edge.state.merged_catalogs       the tools of many functions, kept
 
 == 7 edge, doors: requests carried out as the gate decided
 0 -    edge.doors.asgi                  a request over ASGI: head, body, answer
@@ -260,6 +263,7 @@ MAP = """
 0 pure edge.doors.openapi_document      a deployment's document as the edge publishes it
 0 pure edge.doors.rendering             a refusal as bytes
 0 -    edge.doors.reopening             opens a function's MCP session again
+1 -    edge.doors.mcp_edge_wide         what a request to the edge's own /mcp is for
 1 -    edge.doors.mcp_eras              speaks for MCP servers of the other era
 1 -    edge.doors.mcp_streams           streams of changes, records in a worker
 1 -    edge.doors.open_documents        /__health and /openapi.json

@@ -6,7 +6,7 @@ from typing import Self
 from edge import cors, headers
 from edge.forwarding import plan
 from edge.functions import Cors
-from edge.gate.decisions import Decision, Lookup, Place, Status
+from edge.gate.decisions import BridgeAll, Decision, Lookup, Place, Refuse, Status
 from edge.message import Head, Headers
 
 FRESH = 40
@@ -41,7 +41,16 @@ class Asked:
     @property
     def place(self) -> Place | None:
         """The function asked for, if there is one."""
-        return None if isinstance(self.decision, Status | Lookup) else self.decision.place
+        decision = self.decision
+        return None if isinstance(decision, Status | Lookup | BridgeAll) else decision.place
+
+    @property
+    def speaks_mcp(self) -> bool:
+        """Whether an MCP endpoint was asked."""
+        decision = self.decision
+        if isinstance(decision, BridgeAll) or (isinstance(decision, Refuse) and decision.mcp):
+            return True
+        return self.place is not None and self.place.path == b"/mcp"
 
     def caller(self, place: Place) -> plan.Caller:
         """Who is asking, as a function is told."""

@@ -13,7 +13,17 @@ from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
 from edge.forwarding.wire import BodyMismatch, UpstreamFailure
-from edge.gate.decisions import Answer, Bridge, Decision, Forward, Lookup, Open, Refuse, Status
+from edge.gate.decisions import (
+    Answer,
+    Bridge,
+    BridgeAll,
+    Decision,
+    Forward,
+    Lookup,
+    Open,
+    Refuse,
+    Status,
+)
 from edge.message import Body, Head, first
 from edge.state.streams import OpenStream, OpenStreams
 
@@ -86,7 +96,7 @@ class _Exchange:
                 await self._short(own_answers.at_once(self.asked, decision))
             case Status():
                 await self._status(decision)
-            case Bridge() | Lookup():
+            case Bridge() | BridgeAll() | Lookup():
                 raise TypeError(type(decision))
 
     async def _status(self, decision: Status) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Never
 
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding import plan
@@ -11,6 +12,7 @@ from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Function
 from edge.gate import decide
 from edge.headers import traceparent
+from mcp_bridge.endpoint import Endpoint
 from mcp_bridge.state import HEADER
 from mcp_bridge.tools import Answering, InvocationError, ToolRequest
 from tokens.model import Principal
@@ -63,6 +65,30 @@ class FunctionInvoker:
             timeout=min(timeout, self.max_timeout),
             own=((HEADER, request.context),) if request.context is not None else (),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusing:
+    """Fails every call alike, where there is no function to call; fulfils `Invoker`."""
+
+    refused: Refusal
+
+    @asynccontextmanager
+    async def open(self, request: ToolRequest) -> AsyncIterator[Answering]:
+        """See Invoker."""
+        yield self.call(request)
+
+    def call(self, _request: ToolRequest) -> Never:
+        """Raises InvocationError."""
+        raise failed(self.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What one request is for, and how its function is reached."""
+
+    endpoint: Endpoint
+    invoker: FunctionInvoker | Refusing
 
 
 def failed(refused: Refusal) -> InvocationError:

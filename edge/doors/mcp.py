@@ -11,13 +11,14 @@ import anyio
 from edge.doors import own_answers
 from edge.doors.asgi import Inbox, Pace, Receive, Reply, answer_early
 from edge.doors.asked import Asked
-from edge.doors.invoker import FunctionInvoker
+from edge.doors.invoker import FunctionInvoker, Served
+from edge.doors.mcp_edge_wide import EdgeWideMcp
 from edge.doors.mcp_streams import AsgiStream, Streams
 from edge.doors.mcp_upstream import McpUpstreamDoor
 from edge.errors import EdgeError, Errors, Refusal, body_too_large, refusal, store_unavailable
 from edge.forwarding.forwarder import Forwarder
 from edge.forwarding.plan import guarded
-from edge.gate.decisions import Bridge as ToBridge
+from edge.gate.decisions import Bridge, BridgeAll, ToMcp
 from edge.message import Headers, first
 from edge.state.catalogs import Catalogs
 from edge.state.view import StoreUnavailable
@@ -25,17 +26,12 @@ from mcp_bridge.catalog import Catalog
 from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
 from mcp_bridge.event_stream import FIELDS
 from mcp_bridge.judging import Outcome
-from mcp_bridge.serving import Bridge
+from mcp_bridge.serving import Bridge as McpBridge
 from mcp_bridge.serving import Reply as BridgeReply
 from mcp_bridge.watching import Watch
 
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What one request is for, and how its function is reached."""
-
-    endpoint: Endpoint
-    invoker: FunctionInvoker
+WATCHING = McpRequest("GET", ())
+"""What is asked for when a stream is judged again: the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +40,27 @@ class McpDoor:
 
     Attributes:
         upstream: for functions that are MCP servers themselves.
+        edge_wide: for the edge's own `/mcp`.
         pace: how slowly a message may come.
         max_body: bytes of a message.
         max_timeout: milliseconds that no tool's own timeout exceeds.
         log: told of errors that are the edge's own, with the request id.
     """
 
-    bridge: Bridge
+    bridge: McpBridge
     catalogs: Catalogs
     forwarder: Forwarder
     streams: Streams
     upstream: McpUpstreamDoor
+    edge_wide: EdgeWideMcp
     pace: Pace
     max_body: int
     max_timeout: int
     log: Callable[[BaseException, bytes], None]
 
-    async def serve(self, asked: Asked, decision: ToBridge, receive: Receive, reply: Reply) -> None:
+    async def serve(self, asked: Asked, decision: ToMcp, receive: Receive, reply: Reply) -> None:
         """Answer one request to `/mcp`, and stop at once if the client leaves."""
-        if decision.place.function.config.mcp.upstream is not None:
+        if isinstance(decision, Bridge) and decision.place.function.config.mcp.upstream is not None:
             await self.upstream.serve(asked, decision, receive, reply)
             return
         inbox = Inbox(reply.connection, receive, self.pace, self.max_body)
@@ -70,24 +68,28 @@ class McpDoor:
             reply.connection.when_left(leaving.cancel)
             await _Exchange(self, asked, decision, inbox, reply).run()
 
-    def at_once(self, asked: Asked, decision: ToBridge) -> Served | None:
+    def at_once(self, asked: Asked, decision: ToMcp, request: McpRequest) -> Served | None:
         """What a request is for, if nothing must be waited for to say so."""
+        if isinstance(decision, BridgeAll):
+            return self.edge_wide.at_once(asked, decision, request)
         catalog = self.catalogs.known(decision.place.function)
         return None if catalog is None else self._served(asked, decision, catalog)
 
-    async def served(self, asked: Asked, decision: ToBridge) -> Served:
+    async def served(self, asked: Asked, decision: ToMcp, request: McpRequest) -> Served:
         """What a request is for.
 
         Raises:
             EdgeError: its tools cannot be read.
         """
+        if isinstance(decision, BridgeAll):
+            return await self.edge_wide.served(asked, decision, request)
         try:
             catalog = await self.catalogs.of(decision.place.function)
         except StoreUnavailable:
             raise EdgeError(store_unavailable()) from None
         return self._served(asked, decision, catalog)
 
-    def _served(self, asked: Asked, decision: ToBridge, catalog: Catalog) -> Served:
+    def _served(self, asked: Asked, decision: Bridge, catalog: Catalog) -> Served:
         function, caller = decision.place.function, asked.caller(decision.place)
         endpoint = Endpoint(
             slug=function.slug,
@@ -120,9 +122,9 @@ class McpDoor:
         """Answer a request that was judged and is no stream of changes."""
         await self.bridge.carry_out(served.endpoint, served.invoker, request, outcome, reply)
 
-    async def digest(self, asked: Asked, decision: ToBridge) -> str:
+    async def digest(self, asked: Asked, decision: ToMcp) -> str:
         """Changes when what a caller sees of the tools does; raises EdgeError."""
-        return self.bridge.digest((await self.served(asked, decision)).endpoint)
+        return self.bridge.digest((await self.served(asked, decision, WATCHING)).endpoint)
 
 
 def request_of(asked: Asked, body: bytes) -> McpRequest:
@@ -130,7 +132,7 @@ def request_of(asked: Asked, body: bytes) -> McpRequest:
     return McpRequest(asked.head.method, asked.head.headers, body)
 
 
-def dressed(asked: Asked, decision: ToBridge, fields: Fields) -> Headers:
+def dressed(asked: Asked, decision: ToMcp, fields: Fields) -> Headers:
     """The fields of the bridge's answer, with those that every answer carries."""
     every = (*fields, *asked.common)
     return every + (guarded(every) if decision.checked else ())
@@ -142,7 +144,7 @@ class _Exchange:
 
     door: McpDoor
     asked: Asked
-    decision: ToBridge
+    decision: ToMcp
     inbox: Inbox
     reply: Reply
 
@@ -156,8 +158,8 @@ class _Exchange:
             await self._give_up(refusal(Errors.INTERNAL))
 
     async def _answer(self) -> None:
-        served = await self.door.served(self.asked, self.decision)
         request = request_of(self.asked, await self._body())
+        served = await self.door.served(self.asked, self.decision, request)
         outcome = self.door.bridge.judge(served.endpoint, request)
         if isinstance(outcome, Watch):
             await self._watch(outcome)

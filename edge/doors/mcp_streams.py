@@ -12,14 +12,14 @@ from typing import Protocol
 
 from edge.doors.asked import Asked
 from edge.errors import EdgeError
-from edge.gate.decisions import Bridge, Decision
+from edge.gate.decisions import Decision, ToMcp
 from edge.state.session_streams import SessionStreams
 from edge.state.streams import OpenStream, OpenStreams
 from mcp_bridge.calls import COMMENT_EVERY
 from mcp_bridge.event_stream import COMMENT
 from mcp_bridge.watching import Watch
 
-Digest = Callable[[Asked, Bridge], Awaitable[str]]
+Digest = Callable[[Asked, ToMcp], Awaitable[str]]
 """Gives what changes when what a caller sees of the tools does; raises EdgeError."""
 
 
@@ -44,7 +44,7 @@ class Streams:
 
     @contextmanager
     def open(
-        self, asked: Asked, decision: Bridge, watch: Watch, out: Out, digest: Digest
+        self, asked: Asked, decision: ToMcp, watch: Watch, out: Out, digest: Digest
     ) -> Iterator[None]:
         """Keep a stream open for as long as the block lasts."""
         stream = Stream(self, asked, decision, watch, out, digest)
@@ -64,7 +64,7 @@ class Stream:
         self,
         streams: Streams,
         asked: Asked,
-        decision: Bridge,
+        decision: ToMcp,
         watch: Watch,
         out: Out,
         digest: Digest,
@@ -91,7 +91,7 @@ class Stream:
 
     async def _judged(self, decision: Decision) -> None:
         """The world has changed, and the stream may stay."""
-        if not isinstance(decision, Bridge):
+        if not isinstance(decision, ToMcp):
             return
         try:
             told = self._watch.changed(await self._digest(self._asked, decision))

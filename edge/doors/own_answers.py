@@ -10,8 +10,7 @@ from edge.message import Headers
 
 def refused(asked: Asked, refusal: Refusal) -> Rendered:
     """The answer for an error, in the form that its asker reads."""
-    mcp = asked.place is not None and asked.place.path == b"/mcp"
-    error = render(refusal, asked.head.headers, asked.request_id, mcp=mcp)
+    error = render(refusal, asked.head.headers, asked.request_id, mcp=asked.speaks_mcp)
     return Rendered(error.status, error.headers + asked.cors, error.body)
 
 

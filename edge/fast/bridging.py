@@ -9,7 +9,8 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from edge.doors.asked import Asked
-from edge.doors.mcp import Served, dressed, request_of
+from edge.doors.invoker import Served
+from edge.doors.mcp import dressed, request_of
 from edge.doors.mcp_streams import Stream
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, body_too_large, refusal
@@ -17,7 +18,7 @@ from edge.fast import wording
 from edge.fast.body_clock import BodyClock
 from edge.fast.calling import Calling
 from edge.fast.lane import Lane
-from edge.gate.decisions import Bridge
+from edge.gate.decisions import ToMcp
 from edge.server.body import RequestBody
 from mcp_bridge.calls import COMMENT_EVERY, STREAM_AFTER, ToolCall
 from mcp_bridge.endpoint import Fields, McpRequest, Whole
@@ -75,7 +76,7 @@ class Bridging:
     )
 
     def __init__(
-        self, lane: Lane, asker: McpAsker, asked: Asked, decision: Bridge, body: RequestBody
+        self, lane: Lane, asker: McpAsker, asked: Asked, decision: ToMcp, body: RequestBody
     ) -> None:
         self._lane = lane
         self._asker = asker
@@ -154,7 +155,7 @@ class Bridging:
     def _judge(self) -> None:
         request = request_of(self._asked, b"".join(self._pieces))
         self._pieces.clear()
-        served = self._lane.door.mcp.at_once(self._asked, self._decision)
+        served = self._lane.door.mcp.at_once(self._asked, self._decision, request)
         if served is None:
             self._run(self._judge_later(request))
         else:
@@ -164,7 +165,7 @@ class Bridging:
         return self._lane.door.mcp.bridge.judge(served.endpoint, request)
 
     async def _judge_later(self, request: McpRequest) -> None:
-        served = await self._lane.door.mcp.served(self._asked, self._decision)
+        served = await self._lane.door.mcp.served(self._asked, self._decision, request)
         self._task = None
         self._carry_out(served, request, self._judged(served, request))
 

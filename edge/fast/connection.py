@@ -23,7 +23,16 @@ from edge.fast.plain import framing
 from edge.fast.rote import CREDIT, Rote, is_learnable
 from edge.fast.turns import Phase, Turns
 from edge.forwarding import plan
-from edge.gate.decisions import Answer, Bridge, Decision, Forward, Open, Refuse, Status
+from edge.gate.decisions import (
+    Answer,
+    Bridge,
+    Decision,
+    Forward,
+    Open,
+    Refuse,
+    Status,
+    ToMcp,
+)
 from edge.message import Head, Headers
 from edge.server.acceptor import Acceptor
 from edge.server.body import RequestBody
@@ -302,7 +311,7 @@ class FastConnection(Turns):
         data, self._held, self._scanned = self._held[self._scanned :], b"", 0
         if isinstance(decision, Forward):
             self._forward(head, decision, length, data, fresh)
-        elif isinstance(decision, Bridge):
+        elif isinstance(decision, ToMcp):
             self._bridge(decision, length, data)
         else:
             self._body = RequestBody(length, None)
@@ -323,7 +332,7 @@ class FastConnection(Turns):
         body = self._body = RequestBody(length, decision.place.function.config.body_limit)
         self._begin(Forwarding(self._lane, self, head, decision, body, fresh), body, data)
 
-    def _bridge(self, decision: Bridge, length: int | None, data: bytes) -> None:
+    def _bridge(self, decision: ToMcp, length: int | None, data: bytes) -> None:
         asked = self._asked()
         if asked is None:
             raise TypeError("no request is being answered")

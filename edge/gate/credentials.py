@@ -6,7 +6,7 @@ from edge.functions import Function, TokenPlace
 from edge.gate.decisions import GateSettings, Lookup, View
 from edge.message import Head, Headers, values
 from tokens import secret
-from tokens.model import Refused, Token, judge
+from tokens.model import EDGE_WIDE, Refused, Token, judge
 
 _HEADER_ALONE = ("x-jelou-token",)
 
@@ -16,6 +16,28 @@ def authenticate(
 ) -> Token | Lookup | str:
     """The caller's good token, a row to fetch first, or why it is refused."""
     places = function.config.accept_tokens_in or settings.accept_tokens_in
+    token = _look_at(view, head, places)
+    if not isinstance(token, Token):
+        return token
+    verdict = judge(token, function.slug, now)
+    return verdict.reason if isinstance(verdict, Refused) else token
+
+
+def authenticate_anywhere(
+    view: View, head: Head, now: float, settings: GateSettings
+) -> Token | Lookup | str:
+    """The same where no function was named: a token of any live function is good."""
+    token = _look_at(view, head, settings.accept_tokens_in)
+    if not isinstance(token, Token):
+        return token
+    if token.function != EDGE_WIDE and view.by_slug(token.function) is None:
+        return "other_function"
+    verdict = judge(token, token.function, now)
+    return verdict.reason if isinstance(verdict, Refused) else token
+
+
+def _look_at(view: View, head: Head, places: tuple[TokenPlace, ...]) -> Token | Lookup | str:
+    """The token that was sent, good or not, a row to fetch first, or why there is none."""
     sent = _credentials(head.headers, places)
     if isinstance(sent, str):
         return sent
@@ -26,10 +48,7 @@ def authenticate(
         token = view.token(digest)
     except KeyError:
         return Lookup(digest) if secret.checks(sent) else "malformed"
-    verdict = judge(token, function.slug, now)
-    if token is None or isinstance(verdict, Refused):
-        return verdict.reason if isinstance(verdict, Refused) else "unknown"
-    return token
+    return "unknown" if token is None else token
 
 
 def digests(fields: Headers) -> set[bytes]:

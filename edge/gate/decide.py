@@ -10,7 +10,7 @@ from typing import Literal
 from edge import cors, headers
 from edge.errors import Errors, Refusal, body_too_large, refusal, unauthorized
 from edge.functions import Function, Route, allows
-from edge.gate import target
+from edge.gate import edge_wide, target
 from edge.gate.credentials import authenticate
 from edge.gate.decisions import (
     Answer,
@@ -62,6 +62,8 @@ def decide_sound(view: View, head: Head, now: float, settings: GateSettings) -> 
     authority, path_form = target.split(head)
     place = _locate(view, authority, path_form, settings)
     if not isinstance(place, Place):
+        if place == "edge" and path_form.partition(b"?")[0] == b"/mcp":
+            return edge_wide.decide(view, head, authority, now, settings)
         return _without_function(head, path_form, place)
     return _for_function(view, head, place, now, settings)
 
@@ -162,7 +164,7 @@ def _admit_mcp(
     head: Head, place: Place, token: Token | None, settings: GateSettings, *, public: bool
 ) -> Decision:
     mcp = place.function.config.mcp
-    known = is_known(head, place, settings.public_host)
+    known = is_known(head, place.authority, settings.public_host, told=not place.prefix)
     if not origin_allowed(head, place.authority, mcp.origins, known=known):
         message = "This Origin may not use the MCP endpoint; see config.mcp.origins."
         return Refuse(refusal(Errors.FORBIDDEN, message), place)

@@ -1,7 +1,7 @@
 """What the gate decides with and between: what it knows, and what shall be done. Pure."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from edge.errors import Refusal
 from edge.functions import Function, TokenPlace
@@ -70,10 +70,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer with an error of the edge."""
+    """Answer with an error of the edge.
+
+    Attributes:
+        mcp: whether the edge's own MCP endpoint was asked, whose errors are JSON-RPC.
+    """
 
     refusal: Refusal
     place: Place | None = None
+    mcp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +135,34 @@ class Bridge:
 
 
 @dataclass(frozen=True, slots=True)
+class BridgeAll:
+    """Hand the request to the edge's own MCP endpoint, that of every function the token may reach.
+
+    Attributes:
+        authority: the host (and port) that the caller asked for.
+        by_path: whether functions have addresses by path on this host.
+        until: as for `Forward`.
+    """
+
+    checked: ClassVar[bool] = True
+    authority: bytes
+    by_path: bool
+    principal: Principal
+    until: float | None
+
+    def place(self, function: Function) -> Place:
+        """Where one of the functions has its own MCP endpoint."""
+        prefix = b"/" + function.slug.encode() if self.by_path else b""
+        return Place(function, prefix, b"/mcp", b"/mcp", self.authority)
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """Fetch one token row, then decide again."""
 
     digest: bytes
 
 
-Decision = Refuse | Answer | Status | Open | Forward | Bridge | Lookup
+ToMcp = Bridge | BridgeAll
+
+Decision = Refuse | Answer | Status | Open | Forward | ToMcp | Lookup

@@ -1,7 +1,6 @@
 """Which pages may speak MCP: `Origin` as the MCP transports want it judged. Pure."""
 
 from edge import headers
-from edge.gate.decisions import Place
 from edge.message import Head, values
 
 
@@ -33,7 +32,7 @@ def origin_allowed(head: Head, authority: bytes, allowed: tuple[str, ...], *, kn
     )
 
 
-def is_known(head: Head, place: Place, public_host: str) -> bool:
+def is_known(head: Head, authority: bytes, public_host: str, *, told: bool) -> bool:
     """Whether the host that was asked for cannot be a stranger's name for this machine.
 
     A page can have its own name resolved to the loopback address of whoever reads it (DNS
@@ -42,8 +41,9 @@ def is_known(head: Head, place: Place, public_host: str) -> bool:
 
     Args:
         public_host: of `public_url`, or empty.
+        told: whether the host is a custom host or one of host form.
     """
-    host = headers.host_of(place.authority)
+    host = headers.host_of(authority)
     is_address = host.startswith("[") or host.rpartition(".")[2].isdigit()
-    told = not place.prefix or host == public_host or headers.is_loopback(host)
-    return told or is_address or not headers.is_loopback(head.peer.address)
+    own = told or host == public_host or headers.is_loopback(host)
+    return own or is_address or not headers.is_loopback(head.peer.address)

@@ -5,7 +5,8 @@ from functools import partial
 
 from edge.functions import Project, Route, ToolSettings, allows
 from edge.project_file.routes import resolve_routes, unresolved_tools
-from mcp_bridge.catalog import Catalog, build
+from mcp_bridge.catalog import Catalog, Entry, build
+from mcp_bridge.names import full_name
 from mcp_bridge.specs import ToolSpec
 from mcp_bridge.tools import Tool
 
@@ -18,18 +19,24 @@ def specs(project: Project) -> tuple[ToolSpec, ...]:
 def catalog(project: Project, document: bytes | None) -> Catalog:
     """The function's tools; none where `config.mcp` is false or another server speaks MCP."""
     found = build(document, specs(project), partial(_refused, project))
-    return _with_streams(project, found)
+    return _finished(project, found)
 
 
-def _with_streams(project: Project, found: Catalog) -> Catalog:
-    """Each tool told how its streams are read; clients see nothing of it, so the digest stays."""
+def _finished(project: Project, found: Catalog) -> Catalog:
+    """Each tool told how its streams are read, and its name among those of all functions.
+
+    Clients see nothing of it, so the digest stays.
+    """
     stated = {tool.name: tool.stream for tool in project.tools if tool.stream is not None}
     usual = project.config.mcp.stream
-    entries = {
-        name: replace(entry, tool=replace(entry.tool, stream=stated.get(name, usual)))
-        for name, entry in found.entries.items()
-    }
-    return replace(found, entries=entries)
+
+    def finished(entry: Entry) -> Entry:
+        name = entry.tool.name
+        known_as = (full_name(project.slug, name),)
+        tool = replace(entry.tool, stream=stated.get(name, usual), known_as=known_as)
+        return replace(entry, tool=tool)
+
+    return replace(found, entries={name: finished(entry) for name, entry in found.entries.items()})
 
 
 def _refused(project: Project, tool: Tool) -> str | None:

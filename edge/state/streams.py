@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from edge.gate.credentials import digests
-from edge.gate.decisions import Bridge, Decision, Forward, Refuse
+from edge.gate.decisions import Decision, Forward, Refuse, ToMcp
 from edge.message import Head
 from edge.state.view import Keys
 from tokens.sqlite import CHANGED_TOKEN
@@ -116,7 +116,7 @@ class OpenStreams:
 async def _is_refused(stream: OpenStream, decide: Decide) -> bool:
     """Judge a stream's head again; its token may have been given another end."""
     decision = await decide(stream.head)
-    if isinstance(decision, Forward | Bridge):
+    if isinstance(decision, Forward | ToMcp):
         stream.until = decision.until
         if stream.judged is not None:
             await stream.judged(decision)

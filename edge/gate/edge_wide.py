@@ -1,0 +1,44 @@
+"""Decisions about `/mcp` on the edge's own hosts, the endpoint of many functions. Pure.
+
+The order is that of a function's private `/mcp`.
+"""
+
+from edge import cors
+from edge.errors import Errors, Refusal, refusal, unauthorized
+from edge.functions import EDGE, Cors
+from edge.gate.credentials import authenticate_anywhere
+from edge.gate.decisions import Answer, BridgeAll, Decision, GateSettings, Lookup, Refuse, View
+from edge.gate.origin import is_known, origin_allowed
+from edge.message import Head
+
+_CORS = Cors()
+
+
+def decide(
+    view: View, head: Head, authority: bytes, now: float, settings: GateSettings
+) -> Decision:
+    """Decide about one request for it; arguments as for `edge.gate.decide.decide`.
+
+    Args:
+        authority: the host (and port) that the caller asked for.
+    """
+    if cors.is_preflight(head):
+        return Answer(204, cors.preflight(_CORS, head.headers))
+    token = authenticate_anywhere(view, head, now, settings)
+    if isinstance(token, Lookup):
+        return token
+    if isinstance(token, str):
+        return Refuse(unauthorized(EDGE, token))
+    if not token.scopes.opens_mcp:
+        return _refuse(refusal(Errors.FORBIDDEN))
+    known = is_known(head, authority, settings.public_host, told=False)
+    if not origin_allowed(head, authority, (), known=known):
+        return _refuse(refusal(Errors.FORBIDDEN, "This Origin may not use the MCP endpoint."))
+    if head.websocket:
+        allow = ((b"allow", b"POST, DELETE"),)
+        return _refuse(refusal(Errors.METHOD_NOT_ALLOWED, headers=allow))
+    return BridgeAll(authority, settings.path_addressing, token.principal, token.expires)
+
+
+def _refuse(refused: Refusal) -> Refuse:
+    return Refuse(refused, mcp=True)

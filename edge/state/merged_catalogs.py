@@ -1,0 +1,183 @@
+"""The tools of many functions at one address: what is kept of them, so that little is made anew.
+
+Of a list what is shown is kept, for every function that was listed; of what calls need only the
+latest few functions' are, for the rest is the functions' own (`edge/state/catalogs.py`).
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge.functions import Function
+from edge.state.catalogs import Catalogs
+from mcp_bridge import merging
+from mcp_bridge.catalog import Catalog
+from mcp_bridge.names import may_name
+
+MAX_CALLABLE = 64
+"""Functions whose tools are kept by the names that calls use."""
+
+
+class Functions(Protocol):
+    """What a worker knows of functions."""
+
+    @property
+    def generation(self) -> int:
+        """Another one whenever the functions may have changed."""
+        ...
+
+    def by_slug(self, slug: str) -> Function | None:
+        """The live function with this slug."""
+        ...
+
+    def functions(self) -> list[Function]:
+        """Every live function."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Callable:
+    """A function's tools as calls name them, and what they were made from."""
+
+    source: Catalog
+    catalog: Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A deployment's part of the list."""
+
+    deployment: str
+    listing: Catalog
+
+
+class MergedCatalogs:
+    """One instance per worker.
+
+    Args:
+        log: told why a function was left out of the list.
+    """
+
+    def __init__(
+        self,
+        functions: Functions,
+        catalogs: Catalogs,
+        log: Callable[[BaseException, bytes], None],
+    ) -> None:
+        self._functions = functions
+        self._catalogs = catalogs
+        self._log = log
+        self._callable: OrderedDict[str, _Callable] = OrderedDict()
+        self._listed: dict[str, _Listed] = {}
+        self._merged: Catalog | None = None
+        self._generation = -1
+
+    # For calls.
+
+    def named(self, name: str) -> list[Function]:
+        """The functions that a tool's name may be of: mostly one or none."""
+        direct = self._functions.by_slug(name.partition("__")[0])
+        if direct is not None and may_name(direct.slug, name):
+            found = [direct]
+        elif "__" in name:
+            found = []
+        else:
+            found = [each for each in self._functions.functions() if may_name(each.slug, name)]
+        return [each for each in found if is_served(each)]
+
+    def callable_at_once(self, function: Function) -> Catalog | None:
+        """A function's tools by the names that they have here, if its own are known."""
+        source = self._catalogs.known(function)
+        return None if source is None else self._made(function, source)
+
+    async def callable(self, function: Function) -> Catalog:
+        """The same; raises StoreUnavailable."""
+        return self._made(function, await self._catalogs.of(function))
+
+    def _made(self, function: Function, source: Catalog) -> Catalog:
+        slug = function.slug
+        made = self._callable.get(slug)
+        if made is None or made.source is not source:
+            renamed = merging.renamed(slug, source, public=function.config.public)
+            made = self._callable[slug] = _Callable(source, renamed)
+        self._callable.move_to_end(slug)
+        if len(self._callable) > MAX_CALLABLE:
+            self._callable.popitem(last=False)
+        return made.catalog
+
+    # For lists.
+
+    def list_of(self, slug: str | None) -> Catalog | None:
+        """What one function lists, or all of them (None); None if that must be read first."""
+        if slug is None:
+            return self._whole()
+        function = self._functions.by_slug(slug)
+        if function is None or not is_served(function):
+            return Catalog()
+        return self._known(function)
+
+    async def read(self, slug: str | None) -> Catalog:
+        """The same, read where need be; a function that cannot be read is left out."""
+        if slug is not None:
+            function = self._functions.by_slug(slug)
+            if function is not None and is_served(function):
+                await self._read(function)
+            return self.list_of(slug) or Catalog()
+        for function in self._served():
+            if self._known(function) is None:
+                await self._read(function)
+        return self._whole() or self._current()
+
+    def _whole(self) -> Catalog | None:
+        """The whole list; nothing is looked at where nothing can have changed."""
+        generation = self._functions.generation
+        if self._merged is not None and self._generation == generation:
+            return self._merged
+        if any(self._known(each) is None for each in self._served()):
+            return None
+        self._generation = generation
+        return self._current()
+
+    def _current(self) -> Catalog:
+        """The list of what is known of the functions that there are."""
+        for slug in self._listed.keys() - {each.slug for each in self._served()}:
+            self.forget(slug)
+        if self._merged is None:
+            listings = (self._listed[slug].listing for slug in sorted(self._listed))
+            self._merged = merging.merged(listings)
+        return self._merged
+
+    def _served(self) -> list[Function]:
+        return [each for each in self._functions.functions() if is_served(each)]
+
+    def _known(self, function: Function) -> Catalog | None:
+        listed = self._listed.get(function.slug)
+        fits = listed is not None and listed.deployment == function.live.id
+        return listed.listing if listed is not None and fits else None
+
+    async def _read(self, function: Function) -> None:
+        config = function.config
+        try:
+            source = await self._catalogs.of(function)
+        except Exception as error:
+            self._log(error, b"-")
+            self.forget(function.slug)
+            return
+        listing = merging.listing(
+            function.slug, source, public=config.public, search=config.mcp.search
+        )
+        self._listed[function.slug] = _Listed(function.live.id, listing)
+        self._merged = None
+
+    def forget(self, slug: str) -> None:
+        """A function has changed or gone."""
+        self._callable.pop(slug, None)
+        if self._listed.pop(slug, None) is not None:
+            self._merged = None
+
+
+def is_served(function: Function) -> bool:
+    """Whether a function's tools are served here; not where it is an MCP server itself."""
+    mcp = function.config.mcp
+    return mcp.enabled and mcp.upstream is None
