@@ -12,13 +12,11 @@ from urllib.parse import parse_qsl, unquote
 
 import anyio.to_thread
 
-from edge.admin.codec import Mismatch, decode, encode
+from edge.admin.codec import LARGEST, Mismatch, decode, encode
 from edge.admin.errors import AdminError, failure
 from edge.admin.operations import Identity, Operations
 from edge.admin.routes import ENDPOINTS, ROOT, Endpoint
 
-LARGEST_BODY = 12 * 1024 * 1024
-"""Bytes: a document of 4 MiB as a JSON string, and its project file."""
 AT_ONCE = 16
 """Calls that work at a time; others wait."""
 LOCAL_ONLY = frozenset({"create_access", "access_tokens", "revoke_access"})
@@ -197,8 +195,8 @@ async def _read(receive: Receive) -> bytes:
             raise AdminError("INPUT_ERROR", "The request was not sent to its end")
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
-        if size > LARGEST_BODY:
-            limit = f"The body is over {LARGEST_BODY // 1024 // 1024} MiB"
+        if size > LARGEST:
+            limit = f"The body is over {LARGEST // 1024 // 1024} MiB"
             raise AdminError("INPUT_ERROR", limit, status=413)
         more = message.get("more_body", False)
     return b"".join(pieces)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 from edge.admin import socket as admin_socket
-from edge.admin.codec import Mismatch, camel, decode, encode
+from edge.admin.codec import LARGEST, Mismatch, camel, decode, encode
 from edge.admin.errors import STATUSES, AdminError
 from edge.admin.operations import (
     AccessInfo,
@@ -37,7 +37,6 @@ from edge.admin.routes import BY_OPERATION, ROOT, Endpoint
 
 TIMEOUT = 60.0
 """Seconds; a deploy may wait for a document (10 s) and for the store (5 s)."""
-LARGEST = 32 * 1024 * 1024
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

@@ -13,6 +13,11 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from edge.admin.operations import Time
+from mcp_bridge.document import MAX_DOCUMENT
+
+LARGEST = 3 * MAX_DOCUMENT + 1024 * 1024
+"""Bytes of a call or of its answer: a document as a JSON string, in which escapes take up to three
+times the room, and its project file."""
 
 
 class Mismatch(ValueError):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.admin.errors import AdminError
+from mcp_bridge.document import MAX_DOCUMENT
 
 FILE = "jelou.json"
-LARGEST_DOCUMENT = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,9 @@ def read_document(directory: Path, location: str) -> str:
     """The OpenAPI file that a project names; AdminError if it cannot be read."""
     path = directory / location
     try:
-        if path.stat().st_size > LARGEST_DOCUMENT:
-            raise AdminError("INPUT_ERROR", f"{path} (the document) is over 4 MiB")
+        if path.stat().st_size > MAX_DOCUMENT:
+            limit = f"{MAX_DOCUMENT // 1024 // 1024} MiB"
+            raise AdminError("INPUT_ERROR", f"{path} (the document) is over {limit}")
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise AdminError("INPUT_ERROR", f"{path} is not UTF-8 at byte {error.start}") from None

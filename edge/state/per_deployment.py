@@ -14,14 +14,16 @@ import anyio
 import anyio.to_thread
 
 from edge.functions import Deployment
+from mcp_bridge.document import MAX_DOCUMENT
 
 T = TypeVar("T")
 
 Documents = Callable[[Deployment], bytes | None]
 """Reads the OpenAPI document of a deployment that has one from the store; may block, and raise."""
 
-MAX_WEIGHT = 16 * 1024 * 1024
-"""Bytes of documents whose makings are kept by one instance, in one worker."""
+MAX_WEIGHT = 2 * MAX_DOCUMENT
+"""Bytes of documents whose makings are kept by one instance, in one worker: the largest leaves room
+for others."""
 
 MADE_AT_ONCE = 4
 

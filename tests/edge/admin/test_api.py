@@ -15,11 +15,12 @@ import pytest
 from edge.admin import local_tokens, operations
 from edge.admin.api import AdminApi
 from edge.admin.client import HttpTransport, RemoteOperations, UnixTransport, check_url
-from edge.admin.codec import encode
+from edge.admin.codec import LARGEST, encode
 from edge.admin.errors import AdminError
 from edge.admin.local import LocalOperations
 from edge.admin.operations import DeployRequest, all_tokens
 from edge.admin.routes import ENDPOINTS
+from mcp_bridge.document import MAX_DOCUMENT
 from mcp_bridge.tool_changes import ToolChanges
 from tests.support.asgi_server import on_tcp, on_unix
 from tests.support.documents_origin import BOOKS, Origin, free_port, origin
@@ -268,11 +269,20 @@ def test_a_bad_body_says_what_is_wrong(remote: Remote, body: bytes, told: str) -
 
 
 def test_a_body_has_a_limit(remote: Remote) -> None:
-    body = b'"' + b"x" * (13 * 1024 * 1024) + b'"'
+    body = b'"' + b"x" * LARGEST + b'"'
     kind = "application/json"
     path = "/v1/deployments"
     status, _, _ = call(remote.url, "POST", path, body, **bearer(remote), Content_Type=kind)
     assert status == 413
+
+
+def test_the_largest_document_passes_in_and_out(local: RemoteOperations) -> None:
+    before, after = b'{"openapi": "3.1.0", "paths": {}, "x-note": "', b'"}'
+    letters = "é" * ((MAX_DOCUMENT - len(before) - len(after)) // 2)
+    document = f"{before.decode()}{letters}{after.decode()}"
+    file = {"function": "big", "upstream": "http://127.0.0.1:9000", "openapi": "./openapi.json"}
+    deployed = local.deploy(DeployRequest(project=json.dumps(file), document=document))
+    assert local.download("big", str(deployed.id)).document == document
 
 
 def test_another_method_is_named(remote: Remote) -> None:

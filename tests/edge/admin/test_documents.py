@@ -15,6 +15,7 @@ from edge.admin import documents
 from edge.admin.documents import NoDocument, check, fetch, fetch_url
 from edge.functions import Project
 from edge.project_file.parse import parse_project
+from mcp_bridge.document import MAX_DOCUMENT
 from tests.support.documents_origin import BOOKS, free_port, origin
 
 
@@ -95,12 +96,12 @@ def test_a_broken_document_is_told_with_its_place(body: bytes, told: str) -> Non
         assert told in str(error)
 
 
-def test_a_document_over_four_mib_is_not_read_to_its_end() -> None:
+def test_a_document_over_the_limit_is_not_read_to_its_end() -> None:
     with origin() as served:
-        served.serve("/openapi.json", b" " * (5 * 1024 * 1024))
+        served.serve("/openapi.json", b" " * (MAX_DOCUMENT + 1024 * 1024))
         error = refused(project(served.url))
         assert error.outcome == "broken"
-        assert "over 4 MiB" in str(error)
+        assert "over 16 MiB" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mcp_bridge.document import MAX_DOCUMENT
 from tests.edge.cli.conftest import Cli
 from tests.support.documents_origin import BOOKS, Origin, free_port
 
@@ -178,6 +179,18 @@ def test_the_document_may_be_a_file_of_the_project(cli: Cli, project: Path) -> N
     assert 'api.json ("openapi" in jelou.json) cannot be read' in outcome.err
     (project / "api.json").write_text(json.dumps(BOOKS))
     assert "(3 tools)" in cli("deploy").out
+
+
+def test_a_document_of_the_project_has_a_limit_and_is_told_it(cli: Cli, project: Path) -> None:
+    file = json.loads((project / "jelou.json").read_text())
+    (project / "jelou.json").write_text(json.dumps({**file, "openapi": "./api.json"}))
+    text = json.dumps(BOOKS)
+    (project / "api.json").write_text(text.ljust(MAX_DOCUMENT))
+    assert "(3 tools)" in cli("deploy").out
+    (project / "api.json").write_text(text.ljust(MAX_DOCUMENT + 1))
+    refused = cli("deploy")
+    assert refused.code == 1
+    assert "api.json (the document) is over 16 MiB" in refused.err
 
 
 def test_no_project_says_what_to_do(cli: Cli) -> None:
