@@ -1,8 +1,8 @@
-"""What is not plain, and what stops midway: other versions, expectations, MCP, time. Data only."""
+"""What is not plain, and what stops midway: other versions, expectations, time. Data only."""
 
 from tests.edge.lanes.cases_requests import CHUNKED, ask, chunked
-from tests.support.lanes_case import Act, Answered, Case, Pairs
-from tests.support.lanes_expected import CORS, by_name, received, refused, relayed, unauthorized
+from tests.support.lanes_case import Act, Answered, Case
+from tests.support.lanes_expected import received, refused, relayed, unauthorized
 
 _EXPECTS = [
     Case(
@@ -117,44 +117,6 @@ _OLD = [
     ),
 ]
 
-_JSON: Pairs = (
-    ("Accept", "application/json, text/event-stream"),
-    ("Content-Type", "application/json"),
-)
-_PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
-
-
-def _mcp(name: str, sent: bytes, status: int, body: bytes) -> Case:
-    """An MCP message and the answer in JSON; another request follows."""
-    fields = (
-        ("content-type", "application/json"),
-        ("content-length", str(len(body))),
-        ("x-request-id", "<uuid>"),
-        ("date", "<date>"),
-        ("cache-control", "private"),
-        ("vary", "X-Jelou-Token"),
-        *CORS,
-    )
-    answer = Answered(status, by_name(fields), body)
-    return Case(
-        name=f"MCP: {name}",
-        sent=sent + ask("/2"),
-        answers=(answer, relayed()),
-        received=(received(target="/2"),),
-        lane="asgi",
-    )
-
-
-_MCP = [
-    _mcp("ping", ask("/mcp", "POST", _JSON, _PING), 200, b'{"jsonrpc":"2.0","id":1,"result":{}}'),
-    _mcp(
-        "ping in chunks",
-        ask("/mcp", "POST", (*_JSON, CHUNKED)) + chunked(_PING[:7], _PING[7:]),
-        200,
-        b'{"jsonrpc":"2.0","id":1,"result":{}}',
-    ),
-]
-
 
 def _late(name: str, sent: bytes, *answers: Answered, partial: bool = False) -> Case:
     return Case(
@@ -249,4 +211,4 @@ _OPTIONS = [
     ),
 ]
 
-CASES: list[Case] = [*_OPTIONS, *_EXPECTS, *_OLD, *_MCP, *_TIMES]
+CASES: list[Case] = [*_OPTIONS, *_EXPECTS, *_OLD, *_TIMES]
