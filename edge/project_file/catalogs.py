@@ -7,6 +7,7 @@ from edge.functions import Project, Route, ToolSettings, allows
 from edge.project_file.routes import resolve_routes, unresolved_tools
 from mcp_bridge.catalog import Catalog, Entry, build
 from mcp_bridge.names import full_name
+from mcp_bridge.search import collisions
 from mcp_bridge.specs import ToolSpec
 from mcp_bridge.tools import Tool
 
@@ -19,6 +20,8 @@ def specs(project: Project) -> tuple[ToolSpec, ...]:
 def catalog(project: Project, document: bytes | None) -> Catalog:
     """The function's tools; none where `config.mcp` is false or another server speaks MCP."""
     found = build(document, specs(project), partial(_refused, project))
+    if project.config.mcp.search:
+        found = replace(found, warnings=(*found.warnings, *collisions(found)))
     return _finished(project, found)
 
 

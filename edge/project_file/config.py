@@ -119,7 +119,6 @@ def _read_mcp(section: Section) -> McpSettings:
         section.expected("mcp", "true, false or an object")
         return McpSettings()
     mcp = section.section("mcp", MCP_KEYS)
-    _report_later_mcp(mcp)
     return McpSettings(
         upstream=_read_mcp_upstream(mcp),
         bridge=_read_mcp_bridge(mcp),
@@ -153,12 +152,6 @@ def _read_mcp_bridge(mcp: Section) -> bool:
     if bridge and mcp.get("upstream") is None:
         mcp.problem("bridge", 'needs "upstream", the path of the MCP server that it speaks for')
     return bridge
-
-
-def _report_later_mcp(mcp: Section) -> None:
-    """What this version knows of but does not do: it must not look as if it did."""
-    if mcp.get("search") is True:
-        mcp.warning("search", "this version of the edge lists every tool and offers no search yet")
 
 
 def _read_cors(section: Section) -> Cors | None:

@@ -52,6 +52,14 @@ def test_a_tool_that_nobody_may_call_is_left_out_with_a_warning() -> None:
     ]
 
 
+def test_a_tool_that_search_mode_hides_behind_its_own_is_warned_of() -> None:
+    tools = {"find_tools": {"method": "GET", "path": "/b"}}
+    shown, warnings = names(tools=tools, config={"mcp": {"search": True}})
+    assert "find_tools" in shown
+    told = "search mode has a tool of this name; it is callable by call_tool only"
+    assert [warning for warning in warnings if warning not in names(tools=tools)[1]] == [told]
+
+
 def test_a_tools_own_methods_stand_over_the_functions() -> None:
     own = {"delete": {"operationId": "delete", "config": {"methods": ["DELETE"]}}}
     shown, _ = names(config={"methods": ["GET"]}, tools=own)

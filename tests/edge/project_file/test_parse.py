@@ -618,12 +618,6 @@ def test_mcp_can_be_turned_off() -> None:
     assert accepted(config={"mcp": {"upstream": None, "bridge": False}}).config.mcp.enabled
 
 
-def test_a_search_that_this_version_lacks_is_a_warning() -> None:
-    result = parsed(config={"mcp": {"search": True}})
-    assert result.project is not None
-    assert [warning.key for warning in result.warnings] == ["config.mcp.search"]
-
-
 def test_a_file_of_nothing_but_mistakes_is_told_of_in_bounds() -> None:
     found = parsed(**{f"k{number}": 1 for number in range(5000)}).problems
     assert len(found) == 101
