@@ -12,7 +12,6 @@ from edge.forwarding.forwarder import Forwarder
 from edge.functions import EDGE, Function
 from edge.gate.decisions import BridgeAll
 from edge.state.merged_catalogs import MergedCatalogs
-from edge.state.view import StoreUnavailable
 from edge.version import VERSION
 from mcp_bridge import merging
 from mcp_bridge.catalog import Catalog
@@ -63,9 +62,8 @@ class EdgeWideMcp:
             catalog = await self.merged.read(_of(decision)) if wanted else Catalog()
             return self._listing(asked, decision, catalog)
         for function in self._named(decision, needed.name):
-            try:
-                catalog = await self.merged.callable(function)
-            except StoreUnavailable:
+            catalog = await self.merged.callable(function)
+            if catalog is None:
                 return self._broken(asked, decision, function, needed.name)
             if _has(function, catalog, needed.name):
                 return self._calling(asked, decision, function, catalog)

@@ -11,9 +11,10 @@ from typing import Protocol
 
 from edge.functions import Function
 from edge.state.catalogs import Catalogs
+from edge.state.view import StoreUnavailable
 from mcp_bridge import merging
 from mcp_bridge.catalog import Catalog
-from mcp_bridge.names import may_name
+from mcp_bridge.names import MAX_NAME, may_name
 
 MAX_CALLABLE = 64
 """Functions whose tools are kept by the names that calls use."""
@@ -56,7 +57,7 @@ class MergedCatalogs:
     """One instance per worker.
 
     Args:
-        log: told why a function was left out of the list.
+        log: told what is wrong with a function's tools, unless it is the store.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class MergedCatalogs:
         direct = self._functions.by_slug(name.partition("__")[0])
         if direct is not None and may_name(direct.slug, name):
             found = [direct]
-        elif "__" in name:
+        elif len(name) < MAX_NAME:
             found = []
         else:
             found = [each for each in self._functions.functions() if may_name(each.slug, name)]
@@ -91,9 +92,10 @@ class MergedCatalogs:
         source = self._catalogs.known(function)
         return None if source is None else self._made(function, source)
 
-    async def callable(self, function: Function) -> Catalog:
-        """The same; raises StoreUnavailable."""
-        return self._made(function, await self._catalogs.of(function))
+    async def callable(self, function: Function) -> Catalog | None:
+        """The same; None if they cannot be read."""
+        source = await self._source(function)
+        return None if source is None else self._made(function, source)
 
     def _made(self, function: Function, source: Catalog) -> Catalog:
         slug = function.slug
@@ -157,11 +159,8 @@ class MergedCatalogs:
         return listed.listing if listed is not None and fits else None
 
     async def _read(self, function: Function) -> None:
-        config = function.config
-        try:
-            source = await self._catalogs.of(function)
-        except Exception as error:
-            self._log(error, b"-")
+        source, config = await self._source(function), function.config
+        if source is None:
             self.forget(function.slug)
             return
         listing = merging.listing(
@@ -169,6 +168,16 @@ class MergedCatalogs:
         )
         self._listed[function.slug] = _Listed(function.live.id, listing)
         self._merged = None
+
+    async def _source(self, function: Function) -> Catalog | None:
+        """A function's own tools, or None: whatever is wrong with one is no fault of the others."""
+        try:
+            return await self._catalogs.of(function)
+        except StoreUnavailable:
+            return None
+        except Exception as error:
+            self._log(error, b"-")
+            return None
 
     def forget(self, slug: str) -> None:
         """A function has changed or gone."""
