@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-_ZEROS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
-_LONG = b"0" * 19
-"""So many digits in a row may be an integer of more than 64 bits, which `orjson` rounds."""
+_DIGITS = bytes(48 if 48 <= byte <= 57 else 45 if byte == 45 else 32 for byte in range(256))
+_LONG = (b"0" * 20, b"-" + b"0" * 19)
+"""Digits in a row that may be an integer of more than 64 bits, which `orjson` rounds."""
 
 MAX_DEPTH = 128
 """Nesting of arrays and objects that is accepted, the outermost counted as 1."""
@@ -51,7 +51,8 @@ def parse(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     # There are never more levels than brackets: most texts need no look at their value.
     if data.count(b"{") + data.count(b"[") > max_depth and is_deeper_than(value, max_depth):
         raise JSONError(f"nested deeper than {max_depth} levels", too_deep=True)
-    return json.loads(data) if _LONG in data.translate(_ZEROS) else value
+    digits = data.translate(_DIGITS)
+    return json.loads(data) if any(run in digits for run in _LONG) else value
 
 
 def dump(value: Any) -> bytes:

@@ -224,7 +224,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "call": {"name": "call_tool", "arguments": {"name": "still"}},
     "call hidden": {"name": "call_tool", "arguments": {"name": "hidden"}},
     "null meta": {"name": "still", "_meta": None},
-    "a progress token": {"name": "say", "arguments": {"kind": "events"}, "_meta": {}},
+    "progress": {
+        "name": "say",
+        "arguments": {"kind": "events"},
+        "_meta": {**ENVELOPE, "progressToken": "p"},
+    },
 }
 
 LISTS: list[dict[str, Any] | None] = [
@@ -268,6 +272,12 @@ RAW = {
     "UTF-16": '{"jsonrpc":"2.0","id":1,"method":"tools/call"}'.encode("utf-16"),
     "a big integer": b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'
     b'"params":{"name":"save","arguments":{"item":123456789012345678901234567890},"_meta":%b}}',
+    "a big negative integer": b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'
+    b'"params":{"name":"save","arguments":{"item":-9223372036854775809},"_meta":%b}}',
+    "the biggest of 64 bits": b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'
+    b'"params":{"name":"save","arguments":{"item":18446744073709551615},"_meta":%b}}',
+    "one more": b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'
+    b'"params":{"name":"save","arguments":{"item":18446744073709551616},"_meta":%b}}',
     "a small fraction": b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'
     b'"params":{"name":"save","arguments":{"item":1e-400,"n":-0.0,"m":1.0},"_meta":%b}}',
     "a big fraction": b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'

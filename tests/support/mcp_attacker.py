@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.state.kept import session_keys
+from edge.state.kept import sealing_keys, session_keys
 from mcp_bridge.session import open_session, sign
+from mcp_bridge.state import Call, digest_of, seal_state
 from tests.support.edge_in_process import EdgeInProcess, running
 from tests.support.http1_client import Answer, Fields
 from tests.support.origin import Origin, Seen, Visit, serving
@@ -157,6 +158,18 @@ class Attacker:
         issued = self.edge.store.clock() - age
         return sign(open_session(slug, lineage, HANDSHAKE, issued, os.urandom), keys)
 
+    def sealed(self, age: float, tool: str, arguments: dict[str, Any]) -> str:
+        """A request state sealed with the edge's own key, as if so many seconds ago."""
+        keys = sealing_keys(self.edge.config.data_dir, os.urandom).keys()
+        then = self.edge.store.clock() - age
+        call = Call("shop", self.lineage("default"), tool, digest_of(arguments))
+        return seal_state("step 1", call, keys, then, os.urandom)
+
+    def lineage(self, name: str) -> str:
+        """The line of a token of `shop`."""
+        tokens = self.edge.token_service.list("shop")
+        return next(token.lineage for token in tokens if token.name == name)
+
     def redeploy(
         self,
         more_paths: Mapping[str, Any] | None = None,
@@ -232,7 +245,7 @@ def events(body: bytes) -> list[Any]:
         pairs = [line.partition(":") for line in block.split("\n")]
         assert {name for name, _, _ in pairs} <= {"", "event", "data", "id"}, block
         data = [value.removeprefix(" ") for name, _, value in pairs if name == "data"]
-        if data:
+        if any(data):
             found.append(json.loads("\n".join(data)))
     return found
 

@@ -13,6 +13,7 @@ from tests.mcp_bridge.test_refusals import BODIES
 from tests.support.http1_client import request
 from tests.support.mcp_attacker import (
     BOTH,
+    ENVELOPE,
     HANDSHAKE,
     JSON,
     STATELESS,
@@ -57,6 +58,10 @@ async def test_head_and_body_that_disagree_are_400_and_nothing_is_called(
         answer = await attacker.stateless("say", {"kind": "x"}, headers=headers)
         assert answer.status == 400, name
         assert answer.json["error"]["data"]["code"] == "bad_request", name
+    for version in (HANDSHAKE, "2099-01-01", None, 7):
+        meta = {**ENVELOPE, "io.modelcontextprotocol/protocolVersion": version}
+        answer = await attacker.stateless("say", {"kind": "x"}, more={"_meta": meta})
+        assert (answer.status, code(answer)) == (400, -32020), version
     assert attacker.asked() == []
 
 
@@ -162,8 +167,7 @@ async def test_a_session_is_dead_once_ended_or_aged_and_401_once_its_token_is_re
         body = PING if method == "POST" else None
         answer = await attacker.send(body, (JSON, BOTH, named), token="second", method=method)
         assert (answer.status, code(answer)) == (404, -32001), method
-    token = attacker.edge.token_service.list("shop")
-    lineage = next(one.lineage for one in token if one.name == "second")
+    lineage = attacker.lineage("second")
     for age, status in (
         (0, 200),
         (7 * 24 * 3600 - 60, 200),
@@ -266,6 +270,32 @@ async def test_methods_that_nobody_knows_are_not_found(attacker: Attacker) -> No
         answer = await attacker.message(method, params)
         assert (answer.status, code(answer)) == (200, -32601), method
         assert len(answer.body) < 300_000
+    assert attacker.asked() == []
+
+
+async def test_what_wants_no_answer_is_not_carried_out(attacker: Attacker) -> None:
+    params = {"name": "say", "arguments": {"kind": "x"}, "_meta": ENVELOPE}
+    told = json.dumps({"jsonrpc": "2.0", "method": "tools/call", "params": params}).encode()
+    stateless = [("mcp-protocol-version", STATELESS), ("mcp-method", "tools/call")]
+    for fields in ([], [("mcp-session-id", await attacker.session())], stateless):
+        answer = await attacker.send(told, [JSON, BOTH, *fields])
+        assert (answer.status, answer.body) == (202, b""), fields
+    assert attacker.asked() == []
+
+
+OTHER_PATHS = ["/mcp/", "/MCP", "/%6dcp", "//mcp", "/x/../mcp", "/mcp;x", "/mcp%2f", "/mcp/../mcp"]
+
+
+async def test_a_path_that_is_not_mcps_opens_nothing_to_a_token_of_tools(
+    attacker: Attacker,
+) -> None:
+    params = {"name": "say", "arguments": {"kind": "x"}}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    fields = [JSON, BOTH, ("x-jelou-token", attacker.tokens["scoped"])]
+    async with attacker.edge.http1() as client:
+        for path in OTHER_PATHS:
+            answer = await client.ask(path, "POST", fields, json.dumps(call).encode())
+            assert answer.status == 403, path
     assert attacker.asked() == []
 
 

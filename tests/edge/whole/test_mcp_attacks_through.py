@@ -180,7 +180,10 @@ async def test_a_request_state_is_good_for_its_own_call_alone(attacker: Attacker
         assert await retried(flipped) == refused, at
     for text in ("", state[:-1], state + "A", "step 1", "x" * 100_000, 7, ["x"], {}):
         assert await retried(text) == refused, text
+    assert await retried(attacker.sealed(601, "ask", {"a": "1"})) == refused
     assert attacker.asked() == []
+    assert await retried(attacker.sealed(590, "ask", {"a": "1"})) == (200, None)
+    attacker.asked()
     assert await retried(state) == (200, None)
     [one] = attacker.asked()
     [context] = one.values(b"x-jelou-mcp")
