@@ -127,6 +127,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         pace=pace,
         max_body=config.mcp_body,
         max_timeout=config.max_timeout,
+        draining=lambda: state.draining,
         log=log_error,
     )
     door = Door(

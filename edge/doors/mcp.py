@@ -21,6 +21,7 @@ from edge.forwarding.plan import guarded
 from edge.gate.decisions import Bridge, BridgeAll, ToMcp
 from edge.message import Headers, first
 from edge.state.catalogs import Catalogs
+from edge.state.streams import OpenStream
 from edge.state.view import StoreUnavailable
 from mcp_bridge.catalog import Catalog
 from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
@@ -44,6 +45,7 @@ class McpDoor:
         pace: how slowly a message may come.
         max_body: bytes of a message.
         max_timeout: milliseconds that no tool's own timeout exceeds.
+        draining: whether the worker is ending.
         log: told of errors that are the edge's own, with the request id.
     """
 
@@ -56,6 +58,7 @@ class McpDoor:
     pace: Pace
     max_body: int
     max_timeout: int
+    draining: Callable[[], bool]
     log: Callable[[BaseException, bytes], None]
 
     async def serve(self, asked: Asked, decision: ToMcp, receive: Receive, reply: Reply) -> None:
@@ -164,7 +167,22 @@ class _Exchange:
         if isinstance(outcome, Watch):
             await self._watch(outcome)
         else:
-            await self.door.carry_out(served, request, outcome, self)
+            await self._carry_out(served, request, outcome)
+
+    async def _carry_out(self, served: Served, request: McpRequest, outcome: Outcome) -> None:
+        """Answer; an answer that is a stream ends with its token, as any stream does."""
+        with anyio.CancelScope() as ending:
+            head, until = self.asked.head, self.decision.until
+            record = OpenStream(head, until, lambda: self._forbid(ending))
+            with self.door.streams.every.holding(record):
+                await self.door.carry_out(served, request, outcome, self)
+        if ending.cancelled_caught:
+            self.reply.abort()
+
+    def _forbid(self, ending: anyio.CancelScope) -> None:
+        """The call may go on no longer, unless it is a drain that wants it to finish soon."""
+        if self.reply.started and not self.door.draining():
+            ending.cancel()
 
     async def _body(self) -> bytes:
         length = first(self.asked.head.headers, b"content-length")

@@ -20,6 +20,7 @@ from edge.fast.calling import Calling
 from edge.fast.lane import Lane
 from edge.gate.decisions import ToMcp
 from edge.server.body import RequestBody
+from edge.state.streams import OpenStream
 from mcp_bridge.calls import COMMENT_EVERY, STREAM_AFTER, ToolCall
 from mcp_bridge.endpoint import Fields, McpRequest, Whole
 from mcp_bridge.event_stream import COMMENT, FIELDS, event
@@ -33,6 +34,9 @@ class McpAsker(Protocol):
 
     @property
     def congested(self) -> bool: ...
+
+    @property
+    def draining(self) -> bool: ...
 
     @property
     def stays(self) -> bool: ...
@@ -68,6 +72,7 @@ class Bridging:
         "_lane",
         "_over",
         "_pieces",
+        "_record",
         "_since",
         "_started",
         "_stream",
@@ -93,6 +98,7 @@ class Bridging:
         self._calling: Calling | None = None
         self._ticket = 0
         self._stream: Stream | None = None
+        self._record: OpenStream | None = None
         self._task: asyncio.Task[None] | None = None
         self._drained: asyncio.Event | None = None
 
@@ -113,6 +119,7 @@ class Bridging:
             self._clock = None
             self._judge()
         elif self._clock is None:
+            self._asker.resume()  # while the gate decided, much may have come, and been held up
             self._clock = BodyClock(self._lane.pace.idle, self._lane.pace.rate, _now())
         else:
             self._clock.came(len(piece), _now())
@@ -143,12 +150,13 @@ class Bridging:
         if self._clock is not None:
             if self._clock.too_slow(now):
                 self.give_up(refusal(Errors.REQUEST_TIMEOUT))
-        elif self._started:
-            if (self._call or self._stream) and now - self._since > COMMENT_EVERY:
+            return
+        silent = now - self._since
+        if self._started:
+            if (self._call or self._stream) and silent > COMMENT_EVERY:
                 self._write(COMMENT)
-        elif self._call is not None:
-            if now - self._since > STREAM_AFTER and self._call.turn_to_stream():
-                self._start(FIELDS)
+        elif self._call and silent > STREAM_AFTER and self._call.turn_to_stream():
+            self._stream_call()
 
     # Judging.
 
@@ -207,9 +215,21 @@ class Bridging:
             calls = self._lane.door.mcp.bridge.calls
             self._ticket = calls.add(session, call.asking.id, self._cancel)
         if call.streaming:
-            self._start(FIELDS)
+            self._stream_call()
         self._calling = Calling(self._lane, asked, call, self._told, self._finish)
         self._calling.begin()
+
+    def _stream_call(self) -> None:
+        """The answer is a stream from here on, which ends with its token as any does."""
+        self._start(FIELDS)
+        self._record = OpenStream(self._asked.head, self._decision.until, self._forbid)
+        self._lane.streams.add(self._record)
+
+    def _forbid(self) -> None:
+        """The call may go on no longer, unless it is a drain that wants it to finish soon."""
+        if not self._asker.draining:
+            self._close()
+            self._asker.break_off()
 
     def _told(self, frames: bytes) -> bool:
         self._write(frames)
@@ -300,6 +320,8 @@ class Bridging:
             self._calling.abort()
         if self._stream is not None:
             self._stream.leave()
+        if self._record is not None:
+            self._lane.streams.remove(self._record)
         if self._call is not None and self._call.asking.session is not None:
             calls = self._lane.door.mcp.bridge.calls
             calls.remove(self._call.asking.session, self._call.asking.id, self._ticket)
