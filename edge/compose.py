@@ -113,7 +113,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     health = Health(_probe(pool, config.connect_timeout), time.monotonic)
     documents = OpenDocuments(read, catalogs, health, url_of)
     of_sessions = SessionStreams(peers, time.monotonic_ns)
-    forgets = [catalogs.forget, documents.forget]
+    forgets: list[Callable[[str], None]] = [catalogs.forget, documents.forget]
     bridge, last_use = _bridge(config, store, peers), LastUse(store.tokens)
     view, pace = _view(store, streams, of_sessions, forgets), _pace(config)
     merged = _merged(view, catalogs, forgets)

@@ -59,8 +59,8 @@ class EdgeWideMcp:
         needed = merging.needed(request, self.max_depth)
         if not isinstance(needed, Named):
             wanted = needed == "every tool"
-            catalog = await self.merged.read(_of(decision)) if wanted else Catalog()
-            return self._listing(asked, decision, catalog)
+            every = await self.merged.read(_of(decision)) if wanted else Catalog()
+            return self._listing(asked, decision, every)
         for function in self._named(decision, needed.name):
             catalog = await self.merged.callable(function)
             if catalog is None:
