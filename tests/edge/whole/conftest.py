@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.calling import Caller
 from tests.support.edge_in_process import EdgeInProcess, running
+from tests.support.mcp_wire import WAYS, McpClient, serving_tools
 from tests.support.origin import Origin, echoes, serving
 
 
@@ -30,6 +31,19 @@ async def edge(tmp_path: Path) -> AsyncIterator[EdgeInProcess]:
 def caller(request: Any, edge: EdgeInProcess) -> Caller:
     """Calls over each version of HTTP."""
     return Caller(edge, request.param)
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    """By which way through the edge clients of `/mcp` come."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def mcp(way: str, tmp_path: Path, origin: Origin) -> AsyncIterator[McpClient]:
+    """A client of a function of tools; a test says what its `origin` does."""
+    async with serving_tools(way, tmp_path, origin) as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)
