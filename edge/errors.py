@@ -132,7 +132,9 @@ UNAUTHORIZED_BODY = b'{"error":"Unauthorized","message":"Missing or invalid X-Je
 
 def body_too_large(limit: int) -> Refusal:
     """The 413 for a body over a function's limit in bytes, found at its head or on the way."""
-    message = f"The body is over the limit of {limit} bytes; see config.limits.body."
+    message = (
+        f"The body is over the limit of {limit} bytes; see config.limits.body (MCP: mcp_body)."
+    )
     return refusal(Errors.BODY_TOO_LARGE, message)
 
 
