@@ -348,12 +348,13 @@ STILL = {"name": "still"}
 
 CLIENT = "io.modelcontextprotocol/clientInfo"
 
+PROGRESS_TOKENS: list[Any] = [0, 1, "a", "", None, True, 1.5, [], {}, 2**63]
 METAS: list[Any] = [
     None,
     7,
     [],
     {},
-    *({"progressToken": value} for value in (0, 1, "a", "", None, True, 1.5, [], {}, 2**63)),
+    *({"progressToken": value} for value in PROGRESS_TOKENS),
     {"progress_token": {}},
     {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
     {"traceparent": 7, "tracestate": ["a"]},

@@ -7,6 +7,7 @@ Allowed to differ, each because the SDK's server is never asked in its place: `r
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -136,9 +137,10 @@ async def test_pages_follow_one_another_as_the_sdk_gives_them() -> None:
     endpoint = replace(ENDPOINT, catalog=build(None, specs), principal=principal())
     async with twice(answer) as both:
         for revision in (None, STATELESS):
-            cursor, names = None, []
+            names: list[str] = []
+            cursor: str | None = None
             for _ in range(3):
-                params = {} if cursor is None else {"cursor": cursor}
+                params: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
                 ours = await compare(both, endpoint, asking("tools/list", params, revision))
                 assert ours is not None
                 names += [tool["name"] for tool in ours.told["result"]["tools"]]

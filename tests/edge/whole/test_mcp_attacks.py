@@ -234,7 +234,7 @@ async def test_of_two_names_the_one_that_counts_is_the_one_that_is_judged(
 
 
 async def test_search_finds_and_calls_nothing_out_of_scope(attacker: Attacker) -> None:
-    big = {"token": "big", "slug": "big"}
+    big: dict[str, Any] = {"token": "big", "slug": "big"}
     found = (await attacker.call("find_tools", {"query": "hidden say"}, **big)).json["result"]
     tools = json.loads(found["content"][0]["text"])["tools"]
     assert [tool["name"] for tool in tools] == ["say"]
@@ -279,7 +279,7 @@ async def test_what_wants_no_answer_is_not_carried_out(attacker: Attacker) -> No
     stateless = [("mcp-protocol-version", STATELESS), ("mcp-method", "tools/call")]
     for fields in ([], [("mcp-session-id", await attacker.session())], stateless):
         answer = await attacker.send(told, [JSON, BOTH, *fields])
-        assert (answer.status, answer.body) == (202, b""), fields
+        assert (answer.status, bytes(answer.body)) == (202, b""), fields
     assert attacker.asked() == []
 
 

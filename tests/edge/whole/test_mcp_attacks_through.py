@@ -178,7 +178,8 @@ async def test_a_request_state_is_good_for_its_own_call_alone(attacker: Attacker
     for at in range(0, len(state), 5):
         flipped = state[:at] + ("A" if state[at] != "A" else "B") + state[at + 1 :]
         assert await retried(flipped) == refused, at
-    for text in ("", state[:-1], state + "A", "step 1", "x" * 100_000, 7, ["x"], {}):
+    odd: list[Any] = ["", state[:-1], state + "A", "step 1", "x" * 100_000, 7, ["x"], {}]
+    for text in odd:
         assert await retried(text) == refused, text
     assert await retried(attacker.sealed(601, "ask", {"a": "1"})) == refused
     assert attacker.asked() == []
@@ -283,7 +284,7 @@ async def test_floods_of_cancellations_end_no_call_but_the_one_that_is_meant(
         told = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
         sent = (JSON, BOTH, *fields)
         answer = await attacker.send(json.dumps(told).encode(), sent, token=token)
-        assert (answer.status, answer.body) == (202, b"")
+        assert (answer.status, bytes(answer.body)) == (202, b"")
 
     call = asyncio.create_task(attacker.call("hold", {}, named, rpc_id="mine"))
     await until(lambda: attacker.origin.seen)
@@ -349,6 +350,7 @@ async def test_a_document_of_bombs_costs_its_own_tools_at_most(attacker: Attacke
             names = [tool["name"] for tool in answer.json["result"]["tools"]]
             assert "say" in names
         for name in [each for each in names if each.startswith("b")]:
-            for value in ("a" * 50_000 + "!", {"a": {"a": 1}}, [[[]]] * 50):
+            values: list[Any] = ["a" * 50_000 + "!", {"a": {"a": 1}}, [[[]]] * 50]
+            for value in values:
                 await attacker.call(name, {"body": value})
         assert code(await attacker.call("say", {"kind": "x"})) is None
