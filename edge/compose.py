@@ -116,14 +116,13 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     forgets: list[Callable[[str], None]] = [catalogs.forget, documents.forget]
     bridge, last_use = _bridge(config, store, peers), LastUse(store.tokens)
     view, pace = _view(store, streams, of_sessions, forgets), _pace(config)
-    merged = _merged(view, catalogs, forgets)
     mcp = McpDoor(
         bridge=bridge,
         catalogs=catalogs,
         forwarder=forwarder,
         streams=Streams(streams, of_sessions),
         upstream=_mcp_upstream(config, store, forwarder, streams, state, peers),
-        edge_wide=EdgeWideMcp(merged, forwarder, config.max_timeout, config.json_depth),
+        edge_wide=_edge_wide(config, view, catalogs, forgets, forwarder),
         pace=pace,
         max_body=config.mcp_body,
         max_timeout=config.max_timeout,
@@ -264,12 +263,16 @@ def _view(
     return WorkerView(store.source, time.monotonic, anyio.to_thread.run_sync, changed)
 
 
-def _merged(
-    view: WorkerView, catalogs: Catalogs, forgets: list[Callable[[str], None]]
-) -> MergedCatalogs:
+def _edge_wide(
+    config: Config,
+    view: WorkerView,
+    catalogs: Catalogs,
+    forgets: list[Callable[[str], None]],
+    forwarder: Forwarder,
+) -> EdgeWideMcp:
     merged = MergedCatalogs(view, catalogs, log_error)
     forgets.append(merged.forget)  # it is told of changes by the view that it reads
-    return merged
+    return EdgeWideMcp(merged, forwarder, config.max_timeout, config.json_depth)
 
 
 def _on_change(

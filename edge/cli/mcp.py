@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import click
 
 from edge.admin.errors import AdminError
+from edge.admin.operations import Operations
 from edge.cli.context import Session
 from edge.cli.group import Lazy, command, group, session
 from edge.cli.snippets import CLIENTS, TOKENLESS, Snippet, Wanted
+from tokens.model import EDGE_WIDE
 
 ELSEWHERE = {
     "stdio": Lazy("edge.cli.stdio:stdio", "Bridge a stdio client to a function."),
@@ -23,7 +25,8 @@ def mcp() -> None:
 
 
 @command("config")
-@click.argument("slug")
+@click.argument("slug", required=False)
+@click.option("--all", "everywhere", is_flag=True, help="Every function, at the edge's own /mcp.")
 @click.option("--client", required=True, type=click.Choice(list(CLIENTS)), help="Which client.")
 @click.option(
     "--create-token",
@@ -31,21 +34,24 @@ def mcp() -> None:
     help="Create a token and write it into the snippet, instead of the client's placeholder.",
 )
 @session
-def config(session: Session, slug: str, client: str, create_token: str | None) -> None:
+def config(
+    session: Session, slug: str | None, everywhere: bool, client: str, create_token: str | None
+) -> None:
     """Print what to tell a client: the exact snippet on stdout, where it goes on stderr.
+
+    With --all instead of a function, for all of them at one address: the edge's own /mcp.
 
     Without --create-token the client's own way to keep secrets is used, with the environment
     variable JELOU_FUNCTION_TOKEN where it has one.
     """
+    if everywhere is (slug is not None):
+        raise click.UsageError("Give a SLUG, or --all for every function.")
     operations = session.operations()
-    function = operations.function(slug)
-    if function.mcp_url is None:
-        message = f'{slug} has "mcp": false, so there is nothing to connect to'
-        raise AdminError("VALIDATION_ERROR", message)
+    url = _address(operations, slug)
     token = None
     if create_token is not None and client not in TOKENLESS:
-        token = operations.create_token(slug, create_token).token
-    snippet = CLIENTS[client](Wanted(slug, function.mcp_url, token, _program()))
+        token = operations.create_token(slug or EDGE_WIDE, create_token).token
+    snippet = CLIENTS[client](Wanted(slug, url, token, _program()))
     shown = {
         "client": client,
         "where": snippet.where,
@@ -60,6 +66,17 @@ def config(session: Session, slug: str, client: str, create_token: str | None) -
 
 
 mcp.add_command(config)
+
+
+def _address(operations: Operations, slug: str | None) -> str:
+    """Where MCP is spoken for one function, or for every one (None)."""
+    if slug is None:
+        return f"{operations.info().url}/mcp"
+    url = operations.function(slug).mcp_url
+    if url is None:
+        message = f'{slug} has "mcp": false, so there is nothing to connect to'
+        raise AdminError("VALIDATION_ERROR", message)
+    return url
 
 
 def _program() -> str:

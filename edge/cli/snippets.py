@@ -12,22 +12,42 @@ from dataclasses import dataclass
 HEADER = "X-Jelou-Token"
 VARIABLE = "JELOU_FUNCTION_TOKEN"
 
+EVERY = "jelou-edge"
+"""Names the server of every function in clients."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a snippet is for.
 
     Attributes:
-        slug: the function, which names the server in the client.
+        function: the slug, or None for every function at the edge's own address.
         url: its MCP address.
         token: the secret to write down, or None for the client's own way to keep secrets.
         program: how the client starts this program.
     """
 
-    slug: str
+    function: str | None
     url: str
     token: str | None
     program: str
+
+    @property
+    def slug(self) -> str:
+        """Names the server in the client."""
+        return EVERY if self.function is None else self.function
+
+    @property
+    def again(self) -> str:
+        """What tells this program which server is meant."""
+        return "--all" if self.function is None else self.function
+
+    @property
+    def taking(self) -> tuple[str, str]:
+        """Who takes the token elsewhere, and the setting by which it does."""
+        if self.function is None:
+            return "the edge", 'accept_tokens_in = ["x-jelou-token", "authorization"] in edge.toml'
+        return "the function", '"config": {"acceptTokensIn": ["x-jelou-token", "authorization"]}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +107,20 @@ def claude_desktop(wanted: Wanted) -> Snippet:
 
 def claude_ai(wanted: Wanted) -> Snippet:
     """support.claude.com, "Get started with custom connectors": OAuth or no authentication."""
+    who, how = wanted.taking
     text = (
         "claude.ai's custom connectors sign in with OAuth or not at all; most accounts have no\n"
         "field for a header, so the function's token cannot be sent from there.\n"
         "\n"
         "Ways round:\n"
-        f"  - Claude Desktop or Code: jelou mcp config {wanted.slug} --client claude-desktop\n"
+        f"  - Claude Desktop or Code: jelou mcp config {wanted.again} --client claude-desktop\n"
         f'  - If the dialog shows "Request headers" (a beta): name {HEADER}, value the token.\n'
-        "    If that name is not accepted, let the function take the token elsewhere:\n"
-        '    "config": {"acceptTokensIn": ["x-jelou-token", "authorization"]}, and set\n'
-        "    Authorization to: Bearer <the token>\n"
-        '  - Only for tools that anyone may call: "config": {"public": true}'
+        f"    If that name is not accepted, let {who} take the token elsewhere:\n"
+        f"    {how}, and set\n"
+        "    Authorization to: Bearer <the token>"
     )
+    if wanted.function is not None:
+        text += '\n  - Only for tools that anyone may call: "config": {"public": true}'
     where = "claude.ai: Settings → Connectors → Add custom connector"
     return Snippet(text, where, sends_header=False)
 
@@ -127,9 +149,11 @@ def claude_api(wanted: Wanted) -> Snippet:
         '  -H "anthropic-beta: mcp-client-2025-11-20" \\\n'
         f"  -d {_shell_json(body)}"
     )
+    who, how = wanted.taking
+    then = "restart it" if wanted.function is None else "deploy"
     notes = (
-        f"The connector sends Authorization: Bearer and cannot send {HEADER}. Let the function "
-        'accept it: "config": {"acceptTokensIn": ["x-jelou-token", "authorization"]}, then deploy.',
+        f"The connector sends Authorization: Bearer and cannot send {HEADER}. Let {who} "
+        f"accept it: {how}, then {then}.",
         "It connects from Anthropic's network and takes https:// addresses only.",
     )
     return Snippet(text, "A request to the Messages API", notes, sends_header=False)
@@ -200,11 +224,14 @@ def chatgpt(wanted: Wanted) -> Snippet:
         "field for a header, so the function's token cannot be sent from there.\n"
         "\n"
         "Ways round:\n"
-        f"  - The OpenAI API sends headers: jelou mcp config {wanted.slug} --client openai-api\n"
-        f"  - Codex does too: jelou mcp config {wanted.slug} --client codex\n"
-        '  - Only for tools that anyone may call: "config": {"public": true}; then choose\n'
-        "    authentication: none"
+        f"  - The OpenAI API sends headers: jelou mcp config {wanted.again} --client openai-api\n"
+        f"  - Codex does too: jelou mcp config {wanted.again} --client codex"
     )
+    if wanted.function is not None:
+        text += (
+            '\n  - Only for tools that anyone may call: "config": {"public": true}; then choose\n'
+            "    authentication: none"
+        )
     return Snippet(text, "ChatGPT: Settings → Apps → Create", sends_header=False)
 
 

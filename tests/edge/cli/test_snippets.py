@@ -122,6 +122,25 @@ def test_a_client_without_a_header_says_so_and_names_ways_round(client: str) -> 
     assert "jelou mcp config books --client" in text
 
 
+@pytest.mark.parametrize("client", sorted(CLIENTS))
+def test_a_snippet_for_every_function_speaks_of_the_edge_and_of_no_function(client: str) -> None:
+    made = CLIENTS[client](Wanted(None, "https://edge.example/mcp", None, "/opt/bin/jelou"))
+    told = "\n".join((made.text, *made.notes))
+    assert "https://edge.example/mcp" in told or "mcp config --all" in told
+    assert '"config"' not in told
+
+
+def test_every_function_is_one_server_at_the_edges_own_address(cli: Cli, project: Path) -> None:
+    cli("deploy")
+    words = ("mcp", "config", "--all", "--client", "cursor", "--create-token", "agent", "--json")
+    data = cli(*words).data
+    server = json.loads(data["snippet"])["mcpServers"]["jelou-edge"]
+    assert server["url"] == "http://127.0.0.1:8080/mcp"
+    assert cli("tokens", "check", "-", "--json", stdin=data["token"]).data["function"] == "*"
+    for wrong in (("config",), ("config", "my-function", "--all")):
+        assert cli("mcp", *wrong, "--client", "cursor").code == 2
+
+
 def test_the_snippet_alone_goes_to_stdout(cli: Cli, project: Path) -> None:
     cli("deploy")
     outcome = cli("mcp", "config", "my-function", "--client", "cursor")
