@@ -5,12 +5,17 @@ import textwrap
 import pytest
 
 from edge.cli.snippets import CLIENTS, TOKENLESS, Wanted
-from mcp_bridge.admission import Rejection, admit
+from mcp_bridge.admission import SESSION_ID, VERSION, Rejection, admit
+from mcp_bridge.calls import COMMENT_EVERY, STREAM_AFTER
+from mcp_bridge.catalog import MAX_PAGE_SIZE, MAX_PAGE_TOOLS
 from mcp_bridge.revisions import HANDSHAKE, STATELESS, has_structured_content
+from mcp_bridge.session import MAX_AGE, Session
+from tests.conformance.test_conformance import CHECKS
 from tests.docs.pages import ROOT, Block, blocks, links, only_code, page, rows
 
 PAGE = page("clients.md")
 WANTED = Wanted("my-function", "https://edge.example/my-function/mcp", None, "/usr/local/bin/jelou")
+SESSION = Session("my-function", "", HANDSHAKE[-1], 0, "nonce")
 CODE = [block for block in blocks(PAGE) if block.language in ("python", "js")]
 CODE += [b for b in blocks(PAGE) if b.language == "sh" and b.heading == "Plain HTTP"]
 
@@ -62,8 +67,31 @@ def test_the_revisions_are_those_that_are_served() -> None:
         assert structured.startswith("none") != has_structured_content(str(name))
 
 
-def test_get_is_refused_as_long_as_the_page_says_so() -> None:
-    assert "| 405 | `GET`: there is no stream" in PAGE
-    with pytest.raises(Rejection) as refused:
-        admit("GET", (), lambda _: None)
-    assert refused.value.status == 405
+def test_get_is_a_stream_of_a_session_and_else_refused_as_the_page_says() -> None:
+    assert "| `GET` with a session | a stream of changes" in PAGE
+    assert "| 405 | `GET` without a session, or on 2026-07-28:" in PAGE
+    of_session = ((SESSION_ID, b"id"),)
+    assert admit("GET", of_session, lambda _: SESSION).session == SESSION
+    for fields in ((), ((VERSION, STATELESS[-1].encode()), *of_session)):
+        with pytest.raises(Rejection) as refused:
+            admit("GET", fields, lambda _: SESSION)
+        assert refused.value.status == 405
+
+
+def test_a_session_lasts_as_long_as_the_page_says() -> None:
+    assert f"for {MAX_AGE // 86_400} days, for this function" in PAGE
+
+
+def test_answers_turn_to_streams_when_the_page_says() -> None:
+    assert f"JSON if it is done within {STREAM_AFTER:.0f} s, else an event stream" in PAGE
+    assert f"Streams have a comment every {COMMENT_EVERY:.0f} s" in PAGE
+
+
+def test_lists_have_the_pages_that_the_page_says() -> None:
+    assert f"up to {MAX_PAGE_TOOLS:,} or {MAX_PAGE_SIZE // 1024**2} MiB to a page" in PAGE
+
+
+def test_the_conformance_suite_has_as_many_checks_as_the_page_says() -> None:
+    said = " ".join(PAGE.split())
+    for revision in ("2025-06-18", "2025-11-25", "2026-07-28"):
+        assert f"{CHECKS[revision]} of {CHECKS[revision]} on {revision}" in said
