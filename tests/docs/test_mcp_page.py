@@ -221,7 +221,7 @@ async def cancelled(edge: EdgeInProcess, mode: str, *, sure: bool = True) -> tup
     """What the tool says to a client that answers so, and what it asked."""
     asked = []
 
-    async def answer(_context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
+    async def answer(context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
         asked.append(params.message)
         return types.ElicitResult(action="accept", content={"sure": sure})
 
