@@ -16,7 +16,7 @@ test: dev
 	$(PYTEST) -m "not slow"
 
 test-all: dev
-	$(PYTEST)
+	$(PYTEST) --loop both
 
 # What the official MCP conformance suite finds, every revision; tests/conformance/tools.txt.
 conformance: clients

@@ -1,9 +1,11 @@
 """Settings that every test shares: which event loop asynchronous tests run on.
 
 Workers run on uvloop where it is installed, else on asyncio's own loop. `--loop` runs all tests on
-one of them; without it they run on asyncio's, and those of `ON_BOTH` on either.
+one of them, or on both; without it they run on asyncio's, those of `ON_BOTH` on either, and those
+of `AS_WORKERS` on what workers run on.
 """
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,11 @@ LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """What anyio's plugin calls them."""
 
-ON_BOTH = ("edge/fast", "edge/forwarding", "edge/lanes", "edge/server", "edge/whole")
+ON_BOTH = ("edge/fast", "edge/forwarding", "edge/lanes", "edge/server")
 """Directories whose tests depend on how a loop treats sockets."""
+
+AS_WORKERS = ("edge/whole",)
+"""Directories whose tests need only show that all works together on the loop that is used."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,11 +37,20 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test on both loops where that is wanted and possible."""
+    if "anyio_backend" not in metafunc.fixturenames or not find_spec("uvloop"):
+        return
     asked = metafunc.config.getoption("loop")
-    both = asked == "both" or (asked is None and _depends_on_the_loop(metafunc.definition.path))
-    if both and "anyio_backend" in metafunc.fixturenames and find_spec("uvloop"):
-        metafunc.parametrize("anyio_backend", LOOPS.values(), ids=LOOPS.keys(), scope="session")
+    if asked is None:
+        loops = _loops_of(metafunc.definition.path)
+    else:
+        loops = LOOPS if asked == "both" else ()
+    if loops:
+        values = [LOOPS[name] for name in loops]
+        metafunc.parametrize("anyio_backend", values, ids=list(loops), scope="session")
 
 
-def _depends_on_the_loop(file: Path) -> bool:
-    return any(file.is_relative_to(Path(__file__).parent / name) for name in ON_BOTH)
+def _loops_of(file: Path) -> Iterable[str]:
+    here = Path(__file__).parent
+    if any(file.is_relative_to(here / name) for name in ON_BOTH):
+        return LOOPS
+    return ("uvloop",) if any(file.is_relative_to(here / name) for name in AS_WORKERS) else ()
