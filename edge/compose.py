@@ -270,7 +270,7 @@ def _edge_wide(
     forgets: list[Callable[[str], None]],
     forwarder: Forwarder,
 ) -> EdgeWideMcp:
-    merged = MergedCatalogs(view, catalogs, log_error)
+    merged = MergedCatalogs(view, catalogs, time.monotonic, log_error)
     forgets.append(merged.forget)  # it is told of changes by the view that it reads
     return EdgeWideMcp(merged, forwarder, config.max_timeout, config.json_depth)
 

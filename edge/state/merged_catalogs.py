@@ -7,6 +7,7 @@ latest few functions' are, for the rest is the functions' own (`edge/state/catal
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from edge.functions import Function
@@ -14,7 +15,12 @@ from edge.state.catalogs import Catalogs
 from edge.state.view import StoreUnavailable
 from mcp_bridge import merging
 from mcp_bridge.catalog import Catalog
-from mcp_bridge.names import MAX_NAME, may_name
+from mcp_bridge.names import MAX_NAME, is_legal, may_name
+
+RETRY_AFTER = 1.0
+"""Seconds after which a function whose tools could not be read is listed again, if it can be."""
+
+_NO_TOOLS = Catalog()
 
 MAX_CALLABLE = 64
 """Functions whose tools are kept by the names that calls use."""
@@ -47,16 +53,22 @@ class _Callable:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """A deployment's part of the list."""
+    """A deployment's part of the list.
+
+    Attributes:
+        until: a monotonic time, seconds, to which this holds.
+    """
 
     deployment: str
     listing: Catalog
+    until: float = inf
 
 
 class MergedCatalogs:
     """One instance per worker.
 
     Args:
+        clock: a monotonic clock, seconds.
         log: told what is wrong with a function's tools, unless it is the store.
     """
 
@@ -64,20 +76,25 @@ class MergedCatalogs:
         self,
         functions: Functions,
         catalogs: Catalogs,
+        clock: Callable[[], float],
         log: Callable[[BaseException, bytes], None],
     ) -> None:
         self._functions = functions
         self._catalogs = catalogs
+        self._clock = clock
         self._log = log
         self._callable: OrderedDict[str, _Callable] = OrderedDict()
         self._listed: dict[str, _Listed] = {}
         self._merged: Catalog | None = None
         self._generation = -1
+        self._until = inf
 
     # For calls.
 
     def named(self, name: str) -> list[Function]:
         """The functions that a tool's name may be of: mostly one or none."""
+        if not is_legal(name):
+            return []
         direct = self._functions.by_slug(name.partition("__")[0])
         if direct is not None and may_name(direct.slug, name):
             found = [direct]
@@ -114,27 +131,21 @@ class MergedCatalogs:
         """What one function lists, or all of them (None); None if that must be read first."""
         if slug is None:
             return self._whole()
-        function = self._functions.by_slug(slug)
-        if function is None or not is_served(function):
-            return Catalog()
-        return self._known(function)
+        found = self._served(slug)
+        return self._known(found[0]) if found else _NO_TOOLS
 
     async def read(self, slug: str | None) -> Catalog:
         """The same, read where need be; a function that cannot be read is left out."""
-        if slug is not None:
-            function = self._functions.by_slug(slug)
-            if function is not None and is_served(function):
-                await self._read(function)
-            return self.list_of(slug) or Catalog()
-        for function in self._served():
+        for function in self._served(slug):
             if self._known(function) is None:
                 await self._read(function)
-        return self._whole() or self._current()
+        return self.list_of(slug) or (self._current() if slug is None else _NO_TOOLS)
 
     def _whole(self) -> Catalog | None:
         """The whole list; nothing is looked at where nothing can have changed."""
         generation = self._functions.generation
-        if self._merged is not None and self._generation == generation:
+        unchanged = self._generation == generation and self._clock() < self._until
+        if self._merged is not None and unchanged:
             return self._merged
         if any(self._known(each) is None for each in self._served()):
             return None
@@ -146,28 +157,34 @@ class MergedCatalogs:
         for slug in self._listed.keys() - {each.slug for each in self._served()}:
             self.forget(slug)
         if self._merged is None:
-            listings = (self._listed[slug].listing for slug in sorted(self._listed))
-            self._merged = merging.merged(listings)
+            listed = [self._listed[slug] for slug in sorted(self._listed)]
+            self._until = min((each.until for each in listed), default=inf)
+            self._merged = merging.merged(each.listing for each in listed)
         return self._merged
 
-    def _served(self) -> list[Function]:
-        return [each for each in self._functions.functions() if is_served(each)]
+    def _served(self, slug: str | None = None) -> list[Function]:
+        if slug is None:
+            return [each for each in self._functions.functions() if is_served(each)]
+        function = self._functions.by_slug(slug)
+        return [function] if function is not None and is_served(function) else []
 
     def _known(self, function: Function) -> Catalog | None:
         listed = self._listed.get(function.slug)
-        fits = listed is not None and listed.deployment == function.live.id
-        return listed.listing if listed is not None and fits else None
+        if listed is None or listed.deployment != function.live.id:
+            return None
+        return listed.listing if self._clock() < listed.until else None
 
     async def _read(self, function: Function) -> None:
-        source, config = await self._source(function), function.config
-        if source is None:
-            self.forget(function.slug)
-            return
-        listing = merging.listing(
-            function.slug, source, public=config.public, search=config.mcp.search
-        )
-        self._listed[function.slug] = _Listed(function.live.id, listing)
+        source = await self._source(function)
+        self._listed[function.slug] = self._made_listed(function, source)
         self._merged = None
+
+    def _made_listed(self, function: Function, source: Catalog | None) -> _Listed:
+        if source is None:
+            return _Listed(function.live.id, _NO_TOOLS, self._clock() + RETRY_AFTER)
+        slug, config = function.slug, function.config
+        shown = merging.listing(slug, source, public=config.public, search=config.mcp.search)
+        return _Listed(function.live.id, shown)
 
     async def _source(self, function: Function) -> Catalog | None:
         """A function's own tools, or None: whatever is wrong with one is no fault of the others."""
