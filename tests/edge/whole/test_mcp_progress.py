@@ -261,3 +261,14 @@ async def test_a_stream_that_has_failed_says_so_as_its_last_event(
         assert (await reading.head()).one("content-type") == SSE
         [answer] = await reading.rest()
         assert refused(answer)
+
+
+async def test_a_call_that_streams_ends_with_its_token_and_never_looks_whole(
+    mcp: McpClient, origin: Origin
+) -> None:
+    origin.behaviour = by_name({"hold": stepwise(SSE, {"a": 1}, {"a": 2})})
+    reading = await mcp.call("hold", meta={"progressToken": "t"}, id="c")
+    await reading.head()
+    mcp.edge.revoke()
+    with anyio.fail_after(2):
+        assert not (await reading.end()).whole
