@@ -12,6 +12,8 @@ _DIGITS = bytes(48 if 48 <= byte <= 57 else 45 if byte == 45 else 32 for byte in
 _LONG = (b"0" * 20, b"-" + b"0" * 19)
 """Digits in a row that may be an integer of more than 64 bits, which `orjson` rounds."""
 
+_CONTAINERS = (dict, list)
+
 MAX_DEPTH = 128
 """Nesting of arrays and objects that is accepted, the outermost counted as 1."""
 
@@ -71,10 +73,23 @@ def is_deeper_than(value: Any, limit: int) -> bool:
         depth += 1
         if depth > limit:
             return True
-        level = [child for parent in level for child in _containers(parent)]
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, _CONTAINERS)
+        ]
     return False
 
 
-def _containers(parent: Any) -> list[Any]:
-    children = parent.values() if isinstance(parent, dict) else parent
-    return [child for child in children if isinstance(child, dict | list)]
+def has_more_than(value: Any, limit: int) -> bool:
+    """Whether there are more values inside a value than that, at whatever depth."""
+    left, inside = limit, [value]
+    while inside:
+        one = inside.pop()
+        if isinstance(one, dict | list):
+            left -= len(one)
+            if left < 0:
+                return True
+            inside.extend(one.values() if isinstance(one, dict) else one)
+    return False

@@ -5,7 +5,7 @@ from typing import Any
 
 from jsonschema_rs import FancyRegexOptions, ValidationError, validator_for
 
-from mcp_bridge.jsontext import dump, is_deeper_than
+from mcp_bridge.jsontext import dump, has_more_than, is_deeper_than
 from mcp_bridge.tools import JSONObject
 
 _PATTERNS = FancyRegexOptions(
@@ -18,6 +18,12 @@ _MAX_EXPLAINED_DEPTH = 6
 
 Each choice is explained with the violations of all its branches: nested, they multiply.
 """
+
+_MAX_EXPLAINED = 1_000
+"""Values inside a value whose violations are all sought: each takes time, the first ones too."""
+
+_MAX_SEARCHED = 20_000
+"""Values inside a value of which the first violation is sought, if the schema has no choices."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -40,7 +46,8 @@ class Validator:
         except (ValueError, TypeError, OverflowError, RecursionError) as problem:
             raise SchemaProblem(_first_line(str(problem))) from None
         text = dump(schema)
-        self._may_recur = b'"$ref"' in text and (b'"anyOf"' in text or b'"oneOf"' in text)
+        self._has_choices = b'"anyOf"' in text or b'"oneOf"' in text
+        self._may_recur = self._has_choices and b'"$ref"' in text
 
     def violations(self, value: Any) -> list[str]:
         """What is wrong with a value, each with its JSON path; empty if nothing is."""
@@ -50,6 +57,8 @@ class Validator:
                 return found
             if self._may_recur and is_deeper_than(value, _MAX_EXPLAINED_DEPTH):
                 return ["$: it is not what the schema allows; so deeply nested, no place is named"]
+            if has_more_than(value, _MAX_EXPLAINED):
+                return [self._first(value)]
             for error in self._validator.iter_errors(value):
                 found.append(_explained(error))
                 if len(found) == _MAX_VIOLATIONS:
@@ -57,6 +66,15 @@ class Validator:
         except (ValueError, TypeError, OverflowError) as problem:
             found.append(f"$: {_first_line(str(problem))}")
         return found
+
+    def _first(self, value: Any) -> str:
+        """A violation of a large value that has some, with its place if that is soon found."""
+        if not self._has_choices and not has_more_than(value, _MAX_SEARCHED):
+            try:
+                self._validator.validate(value)
+            except ValidationError as error:
+                return _explained(error)
+        return "$: it is not what the schema allows; so large, no place is named"
 
 
 def _explained(error: ValidationError) -> str:
