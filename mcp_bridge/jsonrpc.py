@@ -6,7 +6,7 @@ Also the body of every error that `/mcp` answers with, for the edge's own refusa
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mcp_bridge.jsontext import MAX_DEPTH, JSONError, dump, parse
+from mcp_bridge.jsontext import MAX_DEPTH, JSONError, dump, has_more_than, parse
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -17,6 +17,12 @@ HEADER_MISMATCH = -32020
 SESSION_NOT_FOUND = -32001
 REFUSED = -32000
 """A refusal that JSON-RPC has no code for; `data.code` says which (JSON-RPC 2.0 §5.1)."""
+
+MAX_VALUES = 10_000
+"""Values that a message holds beside the arguments of a call: each is checked for its shape."""
+
+_SMALL = 2 * MAX_VALUES
+"""Bytes of a message that cannot hold so many."""
 
 RequestId = str | int | None
 
@@ -59,7 +65,8 @@ def read_message(body: bytes, max_depth: int = MAX_DEPTH) -> Message:
     """The one message of a body.
 
     Raises:
-        MessageError: it is not JSON, too deep, a batch, or not a JSON-RPC 2.0 message.
+        MessageError: it is not JSON, too deep, a batch, not a JSON-RPC 2.0 message, or holds too
+            many values.
     """
     try:
         value = parse(body, max_depth)
@@ -71,7 +78,18 @@ def read_message(body: bytes, max_depth: int = MAX_DEPTH) -> Message:
         raise MessageError("Batches are not served; send one message for each request.")
     if not isinstance(value, dict):
         raise MessageError("The body is not a JSON-RPC message: it is no object.")
-    return _shaped(value)
+    message = _shaped(value)
+    if len(body) > _SMALL and _has_too_many_values(message):
+        said = f"Beside the arguments of a call, a message holds at most {MAX_VALUES} values."
+        raise MessageError(said, id=message.id)
+    return message
+
+
+def _has_too_many_values(message: Message) -> bool:
+    params = message.value.get("params")
+    if message.method == "tools/call" and isinstance(params, dict):
+        params = {name: value for name, value in params.items() if name != "arguments"}
+    return has_more_than({**message.value, "params": params}, MAX_VALUES)
 
 
 def _shaped(value: dict[str, Any]) -> Message:

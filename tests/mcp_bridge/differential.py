@@ -223,6 +223,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "find nothing": {"name": "find_tools", "arguments": {}},
     "call": {"name": "call_tool", "arguments": {"name": "still"}},
     "call hidden": {"name": "call_tool", "arguments": {"name": "hidden"}},
+    "many arguments": {"name": "still", "arguments": {"a": [0] * 20_000}},
     "null meta": {"name": "still", "_meta": None},
     "progress": {
         "name": "say",

@@ -40,6 +40,10 @@ BODIES = {
         b'{"jsonrpc":"2.0","id":1,"method":"ping","error":{"code":1,"message":"x"}}',
         -32600,
     ),
+    "too many values": (
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":[' + b"0," * 10_000 + b"0]}}",
+        -32600,
+    ),
     "id null": (b'{"jsonrpc":"2.0","id":null,"method":"ping"}', -32600),
     "id a fraction": (b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}', -32600),
     "id a boolean": (b'{"jsonrpc":"2.0","id":true,"method":"ping"}', -32600),

@@ -354,3 +354,24 @@ async def test_a_document_of_bombs_costs_its_own_tools_at_most(attacker: Attacke
             for value in values:
                 await attacker.call(name, {"body": value})
         assert code(await attacker.call("say", {"kind": "x"})) is None
+
+
+async def test_messages_of_a_million_values_are_answered_in_seconds(attacker: Attacker) -> None:
+    either = {"anyOf": [{"type": "string"}, {"type": "object", "required": ["x"]}]}
+    schema = {"type": "object", "properties": {"many": {"type": "array", "items": either}}}
+    content = {"application/json": {"schema": schema}}
+    paths = {"/many": {"post": {"operationId": "many", "requestBody": {"content": content}}}}
+    attacker.redeploy(more_paths=paths)
+    many = [0] * 1_000_000
+    with anyio.fail_after(20):
+        result = last(await attacker.call("many", {"many": many}))["result"]
+        assert "no place is named" in result["content"][0]["text"]
+        for name, params in (
+            ("tools/call", {"name": "say", "inputResponses": many}),
+            ("tools/list", {"_meta": {"a": many}}),
+            ("initialize", {"capabilities": {"experimental": {"a": many}}}),
+            ("prompts/get", {"arguments": {"a": many}}),
+        ):
+            answer = await attacker.message(name, params)
+            assert (answer.status, code(answer)) == (400, -32600), name
+    assert attacker.asked() == []
