@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import orjson
 import pytest
 
 from tests.support.edge_in_process import EdgeInProcess, running
-from tests.support.mcp_function import by_name, document, hold, says
+from tests.support.mcp_function import by_name, document, hold, says, whole
 from tests.support.mcp_wire import WAYS, McpClient, connected, refused, text_of
-from tests.support.origin import Origin, serving
+from tests.support.origin import Origin, Seen, Visit, serving
 from tokens.model import EDGE_WIDE
 
 EVERY = "*"
@@ -233,6 +234,38 @@ async def test_a_session_is_the_edges_and_the_tokens(way: Any) -> None:
         ended = await (await asker.begin("DELETE", [("mcp-session-id", session)])).end()
         assert ended.status == 204
         assert (await (await asker.ask("ping", session=session)).end()).status == 404
+
+
+async def asks_once(visit: Visit, seen: Seen) -> None:
+    """Asks its client back, and says what it was told the second time."""
+    told = orjson.loads(seen.values(b"x-jelou-mcp")[0])
+    question = {"message": "Sure?", "requestedSchema": {"type": "object", "properties": {}}}
+    asks = {
+        "resultType": "input_required",
+        "inputRequests": {"q": {"method": "elicitation/create", "params": question}},
+        "requestState": "of this function",
+    }
+    said = {"content": [{"type": "text", "text": told.get("requestState", "")}]}
+    result = said if "requestState" in told else asks
+    await visit.send(whole(orjson.dumps(result), "application/vnd.mcp.result+json"))
+
+
+async def test_the_state_of_a_call_is_good_for_no_other_function(way: Any) -> None:
+    edge, version = way
+    async with two(edge) as (shop, desk), client(way) as asker:
+        shop.behaviour = desk.behaviour = by_name({"echo": asks_once})
+
+        async def call(mcp: McpClient, name: str, **more: Any) -> Any:
+            params = {"name": name, "arguments": {}, **more}
+            meta = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}
+            return await (await mcp.stateless("tools/call", params, meta=meta)).result()
+
+        state = (await call(asker, "shop__echo"))["result"]["requestState"]
+        back = {"requestState": state, "inputResponses": {"q": {"action": "decline"}}}
+        assert text_of(await call(asker, "shop__echo", **back)) == "of this function"
+        assert (await call(asker, "desk__echo", **back))["error"]["code"] == -32602
+        async with connected(edge, version, edge.tokens[EVERY]) as own:
+            assert (await call(own, "echo", **back))["error"]["code"] == -32602
 
 
 async def test_it_says_whose_tools_these_are(way: Any) -> None:
