@@ -9,6 +9,8 @@ from mcp_bridge.tools import InvocationError, Invoker
 
 Told = Callable[[bytes], Awaitable[None]]
 
+BROKE = "The call failed inside the edge."
+
 _log = logging.getLogger(__name__)
 
 
@@ -30,4 +32,4 @@ async def collect(call: ToolCall, invoker: Invoker, told: Told) -> Whole:
         return call.failed(error)
     except Exception:
         _log.exception("the call of tool %s failed inside the edge", call.request.tool.name)
-        return call.failed(InvocationError("internal", "The call failed inside the edge."))
+        return call.failed(InvocationError("internal", BROKE))

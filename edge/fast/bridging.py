@@ -163,11 +163,14 @@ class Bridging:
     def _judge(self) -> None:
         request = request_of(self._asked, b"".join(self._pieces))
         self._pieces.clear()
-        served = self._lane.door.mcp.at_once(self._asked, self._decision, request)
-        if served is None:
-            self._run(self._judge_later(request))
-        else:
-            self._carry_out(served, request, self._judged(served, request))
+        try:
+            served = self._lane.door.mcp.at_once(self._asked, self._decision, request)
+            if served is None:
+                self._run(self._judge_later(request))
+            else:
+                self._carry_out(served, request, self._judged(served, request))
+        except Exception as error:
+            self._broke(error)
 
     def _judged(self, served: Served, request: McpRequest) -> Outcome:
         return self._lane.door.mcp.bridge.judge(served.endpoint, request)
@@ -194,9 +197,14 @@ class Bridging:
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except EdgeError as error:
-            self.give_up(error.refusal)
         except Exception as error:
+            self._broke(error)
+
+    def _broke(self, error: Exception) -> None:
+        """What should have given an answer gave none."""
+        if isinstance(error, EdgeError):
+            self.give_up(error.refusal)
+        else:
             self._lane.log(error, self._asked.request_id)
             self.give_up(refusal(Errors.INTERNAL))
 

@@ -18,6 +18,7 @@ from edge.forwarding.reader import AnswerReader
 from edge.forwarding.wire import FailureKind, RetryRule
 from mcp_bridge.calls import ToolCall
 from mcp_bridge.endpoint import Whole
+from mcp_bridge.invoking import BROKE
 from mcp_bridge.tools import InvocationError
 
 
@@ -131,6 +132,9 @@ class Calling(Errand):
         except InvocationError as error:
             self._finish(self._call.failed(error))
             return False
+        except Exception as error:
+            self._finish(self._broke(error))
+            return False
         if frames and not self._told(frames) and self._connection is not None:
             self._connection.pause()
         return not self._over
@@ -144,7 +148,16 @@ class Calling(Errand):
 
     def _ended_with(self, connection: Connection) -> None:
         self._let_go(connection, sent=True)
-        self._finish(self._call.finished())
+        try:
+            whole = self._call.finished()
+        except Exception as error:
+            whole = self._broke(error)
+        self._finish(whole)
+
+    def _broke(self, error: Exception) -> Whole:
+        """The answer to a call that the edge itself failed: nobody else would give one."""
+        self._lane.log(error, self._asked.caller.request_id)
+        return self._call.failed(InvocationError("internal", BROKE))
 
     def _fail(self, kind: FailureKind, detail: str) -> None:
         failure = self._failed(kind, detail)

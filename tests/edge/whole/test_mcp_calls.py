@@ -9,6 +9,8 @@ import anyio
 import orjson
 import pytest
 
+from mcp_bridge.calls import ToolCall
+from mcp_bridge.judging import Judge
 from tests.support.calling import until
 from tests.support.http1_client import Http1Client, request
 from tests.support.mcp_function import (
@@ -373,3 +375,33 @@ async def test_an_unknown_tool_and_one_out_of_scope_are_one_and_the_same(mcp: Mc
         assert "result" in await (await some.call("one")).result()
     assert [answer["error"]["code"] for answer in answers] == [-32602] * 2
     assert answers[0]["error"]["message"].replace("two", "none") == answers[1]["error"]["message"]
+
+
+@pytest.mark.parametrize("part", ["judging", "piece", "end"])
+async def test_an_error_of_the_edges_own_is_told_without_its_text_and_written_down(
+    mcp: McpClient,
+    part: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def breaks(*_: Any) -> None:
+        raise RuntimeError("a secret of the edge's")
+
+    owner, name = {
+        "judging": (Judge, "_judge"),
+        "piece": (ToolCall, "received"),
+        "end": (ToolCall, "finished"),
+    }[part]
+    assert good(await (await mcp.call("echo")).result())
+    monkeypatch.setattr(owner, name, breaks)
+    answer = await (await mcp.call("echo")).end()
+    assert b"secret" not in answer.body
+    if part == "judging":
+        assert (answer.status, answer.json["error"]["data"]["code"]) == (500, "internal_error")
+    else:
+        assert "inside the edge" in refused(answer.json)
+    monkeypatch.undo()
+    assert good(await (await mcp.call("echo")).result())
+    assert "a secret of the edge's" in capfd.readouterr().err + caplog.text
+    caplog.clear()
