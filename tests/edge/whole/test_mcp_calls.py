@@ -398,7 +398,7 @@ async def test_an_error_of_the_edges_own_is_told_without_its_text_and_written_do
     answer = await (await mcp.call("echo")).end()
     assert b"secret" not in answer.body
     if part == "judging":
-        assert (answer.status, answer.json["error"]["data"]["code"]) == (500, "internal_error")
+        assert (answer.status, answer.json["error"]["data"]["code"]) == (500, "internal")
     else:
         assert "inside the edge" in refused(answer.json)
     monkeypatch.undo()
