@@ -11,8 +11,8 @@ MAX_TEXT = 16 * 1024
 
 _TRACES = re.compile(
     r"Traceback \(most recent call last\)"
-    r"|^\s+File \".+\", line \d+"
-    r"|^\s+at .+[(:]\S*:\d+"
+    r"|^[^\S\n]+File \".+\", line \d+"
+    r"|^[^\S\n]+at [^\n]{1,500}?[(:]\S{0,500}?:\d"
     r"|Exception in thread \""
     r"|^Caused by: "
     r"|goroutine \d+ \["
@@ -22,6 +22,8 @@ _TRACES = re.compile(
     r"|\.rb:\d+:in ",
     re.MULTILINE,
 )
+"""Texts have megabytes: nothing here matches over lines, or shares much between two repetitions."""
+
 _TRACE_KEYS = frozenset(
     {"stack", "stacktrace", "stack_trace", "trace", "traceback", "backtrace", "exception"}
 )

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from mcp_types.methods import SERVER_RESULTS, serialize_server_result
 from pydantic import BaseModel, ValidationError
 
-from mcp_bridge.jsontext import JSONError, parse
+from mcp_bridge.jsontext import JSONError, has_more_than, parse
 from mcp_bridge.results import Result, error_result
 from mcp_bridge.revisions import (
     STATELESS,
@@ -25,6 +25,9 @@ MEDIA_TYPE = "application/vnd.mcp.result+json"
 
 MISSING_CAPABILITY = -32021
 """The JSON-RPC error of a call that needs what its client did not declare (MCP 2026-07-28)."""
+
+MAX_VALUES = 10_000
+"""Values that a result holds beside structured content: each is checked for its shape."""
 
 _RESERVED = "io.modelcontextprotocol/"
 _CALL = "tools/call"
@@ -84,6 +87,8 @@ def read_literal(body: bytes, revision: str) -> Result | InputRequired | str:
         return f"it is not JSON: {problem.message}"
     if not isinstance(value, dict):
         return "it is not an object"
+    if has_more_than({**value, "structuredContent": None}, MAX_VALUES):
+        return f"it holds more than {MAX_VALUES} values beside structuredContent"
     meta = value.get("_meta")
     if isinstance(meta, dict) and any(key.startswith(_RESERVED) for key in meta):
         return f"_meta has a key that starts with {_RESERVED}, which is not the function's to set"
@@ -184,9 +189,13 @@ def _checked(value: dict[str, Any], revision: str, kind: str) -> dict[str, Any] 
     except ValidationError as problem:
         found = [(error["loc"], error["msg"]) for error in problem.errors(include_url=False)]
     others = {place[:-1] for place, _ in found if place[-1:] and place[-1] in _ALTERNATIVES}
-    inner = [one for one in found if not any(one[0][: len(other)] == other for other in others)]
-    place, said = (inner or found)[0]
+    inner = (one for one in found if not _is_within(one[0], others))
+    place, said = next(inner, found[0])
     return f"{_path(place)}: {said}"
+
+
+def _is_within(place: tuple[int | str, ...], others: set[tuple[int | str, ...]]) -> bool:
+    return any(place[:length] in others for length in range(len(place) + 1))
 
 
 def _path(place: tuple[int | str, ...]) -> str:
