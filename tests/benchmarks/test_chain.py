@@ -38,6 +38,7 @@ def tour(tmp_path: Path) -> run.Tour:
     return run.Tour(tmp_path, programs, ours, 1, 0.2, said.append, tokens=20)
 
 
+@pytest.mark.slow
 def test_a_run_measures_every_scenario_and_leaves_nothing_running(tour: run.Tour) -> None:
     before = machine.tree(os.getpid())
     measured = tour.measure(SMALL, "now")

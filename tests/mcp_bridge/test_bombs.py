@@ -194,6 +194,7 @@ SHARED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SHARED)
 def test_what_thousands_of_paths_share_is_not_paid_thousandfold(kind: str) -> None:
     item, said = SHARED[kind]

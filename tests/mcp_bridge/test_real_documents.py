@@ -61,7 +61,10 @@ def digest(catalog: Catalog) -> str:
     return whole.hexdigest()[:16]
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if "ghes" in name else ()) for name in EXPECTED],
+)
 def test_a_real_document_becomes_the_tools_that_it_did(documents: Path, name: str) -> None:
     catalog = build((documents / name).read_bytes())
     assert catalog.problem is None

@@ -14,7 +14,8 @@ from tests.support.whole_processes import eventually, is_alive
 
 SLUG = "shop"
 READY = "/__edge/ready"
-KEPT = {"edge.db", "edge.lock", "generation", "edge-id", "mcp-session-keys.json"}
+KEYS = {"mcp-session-keys.json", "mcp-sealing-keys.json"}
+KEPT = {"edge.db", "edge.lock", "generation", "edge-id", *KEYS}
 
 
 def readiness(edge: Edge) -> int | None:
