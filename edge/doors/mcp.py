@@ -63,7 +63,7 @@ class McpDoor:
 
     async def serve(self, asked: Asked, decision: ToMcp, receive: Receive, reply: Reply) -> None:
         """Answer one request to `/mcp`, and stop at once if the client leaves."""
-        if isinstance(decision, Bridge) and decision.place.function.config.mcp.upstream is not None:
+        if isinstance(decision, Bridge) and decision.passes:
             await self.upstream.serve(asked, decision, receive, reply)
             return
         inbox = Inbox(reply.connection, receive, self.pace, self.max_body)

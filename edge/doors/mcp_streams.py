@@ -12,7 +12,7 @@ from typing import Protocol
 
 from edge.doors.asked import Asked
 from edge.errors import EdgeError
-from edge.gate.decisions import Decision, ToMcp
+from edge.gate.decisions import Bridge, Decision, ToMcp
 from edge.state.session_streams import SessionStreams
 from edge.state.streams import OpenStream, OpenStreams
 from mcp_bridge.calls import COMMENT_EVERY
@@ -58,7 +58,7 @@ class Streams:
 class Stream:
     """One stream; `begin` and `leave` it."""
 
-    __slots__ = ("_asked", "_digest", "_out", "_record", "_streams", "_watch")
+    __slots__ = ("_asked", "_digest", "_out", "_over", "_record", "_streams", "_watch")
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class Stream:
         self._watch = watch
         self._out = out
         self._digest = digest
+        self._over = False
         self._record = OpenStream(asked.head, decision.until, self._end, self._judged)
 
     def begin(self) -> None:
@@ -85,22 +86,25 @@ class Stream:
 
     def leave(self) -> None:
         """It is over."""
+        self._over = True
         self._streams.every.remove(self._record)
         if self._watch.session is not None:
             self._streams.of_sessions.leave(self._watch.session, self._end)
 
     async def _judged(self, decision: Decision) -> None:
-        """The world has changed, and the stream may stay."""
-        if not isinstance(decision, ToMcp):
+        """The world has changed, and the gate lets the stream stay."""
+        if not isinstance(decision, ToMcp) or (isinstance(decision, Bridge) and decision.passes):
+            self._end()  # the tools are no longer told from here
             return
         try:
             told = self._watch.changed(await self._digest(self._asked, decision))
         except EdgeError:
             return  # the tools cannot be read now; the next change asks again
-        if told:
+        if told and not self._over:
             self._out.write(told)
 
     def _end(self) -> None:
+        self._over = True
         self._out.end_in_order(self._watch.final)
 
 

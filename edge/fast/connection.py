@@ -396,5 +396,5 @@ class FastConnection(Turns):
 def _is_for_asgi(head: Head, decision: Decision) -> bool:
     """Whether a request is one that this lane does not carry out."""
     if isinstance(decision, Bridge):
-        return head.websocket or decision.place.function.config.mcp.upstream is not None
+        return head.websocket or decision.passes
     return head.websocket and not isinstance(decision, Forward | Refuse)

@@ -133,6 +133,11 @@ class Bridge:
     checked: bool
     until: float | None
 
+    @property
+    def passes(self) -> bool:
+        """Whether the function is an MCP server itself, which answers."""
+        return self.place.function.config.mcp.upstream is not None
+
 
 @dataclass(frozen=True, slots=True)
 class BridgeAll:

@@ -11,7 +11,7 @@ import pytest
 from edge.doors import mcp_streams
 from edge.fast import bridging
 from tests.support.calling import until
-from tests.support.http1_client import Answer
+from tests.support.http1_client import Answer, request
 from tests.support.mcp_function import by_name, document
 from tests.support.mcp_wire import STATELESS, McpClient, Reading, connected, serving_tools
 from tests.support.origin import Origin
@@ -295,3 +295,30 @@ async def test_a_stream_is_no_request_of_the_function(mcp: McpClient, origin: Or
     origin.behaviour = by_name({})
     await both_kinds(mcp)
     assert origin.visits == 0
+
+
+async def test_streams_end_when_the_function_becomes_an_mcp_server_itself(
+    mcp: McpClient, origin: Origin
+) -> None:
+    watching, listening = await both_kinds(mcp)
+    mcp.edge.deploy(origin.upstream, mcp={"upstream": "/mcp"})
+    with anyio.fail_after(2.5):
+        await ended(watching)
+        await ended(listening, 1)
+
+
+async def test_what_is_pipelined_behind_a_stream_waits_for_its_end(
+    mcp: McpClient, origin: Origin
+) -> None:
+    if mcp.version == "2":
+        pytest.skip("HTTP/2 has no turns")
+    session = await mcp.session()
+    reading, _ = await opened(mcp, session)
+    client = reading.exchange.client  # type: ignore[attr-defined]
+    await client.send(request("/x", fields=[("x-jelou-token", mcp.token)]))
+    mcp.edge.deploy(origin.upstream, document=document("new"))
+    assert await reading.message() == CHANGED
+    assert origin.seen == []
+    await mcp.begin("DELETE", [("mcp-session-id", session)])
+    await ended(reading)
+    assert (await client.answer()).json["target"] == "/x"
