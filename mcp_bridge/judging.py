@@ -60,7 +60,8 @@ class ForSdk:
     message: Message
 
 
-Outcome = Whole | ToolCall | Watch | Cancel | End | ForSdk
+Waited = Cancel | End | ForSdk
+Outcome = Whole | ToolCall | Watch | Waited
 
 
 @dataclass(frozen=True, slots=True)

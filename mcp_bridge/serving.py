@@ -17,7 +17,7 @@ from mcp_bridge.event_stream import COMMENT, FIELDS, event
 from mcp_bridge.invoking import collect
 from mcp_bridge.jsonrpc import RequestId
 from mcp_bridge.jsontext import JSONError, parse
-from mcp_bridge.judging import Cancel, End, ForSdk, Judge, Outcome, rejected
+from mcp_bridge.judging import Cancel, End, ForSdk, Judge, Outcome, Waited, rejected
 from mcp_bridge.revisions import HANDSHAKE
 from mcp_bridge.server import SdkServer
 from mcp_bridge.session import EndedSessions, Session, SessionKeys, open_session, sign
@@ -113,16 +113,24 @@ class Bridge:
                 await reply.whole(outcome)
             case ToolCall():
                 await _Running(outcome, invoker, reply, self.calls).run()
-            case End():
-                await self._end(outcome.session)
-                await reply.whole(Whole(204))
-            case Cancel():
-                await self.calls.cancel(outcome.session, outcome.id)
-                await reply.whole(Whole(202))
-            case ForSdk():
-                await reply.whole(await self._ask_sdk(endpoint, invoker, request, outcome))
             case Watch():
                 raise TypeError("streams are the composer's")
+            case _:
+                await reply.whole(await self.answer(endpoint, invoker, request, outcome))
+
+    async def answer(
+        self, endpoint: Endpoint, invoker: Invoker, request: McpRequest, outcome: Waited
+    ) -> Whole:
+        """The answer to what is neither a call nor a stream, and must be waited for."""
+        match outcome:
+            case End():
+                await self._end(outcome.session)
+                return Whole(204)
+            case Cancel():
+                await self.calls.cancel(outcome.session, outcome.id)
+                return Whole(202)
+            case ForSdk():
+                return await self._ask_sdk(endpoint, invoker, request, outcome)
 
     async def _end(self, session: Session | None) -> None:
         if session is not None:

@@ -28,7 +28,6 @@ from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
 from mcp_bridge.event_stream import FIELDS
 from mcp_bridge.judging import Outcome
 from mcp_bridge.serving import Bridge as McpBridge
-from mcp_bridge.serving import Reply as BridgeReply
 from mcp_bridge.watching import Watch
 
 WATCHING = McpRequest("GET", ())
@@ -115,16 +114,6 @@ class McpDoor:
         )
         return Served(endpoint, invoker)
 
-    async def carry_out(
-        self,
-        served: Served,
-        request: McpRequest,
-        outcome: Outcome,
-        reply: BridgeReply,
-    ) -> None:
-        """Answer a request that was judged and is no stream of changes."""
-        await self.bridge.carry_out(served.endpoint, served.invoker, request, outcome, reply)
-
     async def digest(self, asked: Asked, decision: ToMcp) -> str:
         """Changes when what a caller sees of the tools does; raises EdgeError."""
         return self.bridge.digest((await self.served(asked, decision, WATCHING)).endpoint)
@@ -175,7 +164,8 @@ class _Exchange:
             head, until = self.asked.head, self.decision.until
             record = OpenStream(head, until, lambda: self._forbid(ending))
             with self.door.streams.every.holding(record):
-                await self.door.carry_out(served, request, outcome, self)
+                endpoint, invoker = served.endpoint, served.invoker
+                await self.door.bridge.carry_out(endpoint, invoker, request, outcome, self)
         if ending.cancelled_caught:
             self.reply.abort()
 

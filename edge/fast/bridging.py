@@ -24,7 +24,7 @@ from edge.state.streams import OpenStream
 from mcp_bridge.calls import COMMENT_EVERY, STREAM_AFTER, ToolCall
 from mcp_bridge.endpoint import Fields, McpRequest, Whole
 from mcp_bridge.event_stream import COMMENT, FIELDS, event
-from mcp_bridge.judging import Outcome
+from mcp_bridge.judging import Outcome, Waited
 from mcp_bridge.tools import InvocationError
 from mcp_bridge.watching import Watch
 
@@ -67,7 +67,6 @@ class Bridging:
         "_calling",
         "_clock",
         "_decision",
-        "_drained",
         "_keep",
         "_lane",
         "_over",
@@ -100,7 +99,6 @@ class Bridging:
         self._stream: Stream | None = None
         self._record: OpenStream | None = None
         self._task: asyncio.Task[None] | None = None
-        self._drained: asyncio.Event | None = None
 
     # For the client's connection.
 
@@ -126,8 +124,6 @@ class Bridging:
 
     def client_writable(self) -> None:
         """The client takes bytes again."""
-        if self._drained is not None:
-            self._drained.set()
         if self._calling is not None:
             self._calling.client_writable()
 
@@ -189,7 +185,11 @@ class Bridging:
             case Watch():
                 self._watch(outcome)
             case _:
-                self._run(self._lane.door.mcp.carry_out(served, request, outcome, self))
+                self._run(self._answer(served, request, outcome))
+
+    async def _answer(self, served: Served, request: McpRequest, outcome: Waited) -> None:
+        bridge = self._lane.door.mcp.bridge
+        self._finish(await bridge.answer(served.endpoint, served.invoker, request, outcome))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         self._task = asyncio.get_running_loop().create_task(self._guarded(work))
@@ -266,26 +266,7 @@ class Bridging:
                 self._write(final)
             self._end_stream()
 
-    # Answering; fulfils the bridge's `Reply`.
-
-    async def whole(self, answer: Whole) -> None:
-        """See `serving.Reply`."""
-        self._finish(answer)
-
-    async def start(self, fields: Fields) -> None:
-        """See `serving.Reply`."""
-        self._start(fields)
-
-    async def piece(self, data: bytes) -> None:
-        """See `serving.Reply`."""
-        self._write(data)
-        while self._asker.congested and not self._over:
-            self._drained = asyncio.Event()
-            await self._drained.wait()
-
-    async def end(self) -> None:
-        """See `serving.Reply`."""
-        self._end_stream()
+    # Answering.
 
     def _start(self, fields: Fields) -> None:
         self._started = True
