@@ -66,11 +66,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestartingEdge]:
         yield running
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(one, marks=pytest.mark.xdist_group(str(one))) for one in CLIENTS],
-    ids=str,
-)
+@pytest.fixture(scope="module", params=CLIENTS, ids=str)
 def client(request: pytest.FixtureRequest) -> Client:
     """Each client in each of its modes."""
     chosen: Client = request.param

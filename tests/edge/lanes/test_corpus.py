@@ -1,7 +1,10 @@
 """One corpus through both lanes: each does what the contract says, and both do the same."""
 
+from typing import Any
+
 import pytest
 
+from tests.conftest import LOOPS
 from tests.edge.lanes import (
     cases_answers,
     cases_connections,
@@ -26,9 +29,12 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize("case", REQUESTS, ids=lambda case: case.name[:60])
-async def test_a_request_gets_what_the_contract_says(lanes: Lanes, case: Case) -> None:
+async def test_a_request_gets_what_the_contract_says(
+    lanes: Lanes, case: Case, anyio_backend: Any
+) -> None:
     await judge(lanes, case)
-    await judge(lanes, case, "odd")
+    if anyio_backend == LOOPS["uvloop"]:  # how it is cut matters to our parsers, not to a loop
+        await judge(lanes, case, "odd")
 
 
 @pytest.mark.parametrize("case", ANSWERS, ids=lambda case: case.name[:60])
