@@ -12,7 +12,7 @@ from edge.fast.errand import Errand
 from edge.fast.lane import Lane
 from edge.forwarding.connection import Connection
 from edge.forwarding.forwarder import Call, is_event_stream, refused
-from edge.forwarding.parse import InvalidAnswer, InvalidRequest, serialise_request
+from edge.forwarding.parse import InvalidRequest, serialise_request
 from edge.forwarding.pool import may_retry
 from edge.forwarding.reader import AnswerReader
 from edge.forwarding.wire import FailureKind, RetryRule
@@ -34,7 +34,6 @@ class Calling(Errand):
         "_asked",
         "_call",
         "_done",
-        "_idle",
         "_told",
     )
 
@@ -52,7 +51,6 @@ class Calling(Errand):
         self._call = call
         self._told = told
         self._done = done
-        self._idle = lane.idle
 
     def begin(self) -> None:
         """Send the request."""
@@ -95,13 +93,8 @@ class Calling(Errand):
         """See `connection.Handler`."""
         reader, connection = self._reader, self._connection
         awaiting = reader.head is None
-        try:
-            piece = reader.feed(data)
-        except InvalidAnswer as error:
-            self._fail("invalid", str(error))
-            return
-        reader.interim.clear()
-        if reader.head is None or connection is None:
+        piece = self._fed(data)
+        if piece is None or reader.head is None or connection is None:
             return
         if awaiting:
             self._call.answered(reader.head.status, reader.head.headers)
@@ -115,13 +108,6 @@ class Calling(Errand):
 
     def writable(self) -> None:
         """See `connection.Handler`: the request is small, and sent at once."""
-
-    def expired(self) -> None:
-        """See `connection.Handler`."""
-        if self._reader.head is None:
-            self._fail("timeout", "no answer in time")
-        else:
-            self._fail("idle", f"no byte of the answer for {self._idle:g} s")
 
     def _took(self, piece: bytes) -> bool:
         """Hand a piece on; False if it ended the call."""

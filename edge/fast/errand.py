@@ -13,6 +13,7 @@ from edge.fast.lane import Lane
 from edge.forwarding.connection import Connection, Handler
 from edge.forwarding.forwarder import refused
 from edge.forwarding.limit import Overloaded
+from edge.forwarding.parse import InvalidAnswer
 from edge.forwarding.reader import AnswerReader
 from edge.forwarding.wire import FailureKind, UpstreamFailure
 from edge.functions import Function
@@ -23,10 +24,12 @@ class Errand:
 
     Args:
         timeout: milliseconds to the answer's head, for the text of an error.
+        reader: of the answer.
     """
 
     __slots__ = (
         "_connection",
+        "_idle",
         "_lane",
         "_over",
         "_reader",
@@ -47,6 +50,7 @@ class Errand:
         self._timeout = timeout
         self._upstreams = lane.pool.order(function.live.project.upstreams)
         self._upstream = self._upstreams[0]
+        self._idle = lane.idle
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._slot = False
@@ -73,6 +77,13 @@ class Errand:
         raise NotImplementedError
 
     # For the upstream's connection, where all do the same.
+
+    def expired(self) -> None:
+        """See `connection.Handler`."""
+        if self._reader.head is None:
+            self._fail("timeout", "no answer in time")
+        else:
+            self._fail("idle", f"no byte of the answer for {self._idle:g} s")
 
     def lost(self, in_order: bool) -> None:
         """See `connection.Handler`."""
@@ -111,6 +122,18 @@ class Errand:
             return False
         self._written = True
         return True
+
+    def _fed(self, data: bytes) -> bytes | None:
+        """What bytes of the answer bring of its body, perhaps nothing; None if they are no answer,
+        which is told.
+        """
+        try:
+            piece = self._reader.feed(data)
+        except InvalidAnswer as error:
+            self._fail("invalid", str(error))
+            return None
+        self._reader.interim.clear()
+        return piece
 
     def _let_go(self, connection: Connection, *, sent: bool) -> None:
         """The exchange is over: keep the connection if it may be used again.

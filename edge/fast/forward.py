@@ -19,7 +19,7 @@ from edge.fast.tunnel import Tunnel
 from edge.forwarding.connection import Connection
 from edge.forwarding.forwarder import refused
 from edge.forwarding.opening import NotAWebSocket, check_accept
-from edge.forwarding.parse import Frame, InvalidAnswer, InvalidRequest, ResponseHead
+from edge.forwarding.parse import Frame, InvalidRequest, ResponseHead
 from edge.forwarding.pool import may_retry
 from edge.forwarding.reader import AnswerReader
 from edge.forwarding.wire import FailureKind, RetryRule
@@ -45,7 +45,6 @@ class Forwarding(Errand):
         "_early",
         "_head",
         "_heads",
-        "_idle",
         "_sent",
         "_started",
         "_stays",
@@ -70,7 +69,6 @@ class Forwarding(Errand):
         self._heads = Heads(lane, asker, head, decision, fresh)
         self._decision = decision
         self._body = body
-        self._idle = lane.idle
         self._clock: BodyClock | None = None
         self._stream: OpenStream | None = None
         self._early = b""
@@ -175,13 +173,8 @@ class Forwarding(Errand):
         """See `connection.Handler`."""
         reader, connection = self._reader, self._connection
         awaiting = reader.head is None
-        try:
-            piece = reader.feed(data)
-        except InvalidAnswer as error:
-            self._fail("invalid", str(error))
-            return
-        reader.interim.clear()
-        if reader.head is None or reader.frame is None or connection is None:
+        piece = self._fed(data)
+        if piece is None or reader.head is None or reader.frame is None or connection is None:
             return
         if awaiting and reader.head.status == 101:
             self._switch(connection, reader.head, reader.rest)
@@ -206,13 +199,6 @@ class Forwarding(Errand):
         self._asker.resume()
         if self._reader.head is None and not self._sent:
             connection.deadline = inf
-
-    def expired(self) -> None:
-        """See `connection.Handler`."""
-        if self._reader.head is None:
-            self._fail("timeout", "no answer in time")
-        else:
-            self._fail("idle", f"no byte of the answer for {self._idle:g} s")
 
     def end_stream(self) -> None:
         """The stream's token, or its function, is over."""
