@@ -22,7 +22,7 @@ from edge.app import Door
 from edge.config import Config, function_url
 from edge.doors.asgi import Pace
 from edge.doors.http import HttpDoor, WorkerState
-from edge.doors.mcp import McpDoor
+from edge.doors.mcp import McpDoor, McpLimits
 from edge.doors.mcp_edge_wide import EdgeWideMcp
 from edge.doors.mcp_eras import McpEras
 from edge.doors.mcp_streams import Streams
@@ -46,7 +46,7 @@ from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
 from edge.state.health import Health
 from edge.state.kept import edge_id, sealing_keys, session_keys
-from edge.state.keys import SessionKeys
+from edge.state.keys import KeyFile
 from edge.state.mcp_calls import McpCalls
 from edge.state.merged_catalogs import MergedCatalogs
 from edge.state.minting import MintLimit
@@ -124,8 +124,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         upstream=_mcp_upstream(config, store, forwarder, streams, state, peers),
         edge_wide=_edge_wide(config, view, catalogs, forgets, forwarder),
         pace=pace,
-        max_body=config.mcp_body,
-        max_timeout=config.max_timeout,
+        limits=McpLimits(config.mcp_body, config.json_depth, config.max_timeout),
         draining=lambda: state.draining,
         log=log_error,
     )
@@ -186,8 +185,8 @@ class _Store:
     source: StoreSource
     tokens: TokenService
     ended: StoredEndedSessions
-    keys: SessionKeys
-    sealing: SessionKeys
+    keys: KeyFile
+    sealing: KeyFile
     name: str
 
 
@@ -209,7 +208,7 @@ def _open_store(config: Config) -> _Store:
 def _bridge(config: Config, store: _Store, peers: Peers) -> Bridge:
     pages, targets, clock = Pages(), Targets(), store.database.clock
     rounds = Rounds(store.sealing.keys, clock, os.urandom)
-    bounds = Bounds(config.mcp_body, config.tool_result, config.json_depth)
+    bounds = Bounds(config.mcp_body, config.tool_result)
     return Bridge(
         judge=Judge(store.keys.keys, store.ended, clock, pages, targets, rounds, bounds),
         sdk=SdkServer(pages, targets, bounds.body, bounds.result),
@@ -272,7 +271,7 @@ def _edge_wide(
 ) -> EdgeWideMcp:
     merged = MergedCatalogs(view, catalogs, time.monotonic, log_error)
     forgets.append(merged.forget)  # it is told of changes by the view that it reads
-    return EdgeWideMcp(merged, forwarder, config.max_timeout, config.json_depth)
+    return EdgeWideMcp(merged, forwarder, config.max_timeout)
 
 
 def _on_change(

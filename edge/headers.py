@@ -5,6 +5,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from edge.message import Headers, split_list, values
+from mcp_bridge.fields import fold
 from tokens.secret import contains_token
 
 HOP_BY_HOP = frozenset(
@@ -51,7 +52,6 @@ EXPOSED = (
     b"X-Request-Id, Retry-After, WWW-Authenticate, Mcp-Session-Id, RateLimit, RateLimit-Policy"
 )
 
-_NOT_ALPHANUMERIC = re.compile(rb"[^a-z0-9]")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
@@ -67,11 +67,6 @@ LONGEST_AUTHORITY = 300
 """Bytes; host names have 253 at most (RFC 1035 §2.3.4)."""
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
-
-
-def fold(name: bytes) -> bytes:
-    """A field name as the loosest upstream reads it: CGI and WSGI make `_` and `-` one."""
-    return _NOT_ALPHANUMERIC.sub(b"-", name.lower())
 
 
 def is_reserved(name: bytes) -> bool:

@@ -1,7 +1,7 @@
-"""What an HTTP request to `/mcp` must look like before its body is read. Pure.
+"""What an HTTP request to `/mcp` must look like, and how one is refused. Pure.
 
-Which revision it speaks, whether its method, media types and session are good; JSON-RPC messages
-are `jsonrpc`'s.
+Which revision it speaks, whether its method, media types and session are good; what a JSON-RPC
+message is, is `jsonrpc`'s.
 """
 
 import re
@@ -12,8 +12,11 @@ from mcp_bridge.jsonrpc import (
     HEADER_MISMATCH,
     INVALID_REQUEST,
     SESSION_NOT_FOUND,
+    Message,
+    MessageError,
     RequestId,
     jsonrpc_error,
+    read_message,
 )
 from mcp_bridge.revisions import HANDSHAKE, is_stateless
 from mcp_bridge.session import Session
@@ -116,6 +119,16 @@ def admit(method: str, headers: Fields, find_session: Callable[[str], Session | 
     if method == "POST":
         _check_media_types(fields, accepted)
     return admitted
+
+
+def message_of(body: bytes, max_depth: int) -> Message:
+    """The one message of a body; raises Rejection."""
+    try:
+        return read_message(body, max_depth)
+    except MessageError as problem:
+        raise Rejection(
+            400, "bad_request", problem.message, rpc_code=problem.rpc_code, id=problem.id
+        ) from None
 
 
 def only(fields: Fields, name: bytes) -> str | None:

@@ -15,6 +15,7 @@ from mcp_bridge.events import EventReader, EventsTooLarge, stream_kind
 from mcp_bridge.fields import is_forwardable
 from mcp_bridge.jsonrpc import RequestId, failure, success
 from mcp_bridge.jsontext import dump
+from mcp_bridge.listing import complete
 from mcp_bridge.literal import MEDIA_TYPE, MISSING_CAPABILITY, InputRequired, read_literal
 from mcp_bridge.progress import Outcome, StreamResult, progress_frame
 from mcp_bridge.requests import ArgumentError, build
@@ -203,7 +204,7 @@ def stamped(endpoint: Endpoint, result: Result, revision: str) -> Result:
     if not is_stateless(revision):
         return result
     meta = {**result.get("_meta", {}), "io.modelcontextprotocol/serverInfo": endpoint.identity}
-    return {"resultType": "complete", **result, "_meta": meta}
+    return complete({**result, "_meta": meta}, revision)
 
 
 def begin(

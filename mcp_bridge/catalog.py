@@ -136,8 +136,7 @@ class Catalog:
 
 def may_call(tool: Tool, principal: Principal | None, public: bool) -> bool:
     """Whether a caller may list and call a tool: it is public, or the token's scopes cover it."""
-    is_public = public if tool.public is None else tool.public
-    return is_public or (principal is not None and _covers(principal.scopes, tool))
+    return tool.is_public(public) or (principal is not None and _covers(principal.scopes, tool))
 
 
 def _covers(scopes: Scopes, tool: Tool) -> bool:
@@ -268,7 +267,7 @@ def _shape_problem(schema: Mapping[str, Any]) -> str | None:
 def _digest(entries: Mapping[str, Entry]) -> str:
     whole = sha256()
     for entry in entries.values():
-        whole.update(dump([shown(entry.tool), entry.tool.public]))
+        whole.update(entry.fingerprint + dump(entry.tool.public))
     return whole.hexdigest()
 
 

@@ -5,20 +5,33 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from mcp_bridge.admission import message_of
 from mcp_bridge.catalog import Catalog, Entry
+from mcp_bridge.jsonrpc import Message
+from mcp_bridge.jsontext import MAX_DEPTH
 from mcp_bridge.tools import Tool
 from tokens.model import Principal
 
 Fields = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class McpRequest:
-    """One HTTP request to `/mcp`, whole; names of fields are in lower case."""
+    """One HTTP request to `/mcp`, whole; names of fields are in lower case.
+
+    Attributes:
+        max_depth: nesting of JSON that is read.
+    """
 
     method: str
     headers: Fields = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+    max_depth: int = MAX_DEPTH
+
+    @cached_property
+    def message(self) -> Message:
+        """The one message of the body, read once; raises Rejection."""
+        return message_of(self.body, self.max_depth)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,14 +32,15 @@ async def ask(app: App, method: str, path: str, headers: Fields, body: bytes) ->
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await app(_scope(method, path, headers), receive, send)
+    await app(scope_of(method, path, headers), receive, send)
     start, *pieces = sent
     content = b"".join(message.get("body", b"") for message in pieces)
     added = tuple(pair for pair in start["headers"] if pair[0] not in _DESCRIBING)
     return Whole(start["status"], content, added)
 
 
-def _scope(method: str, path: str, headers: Fields) -> Scope:
+def scope_of(method: str, path: str, headers: Fields) -> Scope:
+    """A request as an app sees it that nobody connects to."""
     return {
         "type": "http",
         "asgi": {"version": "3.0"},

@@ -6,7 +6,7 @@ The edge drops and sets reserved fields of every request; this keeps a tool from
 import re
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-_NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]")
+_NOT_ALPHANUMERIC = re.compile(rb"[^a-z0-9]")
 _FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 _OF_THE_MESSAGE = frozenset(
@@ -38,6 +38,11 @@ _OF_THE_DOCUMENT = frozenset({"accept", "content-type", "authorization"})
 """Named as header parameters, OpenAPI says they are ignored (OpenAPI 3.1 §4.8.12.2.1)."""
 
 
+def fold(name: bytes) -> bytes:
+    """A field name as the loosest upstream reads it: CGI and WSGI make `_` and `-` one."""
+    return _NOT_ALPHANUMERIC.sub(b"-", name.lower())
+
+
 def is_token(name: str) -> bool:
     """Whether this is a field name (RFC 9110 §5.1)."""
     return _TOKEN.fullmatch(name) is not None
@@ -48,10 +53,11 @@ def is_forwardable(name: str) -> bool:
 
     Not framing, hop-by-hop fields or those that the edge says itself; nor what the bridge decides.
     """
-    folded = _NOT_ALPHANUMERIC.sub("-", name.lower())
+    if not is_token(name):
+        return False
+    folded = fold(name.encode("ascii")).decode("ascii")
     return (
-        is_token(name)
-        and folded not in _OF_THE_MESSAGE
+        folded not in _OF_THE_MESSAGE
         and folded not in {"accept", "content-type"}
         and not folded.startswith(_PREFIXES)
     )

@@ -12,15 +12,7 @@ from mcp_bridge.admission import Admitted, Rejection, admit
 from mcp_bridge.calls import Asking, ToolCall
 from mcp_bridge.checks import is_sound, mirrors_agree
 from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
-from mcp_bridge.jsonrpc import (
-    INVALID_PARAMS,
-    Message,
-    MessageError,
-    RequestId,
-    is_id,
-    read_message,
-    success,
-)
+from mcp_bridge.jsonrpc import INVALID_PARAMS, Message, RequestId, is_id, success
 from mcp_bridge.jsontext import dump
 from mcp_bridge.pages import Pages
 from mcp_bridge.results import error_result
@@ -30,6 +22,9 @@ from mcp_bridge.session import EndedSessions, Session, SessionKeys, verify
 from mcp_bridge.state import INVALID_STATE, StateError
 from mcp_bridge.targets import Target, Targets
 from mcp_bridge.watching import Watch
+
+_COMMON = frozenset({"tools/call", "tools/list", "subscriptions/listen"})
+"""Requests that are answered without the SDK's server, if they pass its checks."""
 
 OF_ERRORS = ((b"x-jelou-error-source", b"edge"), (b"cache-control", b"no-store"))
 
@@ -66,11 +61,10 @@ Outcome = Whole | ToolCall | Watch | Waited
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What is accepted: bytes of a message, bytes of a function's answer, nesting of JSON."""
+    """What is accepted: bytes of a message, and of a function's answer."""
 
     body: int
     result: int
-    depth: int
 
 
 class Judge:
@@ -104,7 +98,7 @@ class Judge:
         try:
             return self._judge(endpoint, request)
         except Rejection as rejection:
-            return rejected(endpoint, rejection)
+            return rejected(endpoint.request_id, rejection)
 
     def _judge(self, endpoint: Endpoint, request: McpRequest) -> Outcome:
         admitted = admit(request.method, request.headers, lambda text: self._find(text, endpoint))
@@ -114,7 +108,7 @@ class Judge:
             return self._watched(endpoint, request, admitted)
         if len(request.body) > self._bounds.body:
             raise too_large(self._bounds.body)
-        message = self._message(request.body)
+        message = request.message
         if message.kind != "request":
             return _noted(message, admitted)
         return self._asked(endpoint, request, admitted, message)
@@ -123,20 +117,26 @@ class Judge:
         self, endpoint: Endpoint, request: McpRequest, admitted: Admitted, message: Message
     ) -> Outcome:
         revision = DEFAULT if admitted.revision is None else admitted.revision
+        common = message.method in _COMMON and is_known(revision)
         outcome: Outcome | None = None
-        if is_known(revision) and is_sound(message, revision, request.headers):
+        if common and is_sound(message, revision, request.headers):
             if message.method == "tools/call":
-                outcome = self._call(endpoint, request, admitted, message)
+                outcome = self._call(endpoint, request, admitted, message, revision)
             elif message.method == "tools/list":
                 outcome = self._list(endpoint, message, revision)
-            elif message.method == "subscriptions/listen":
+            else:
                 outcome = self._listening(endpoint, admitted, message)
         return ForSdk(admitted, message) if outcome is None else outcome
 
     def _call(
-        self, endpoint: Endpoint, request: McpRequest, admitted: Admitted, message: Message
+        self,
+        endpoint: Endpoint,
+        request: McpRequest,
+        admitted: Admitted,
+        message: Message,
+        revision: str,
     ) -> Outcome | None:
-        params, revision = message.value["params"], admitted.revision or DEFAULT
+        params = message.value["params"]
         arguments = params.get("arguments") or {}
         target = self._targets.of(endpoint, params["name"], arguments, revision)
         if target is None:
@@ -208,20 +208,10 @@ class Judge:
         )
         return None if session is None or self._ended.ended(session.nonce) else session
 
-    def _message(self, body: bytes) -> Message:
-        try:
-            return read_message(body, self._bounds.depth)
-        except MessageError as problem:
-            raise Rejection(
-                400, "bad_request", problem.message, rpc_code=problem.rpc_code, id=problem.id
-            ) from None
 
-
-def rejected(endpoint: Endpoint, rejection: Rejection) -> Whole:
-    """A rejection as an answer."""
-    return Whole(
-        rejection.status, rejection.body(endpoint.request_id), (*rejection.headers, *OF_ERRORS)
-    )
+def rejected(request_id: str, rejection: Rejection) -> Whole:
+    """A rejection as an answer; `request_id` is the edge's."""
+    return Whole(rejection.status, rejection.body(request_id), (*rejection.headers, *OF_ERRORS))
 
 
 def too_large(limit: int) -> Rejection:

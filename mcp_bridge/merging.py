@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Literal
 
+from mcp_bridge.admission import Rejection
 from mcp_bridge.catalog import Catalog, Entry
 from mcp_bridge.endpoint import McpRequest
-from mcp_bridge.jsonrpc import MessageError, read_message
 from mcp_bridge.jsontext import dump, parse
 from mcp_bridge.names import full_name, joined
 from mcp_bridge.search import CALL, FIND, SEARCH_TOOLS
@@ -31,13 +31,13 @@ class Named:
     name: str
 
 
-def needed(request: McpRequest, max_depth: int) -> Named | Literal["every tool", "no tool"]:
+def needed(request: McpRequest) -> Named | Literal["every tool", "no tool"]:
     """Which tools must be known to judge a request; of a bad one, none."""
     if request.method != "POST":
         return "every tool" if request.method == "GET" else "no tool"
     try:
-        message = read_message(request.body, max_depth)
-    except MessageError:
+        message = request.message
+    except Rejection:
         return "no tool"
     if message.method in ("tools/list", "subscriptions/listen"):
         return "every tool"
@@ -69,7 +69,7 @@ def _renamed(slug: str, entry: Entry, *, public: bool) -> Entry:
         entry.tool,
         name=name,
         known_as=(full_name(slug, before), before),
-        public=public if entry.tool.public is None else entry.tool.public,
+        public=entry.tool.is_public(public),
     )
     return replace(
         entry,

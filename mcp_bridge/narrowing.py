@@ -12,14 +12,13 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from mcp_bridge.admission import VERSION, Rejection, only
+from mcp_bridge.admission import VERSION, Rejection, message_of, only
+from mcp_bridge.fields import fold
 from mcp_bridge.jsonrpc import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
     Message,
-    MessageError,
-    read_message,
 )
 from mcp_bridge.jsontext import JSONError, dump, parse
 from mcp_bridge.revisions import is_stateless
@@ -47,7 +46,6 @@ CAPABILITIES = frozenset({"tools", "logging"})
 _KEYS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 _PARAMS = frozenset({"name", "arguments", "_meta", "notifications"})
 _CHARSET = re.compile(rb"application/json(?:[ \t]*;[ \t]*charset=\"?utf-8\"?)?", re.IGNORECASE)
-_NOT_ALPHANUMERIC = re.compile(rb"[^a-z0-9]")
 _SENTINEL = re.compile(rb"=\?base64\?(.*)\?=")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"
@@ -62,12 +60,7 @@ def check_message(body: bytes, headers: Fields, scopes: Scopes, max_depth: int) 
     """
     fields = list(headers)
     _check_coding(fields)
-    try:
-        message = read_message(body, max_depth)
-    except MessageError as problem:
-        raise Rejection(
-            400, "bad_request", problem.message, rpc_code=problem.rpc_code, id=problem.id
-        ) from None
+    message = message_of(body, max_depth)
     _check_keys(body, message)
     _check_mirrors(fields, message)
     _check_covered(message, scopes, _is_stateless(fields))
@@ -75,11 +68,11 @@ def check_message(body: bytes, headers: Fields, scopes: Scopes, max_depth: int) 
 
 def _check_coding(fields: list[tuple[bytes, bytes]]) -> None:
     """UTF-8 and nothing around it, or a lenient function might read other characters."""
-    kinds = [value for name, value in fields if _fold(name) == b"content-type"]
+    kinds = [value for name, value in fields if fold(name) == b"content-type"]
     if len(kinds) != 1 or _CHARSET.fullmatch(kinds[0].strip()) is None:
         message = "Send Content-Type: application/json, in UTF-8, with the message."
         raise Rejection(415, "unsupported_media_type", message)
-    if any(_fold(name) == b"content-encoding" for name, _ in fields):
+    if any(fold(name) == b"content-encoding" for name, _ in fields):
         raise Rejection(415, "unsupported_media_type", "Send the message without Content-Encoding.")
 
 
@@ -115,7 +108,7 @@ def _check_mirrors(fields: list[tuple[bytes, bytes]], message: Message) -> None:
     params = message.value.get("params", {})
     said = {b"mcp-method": message.method, b"mcp-name": params.get("name")}
     for name, value in fields:
-        folded = _fold(name)
+        folded = fold(name)
         if folded in said and (name != folded or _decoded(value) != said[folded]):
             text = f"The header {folded.decode()} does not agree with the body."
             raise Rejection(400, "bad_request", text, rpc_code=HEADER_MISMATCH, id=message.id)
@@ -169,10 +162,6 @@ def _listens_to_tools(method: str, params: dict[str, Any]) -> bool:
 def _is_stateless(fields: list[tuple[bytes, bytes]]) -> bool:
     revision = only(fields, VERSION)
     return revision is not None and is_stateless(revision)
-
-
-def _fold(name: bytes) -> bytes:
-    return _NOT_ALPHANUMERIC.sub(b"-", name.lower())
 
 
 def narrowed(message: bytes, scopes: Scopes) -> bytes:

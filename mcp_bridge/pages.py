@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
 
 from mcp_bridge.endpoint import Endpoint
@@ -20,17 +19,11 @@ Kind = tuple[str, str, bool, bool, bool, tuple[str, ...]]
 """Callers of one kind see the same: by server, catalog, publicity, and what their token may do."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    body: bytes
-    weight: int
-
-
 class Pages:
     """One instance per worker."""
 
     def __init__(self) -> None:
-        self._pages: OrderedDict[tuple[object, ...], _Page] = OrderedDict()
+        self._pages: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
         self._weight = 0
 
     def page(self, endpoint: Endpoint, revision: str, cursor: str | None) -> bytes:
@@ -51,13 +44,13 @@ class Pages:
         known = self._pages.get(key)
         if known is not None:
             self._pages.move_to_end(key)
-            return known.body
-        body = make()
-        self._pages[key] = _Page(body, len(body) + LEAST_WEIGHT)
-        self._weight += len(body) + LEAST_WEIGHT
+            return known
+        made = self._pages[key] = make()
+        self._weight += len(made) + LEAST_WEIGHT
         while self._weight > MAX_KEPT:
-            self._weight -= self._pages.popitem(last=False)[1].weight
-        return body
+            _, gone = self._pages.popitem(last=False)
+            self._weight -= len(gone) + LEAST_WEIGHT
+        return made
 
 
 def _kind(endpoint: Endpoint) -> Kind:

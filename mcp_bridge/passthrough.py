@@ -7,6 +7,7 @@ is `narrowing`'s.
 import re
 
 from mcp_bridge.admission import SESSION_ID, VERSION, Rejection, only
+from mcp_bridge.fields import fold
 from mcp_bridge.jsonrpc import METHOD_NOT_FOUND
 from mcp_bridge.jsontext import JSONError, dump, parse
 from mcp_bridge.revisions import is_stateless
@@ -16,7 +17,6 @@ Fields = tuple[tuple[bytes, bytes], ...]
 METHODS = ("GET", "POST", "DELETE")
 """What Streamable HTTP speaks; which of them it serves is the function's to say."""
 
-_NOT_ALPHANUMERIC = re.compile(rb"[^a-z0-9]")
 _ORIGIN = b"origin"
 _LAST_EVENT = b"last-event-id"
 _METHOD = b"mcp-method"
@@ -58,7 +58,7 @@ def request_fields(headers: Fields, session: str | None) -> Fields:
     Args:
         session: the function's own id of the session, if the request is of one.
     """
-    kept = tuple(pair for pair in headers if _fold(pair[0]) not in (_ORIGIN, SESSION_ID))
+    kept = tuple(pair for pair in headers if fold(pair[0]) not in (_ORIGIN, SESSION_ID))
     return kept if session is None else (*kept, (SESSION_ID, session.encode("ascii")))
 
 
@@ -67,12 +67,12 @@ def resent_fields(sent: Fields) -> Fields:
 
     Its streams are new, so there is nothing to resume.
     """
-    return tuple(pair for pair in sent if _fold(pair[0]) != _LAST_EVENT)
+    return tuple(pair for pair in sent if fold(pair[0]) != _LAST_EVENT)
 
 
 def readable(fields: Fields) -> Fields:
     """A request's fields, such that its answer comes in a coding that can be read."""
-    kept = tuple(pair for pair in fields if _fold(pair[0]) != b"accept-encoding")
+    kept = tuple(pair for pair in fields if fold(pair[0]) != b"accept-encoding")
     return (*kept, (b"accept-encoding", b"identity"))
 
 
@@ -158,7 +158,7 @@ def own_fields(headers: Fields, said: Fields) -> Fields:
     The caller's, since a function may judge by them who is calling, without what describes the
     caller's own message; what is said of this one instead. Its answer can be read.
     """
-    kept = tuple(pair for pair in headers if not _describes_message(_fold(pair[0])))
+    kept = tuple(pair for pair in headers if not _describes_message(fold(pair[0])))
     return readable((*kept, *said))
 
 
@@ -170,7 +170,3 @@ def bridged_fields(headers: Fields) -> Fields:
 
 def _describes_message(folded: bytes) -> bool:
     return folded.startswith((b"mcp-", b"accept", b"content-")) or folded == _LAST_EVENT
-
-
-def _fold(name: bytes) -> bytes:
-    return _NOT_ALPHANUMERIC.sub(b"-", name.lower())

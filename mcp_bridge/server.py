@@ -4,7 +4,6 @@ One SDK server serves all functions, without state: which function a request is 
 context variable. The edge's gate has already checked host, token, `Origin` and scope.
 """
 
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -13,20 +12,20 @@ from typing import Any
 
 import mcp_types as types
 from mcp.server.caching import CacheHint
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
-from pydantic import ValidationError
 
 from mcp_bridge import calls
 from mcp_bridge.admission import SESSION_ID, VERSION, Admitted
 from mcp_bridge.calls import Asking, ToolCall
 from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
 from mcp_bridge.exchange import ask
+from mcp_bridge.guard import guard
 from mcp_bridge.invoking import collect
-from mcp_bridge.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, as_edge_error
+from mcp_bridge.jsonrpc import INVALID_PARAMS, as_edge_error
 from mcp_bridge.jsontext import parse
 from mcp_bridge.judging import LIST_TTL_MS, OF_ERRORS, ForSdk
 from mcp_bridge.pages import Pages
@@ -34,8 +33,6 @@ from mcp_bridge.revisions import STATELESS
 from mcp_bridge.targets import Target, Targets
 from mcp_bridge.tools import Invoker
 from tokens.secret import redact
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ class SdkServer:
             on_call_tool=self._call_tool,
         )
         server.add_request_handler("server/discover", types.RequestParams, _discover)
-        server.middleware[:] = [_guard]
+        server.middleware[:] = [guard]
         return server
 
     @asynccontextmanager
@@ -162,17 +159,6 @@ class SdkServer:
 
 async def _ignore(_frames: bytes) -> None:
     """Who is answered in one piece is told nothing before."""
-
-
-async def _guard(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Keep the text of unexpected exceptions off the wire."""
-    try:
-        return await call_next(ctx)
-    except (MCPError, ValidationError):
-        raise
-    except Exception:
-        _log.exception("%s failed", ctx.method)
-        raise MCPError(INTERNAL_ERROR, "Internal error") from None
 
 
 async def _discover(

@@ -12,8 +12,8 @@ import anyio.to_thread
 
 from mcp_bridge.admission import SESSION_ID, Rejection
 from mcp_bridge.calls import COMMENT_EVERY, STREAM_AFTER, ToolCall
-from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
-from mcp_bridge.event_stream import COMMENT, FIELDS, event
+from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
+from mcp_bridge.event_stream import COMMENT, event
 from mcp_bridge.invoking import collect
 from mcp_bridge.jsonrpc import RequestId
 from mcp_bridge.jsontext import JSONError, parse
@@ -32,8 +32,8 @@ class Reply(Protocol):
         """The whole answer."""
         ...
 
-    async def start(self, fields: Fields) -> None:
-        """Begin an answer with status 200 that comes in pieces."""
+    async def start(self) -> None:
+        """Begin an answer that is an event stream: status 200, `event_stream.FIELDS`."""
         ...
 
     async def piece(self, data: bytes) -> None:
@@ -143,7 +143,7 @@ class Bridge:
         who = endpoint.lineage or f"{endpoint.slug} {endpoint.client}"
         wait = self._may_mint(who, self._clock()) if opens else None
         if wait is not None:
-            return rejected(endpoint, _too_many_sessions(judged.message.id, wait))
+            return rejected(endpoint.request_id, _too_many_sessions(judged.message.id, wait))
         whole = await self._sdk.answer(endpoint, invoker, request, judged)
         return self._opened(endpoint, whole) if opens else whole
 
@@ -214,7 +214,7 @@ class _Running:
 
     async def _start(self) -> None:
         self._started = True
-        await self._reply.start(FIELDS)
+        await self._reply.start()
 
     async def _piece(self, data: bytes) -> None:
         async with self._writing:

@@ -105,6 +105,10 @@ class Tool:
     stream: StreamMode = "last"
     known_as: tuple[str, ...] = ()
 
+    def is_public(self, function: bool) -> bool:
+        """Whether it needs no token; `function` is whether its function is public."""
+        return function if self.public is None else self.public
+
 
 @dataclass(frozen=True, slots=True)
 class ToolWarning:

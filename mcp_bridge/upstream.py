@@ -8,7 +8,7 @@ that change, logging, and questions to the user.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,26 +17,21 @@ from typing import Any
 import anyio
 import mcp_types as types
 from mcp import Client
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from mcp_bridge.jsonrpc import HEADER_MISMATCH, INTERNAL_ERROR, REFUSED
+from mcp_bridge.exchange import App, Message, Scope, Send
+from mcp_bridge.guard import guard
+from mcp_bridge.jsonrpc import HEADER_MISMATCH, REFUSED
 from mcp_bridge.revisions import STATELESS, is_stateless
 from mcp_bridge.upstream_client import Exchange, Transport, client, discover
 from tokens.model import Scopes
 
-Fields = tuple[tuple[bytes, bytes], ...]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Context = ServerRequestContext[Any, Any]
-
-_log = logging.getLogger(__name__)
 
 CLOSING_SECONDS = 2.0
 """For which a call that its client left may take to end at the function."""
@@ -62,12 +57,12 @@ class _Call:
 
     Attributes:
         scopes: of a token that covers some tools alone, else None.
-        failure: what the last exchange failed with.
+        transport: by which the function is reached; knows what an exchange failed with.
     """
 
     upstream: Client
     scopes: Scopes | None
-    transport: "Transport" = field(repr=False)
+    transport: Transport = field(repr=False)
 
 
 _call: ContextVar[_Call] = ContextVar("mcp_bridge_upstream_call")
@@ -188,13 +183,13 @@ class _Carried:
             with leaving:
                 await app(self.scope, self._receive, self._tell)
 
-    async def _receive(self) -> MutableMapping[str, Any]:
+    async def _receive(self) -> Message:
         if self.read:
             await anyio.sleep_forever()  # whoever notices that the client left cancels this
         self.read = True
         return {"type": "http.request", "body": self.body, "more_body": False}
 
-    async def _tell(self, message: MutableMapping[str, Any]) -> None:
+    async def _tell(self, message: Message) -> None:
         if self.started or self.transport.failure is None:
             self.started = True
             await self.send(message)
@@ -233,7 +228,7 @@ def _server() -> Server[Any]:
     for method, row in _METHODS.items():
         server.add_request_handler(method, row.params, _relaying(row))
     server.add_request_handler("server/discover", types.RequestParams, _discover)
-    server.middleware[:] = [_guard]
+    server.middleware[:] = [guard]
     return server
 
 
@@ -353,14 +348,3 @@ def _capabilities(call: _Call) -> types.ServerCapabilities:
         prompts=types.PromptsCapability() if said.prompts else None,
         completions=said.completions,
     )
-
-
-async def _guard(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Keep the text of unexpected exceptions off the wire."""
-    try:
-        return await call_next(ctx)
-    except (MCPError, ValidationError):
-        raise
-    except Exception:
-        _log.exception("%s failed", ctx.method)
-        raise MCPError(INTERNAL_ERROR, "Internal error") from None

@@ -57,6 +57,7 @@ OWNERS = {
     "jsonschema_rs": ("mcp_bridge.validation",),
     "mcp": (
         "mcp_bridge.checks",
+        "mcp_bridge.guard",
         "mcp_bridge.server",
         "mcp_bridge.upstream",
         "mcp_bridge.upstream_client",
@@ -72,9 +73,9 @@ OWNERS = {
     "orjson": ("*",),
     "pydantic": (
         "mcp_bridge.checks",
+        "mcp_bridge.guard",
         "mcp_bridge.listing",
         "mcp_bridge.literal",
-        "mcp_bridge.server",
         "mcp_bridge.upstream",
     ),
     "sqlite3": (
@@ -138,6 +139,7 @@ MAP = """
 1 -    mcp_bridge.upstream_client       the SDK's client over requests of the edge's own
 1 pure mcp_bridge.validation            values against JSON Schemas
 2 pure mcp_bridge.admission             what a request to /mcp must look like
+2 -    mcp_bridge.guard                 unexpected errors of the SDK's handlers
 2 pure mcp_bridge.parameters            parameters of an operation as arguments
 2 pure mcp_bridge.progress              what a stream of events means for a call
 2 pure mcp_bridge.schemas               schemas that stand alone, all references local
@@ -162,8 +164,8 @@ MAP = """
 8 pure mcp_bridge.merging               the tools of several functions at one address
 8 pure mcp_bridge.pages                 lists of tools as JSON, made once
 8 pure mcp_bridge.targets               which tool a call means
-8 -    mcp_bridge.upstream              speaks for an MCP server of the other era
 9 -    mcp_bridge.rounds                calls that ask their client back
+9 -    mcp_bridge.upstream              speaks for an MCP server of the other era
 10 -    mcp_bridge.calls                 one tools/call without I/O
 11 -    mcp_bridge.invoking              a call carried out over an Invoker
 11 -    mcp_bridge.judging               what becomes of a request to /mcp
@@ -262,18 +264,19 @@ MAP = """
 0 -    edge.doors.mcp_bodies            bodies from an MCP server on their way
 0 pure edge.doors.openapi_document      a deployment's document as the edge publishes it
 0 pure edge.doors.rendering             a refusal as bytes
-0 -    edge.doors.reopening             opens a function's MCP session again
 1 -    edge.doors.mcp_edge_wide         what a request to the edge's own /mcp is for
 1 -    edge.doors.mcp_eras              speaks for MCP servers of the other era
 1 -    edge.doors.mcp_streams           streams of changes, records in a worker
 1 -    edge.doors.open_documents        /__health and /openapi.json
 1 pure edge.doors.own_answers           what the edge itself answers, whole
-2 -    edge.doors.http                  carries out a decision about plain HTTP
-2 -    edge.doors.mcp_upstream          passes MCP through to a function that speaks it
+1 -    edge.doors.reopening             opens a function's MCP session again
+2 -    edge.doors.answering             answers from memory over ASGI
 2 -    edge.doors.websocket             carries out a decision about a WebSocket
-3 -    edge.doors.mcp                   hands a request to the bridge
-4 -    edge.app                         the ASGI door: head, gate, hand over
-5 -    edge.housekeeping                what a worker does between requests
+3 -    edge.doors.http                  carries out a decision about plain HTTP
+3 -    edge.doors.mcp_upstream          passes MCP through to a function that speaks it
+4 -    edge.doors.mcp                   hands a request to the bridge
+5 -    edge.app                         the ASGI door: head, gate, hand over
+6 -    edge.housekeeping                what a worker does between requests
 
 == 7 edge, admin: managing it: operations, API, client
 0 -    edge.admin.documents             fetches OpenAPI documents, within bounds

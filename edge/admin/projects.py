@@ -7,7 +7,6 @@ from edge.project_file.parse import Parsed
 from mcp_bridge.catalog import Catalog
 from mcp_bridge.listing import shown
 from mcp_bridge.tool_changes import Seen
-from mcp_bridge.tools import Tool
 
 
 def checked(parsed: Parsed) -> Project:
@@ -34,8 +33,7 @@ def seen(project: Project, found: Catalog) -> Seen | None:
         return {}
     if project.config.mcp.upstream is not None:
         return None
-    return {tool.name: shown(tool) | {"public": _is_public(project, tool)} for tool in found.tools}
-
-
-def _is_public(project: Project, tool: Tool) -> bool:
-    return project.config.public if tool.public is None else tool.public
+    return {
+        tool.name: shown(tool) | {"public": tool.is_public(project.config.public)}
+        for tool in found.tools
+    }

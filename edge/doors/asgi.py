@@ -283,34 +283,3 @@ class Reply:
     def abort(self) -> None:
         """Break the answer off, so that it cannot be taken for whole."""
         self.connection.abort()
-
-
-async def answer_early(
-    reply: Reply,
-    inbox: Inbox,
-    head: Head,
-    answer: tuple[int, Headers, bytes],
-    *,
-    closes: bool = False,
-) -> None:
-    """Answer from memory, dealing with a request body that nobody wants.
-
-    Args:
-        answer: status, fields and body.
-        closes: whether the connection can no longer be trusted to be in step.
-    """
-    wait = not closes and _is_short(head)
-    whole = wait and await inbox.drop_rest()
-    reply.connection.ignore_rest()
-    await reply.whole(*answer, close=not whole)
-
-
-def _is_short(head: Head) -> bool:
-    """Whether the rest of the body may be read and dropped rather than cut off."""
-    length = first(head.headers, b"content-length")
-    return not _awaits_continue(head) and (length is None or int(length) <= UNREAD_BYTES)
-
-
-def _awaits_continue(head: Head) -> bool:
-    """Whether the client sends its body only if it is asked to, which reading would do."""
-    return (first(head.headers, b"expect") or b"").lower() == b"100-continue"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import anyio
 
-from edge.doors import own_answers
-from edge.doors.asgi import Inbox, Pace, Receive, Reply, answer_early
+from edge.doors import answering, own_answers
+from edge.doors.asgi import Inbox, Pace, Receive, Reply
 from edge.doors.asked import Asked
 from edge.doors.open_documents import OpenDocuments
 from edge.doors.rendering import Rendered
@@ -108,17 +108,10 @@ class _Exchange:
         await self._short(own_answers.document(self.asked, decision, document))
 
     async def _give_up(self, refused: Refusal) -> None:
-        """Answer with an error, or break off an answer that has begun."""
-        if self.reply.started:
-            self.reply.abort()
-            return
-        answer = own_answers.refused(self.asked, refused)
-        await self._short(answer, closes=refused.kind.closes)
+        await answering.give_up(self.asked, self.inbox, self.reply, refused)
 
-    async def _short(self, answer: Rendered, *, closes: bool = False) -> None:
-        """Answer from memory, dealing with a request body that nobody wants."""
-        made = (answer.status, answer.headers, answer.body)
-        await answer_early(self.reply, self.inbox, self.asked.head, made, closes=closes)
+    async def _short(self, answer: Rendered) -> None:
+        await answering.answer(self.asked, self.inbox, self.reply, answer)
 
     async def _forward(self, decision: Forward) -> None:
         place, head = decision.place, self.asked.head

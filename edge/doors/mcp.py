@@ -4,27 +4,28 @@ Which request is what, and what is answered, the bridge says.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 import anyio
 
-from edge.doors import own_answers
-from edge.doors.asgi import Inbox, Pace, Receive, Reply, answer_early
+from edge.doors import answering
+from edge.doors.asgi import Inbox, Pace, Receive, Reply
 from edge.doors.asked import Asked
 from edge.doors.invoker import FunctionInvoker, Served
 from edge.doors.mcp_edge_wide import EdgeWideMcp
 from edge.doors.mcp_streams import AsgiStream, Streams
 from edge.doors.mcp_upstream import McpUpstreamDoor
+from edge.doors.own_answers import dressed
 from edge.errors import EdgeError, Errors, Refusal, body_too_large, refusal, store_unavailable
 from edge.forwarding.forwarder import Forwarder
-from edge.forwarding.plan import guarded
 from edge.gate.decisions import Bridge, BridgeAll, ToMcp
-from edge.message import Headers, first
+from edge.message import Head, first
 from edge.state.catalogs import Catalogs
 from edge.state.streams import OpenStream
 from edge.state.view import StoreUnavailable
 from mcp_bridge.catalog import Catalog
-from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
+from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
 from mcp_bridge.event_stream import FIELDS
 from mcp_bridge.judging import Outcome
 from mcp_bridge.serving import Bridge as McpBridge
@@ -35,6 +36,21 @@ WATCHING = McpRequest("GET", ())
 
 
 @dataclass(frozen=True, slots=True)
+class McpLimits:
+    """What is accepted.
+
+    Attributes:
+        body: bytes of a message.
+        depth: nesting of its JSON.
+        timeout: milliseconds that no tool's own timeout exceeds.
+    """
+
+    body: int
+    depth: int
+    timeout: int
+
+
+@dataclass(frozen=True, slots=True)
 class McpDoor:
     """What answering MCP needs.
 
@@ -42,8 +58,6 @@ class McpDoor:
         upstream: for functions that are MCP servers themselves.
         edge_wide: for the edge's own `/mcp`.
         pace: how slowly a message may come.
-        max_body: bytes of a message.
-        max_timeout: milliseconds that no tool's own timeout exceeds.
         draining: whether the worker is ending.
         log: told of errors that are the edge's own, with the request id.
     """
@@ -55,8 +69,7 @@ class McpDoor:
     upstream: McpUpstreamDoor
     edge_wide: EdgeWideMcp
     pace: Pace
-    max_body: int
-    max_timeout: int
+    limits: McpLimits
     draining: Callable[[], bool]
     log: Callable[[BaseException, bytes], None]
 
@@ -65,7 +78,7 @@ class McpDoor:
         if isinstance(decision, Bridge) and decision.passes:
             await self.upstream.serve(asked, decision, receive, reply)
             return
-        inbox = Inbox(reply.connection, receive, self.pace, self.max_body)
+        inbox = Inbox(reply.connection, receive, self.pace, self.limits.body)
         with anyio.CancelScope() as leaving:
             reply.connection.when_left(leaving.cancel)
             await _Exchange(self, asked, decision, inbox, reply).run()
@@ -110,35 +123,35 @@ class McpDoor:
             function=function,
             principal=decision.principal,
             caller=caller,
-            max_timeout=self.max_timeout,
+            max_timeout=self.limits.timeout,
         )
         return Served(endpoint, invoker)
+
+    def request(self, head: Head, body: bytes) -> McpRequest:
+        """A request as the bridge reads it."""
+        return McpRequest(head.method, head.headers, body, self.limits.depth)
 
     async def digest(self, asked: Asked, decision: ToMcp) -> str:
         """Changes when what a caller sees of the tools does; raises EdgeError."""
         return self.bridge.digest((await self.served(asked, decision, WATCHING)).endpoint)
 
 
-def request_of(asked: Asked, body: bytes) -> McpRequest:
-    """A request as the bridge reads it."""
-    return McpRequest(asked.head.method, asked.head.headers, body)
-
-
-def dressed(asked: Asked, decision: ToMcp, fields: Fields) -> Headers:
-    """The fields of the bridge's answer, with those that every answer carries."""
-    every = (*fields, *asked.common)
-    return every + (guarded(every) if decision.checked else ())
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Exchange:
-    """One request being answered over ASGI; fulfils the bridge's `Reply`."""
+    """One request being answered over ASGI; fulfils the bridge's `Reply`.
+
+    Attributes:
+        ending: cancelled when the answer to a call, being a stream, may go on no longer.
+        streaming: holds the stream's place among those that are judged again.
+    """
 
     door: McpDoor
     asked: Asked
     decision: ToMcp
     inbox: Inbox
     reply: Reply
+    ending: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    streaming: ExitStack = field(default_factory=ExitStack)
 
     async def run(self) -> None:
         try:
@@ -150,7 +163,7 @@ class _Exchange:
             await self._give_up(refusal(Errors.INTERNAL))
 
     async def _answer(self) -> None:
-        request = request_of(self.asked, await self._body())
+        request = self.door.request(self.asked.head, await self._body())
         served = await self.door.served(self.asked, self.decision, request)
         outcome = self.door.bridge.judge(served.endpoint, request)
         if isinstance(outcome, Watch):
@@ -159,55 +172,50 @@ class _Exchange:
             await self._carry_out(served, request, outcome)
 
     async def _carry_out(self, served: Served, request: McpRequest, outcome: Outcome) -> None:
-        """Answer; an answer that is a stream ends with its token, as any stream does."""
-        with anyio.CancelScope() as ending:
-            head, until = self.asked.head, self.decision.until
-            record = OpenStream(head, until, lambda: self._forbid(ending))
-            with self.door.streams.every.holding(record):
-                endpoint, invoker = served.endpoint, served.invoker
-                await self.door.bridge.carry_out(endpoint, invoker, request, outcome, self)
-        if ending.cancelled_caught:
+        endpoint, invoker = served.endpoint, served.invoker
+        with self.ending, self.streaming:
+            await self.door.bridge.carry_out(endpoint, invoker, request, outcome, self)
+        if self.ending.cancelled_caught:
             self.reply.abort()
 
-    def _forbid(self, ending: anyio.CancelScope) -> None:
+    def _forbid(self) -> None:
         """The call may go on no longer, unless it is a drain that wants it to finish soon."""
-        if self.reply.started and not self.door.draining():
-            ending.cancel()
+        if not self.door.draining():
+            self.ending.cancel()
 
     async def _body(self) -> bytes:
         length = first(self.asked.head.headers, b"content-length")
-        if length is not None and int(length) > self.door.max_body:
-            raise EdgeError(body_too_large(self.door.max_body))
+        if length is not None and int(length) > self.door.limits.body:
+            raise EdgeError(body_too_large(self.door.limits.body))
         return b"".join([piece async for piece in self.inbox.body()])
 
     async def _watch(self, watch: Watch) -> None:
         """A stream of changes, until either side ends it."""
-        await self.start(FIELDS)
+        await self._begin()
         stream = AsgiStream()
         with self.door.streams.open(self.asked, self.decision, watch, stream, self.door.digest):
             await stream.run(self.piece)
         await self.end()
 
     async def _give_up(self, refused: Refusal) -> None:
-        """Answer with an error, or break off an answer that has begun."""
-        if self.reply.started:
-            self.reply.abort()
-            return
-        answer = own_answers.refused(self.asked, refused)
-        made = (answer.status, answer.headers, answer.body)
-        closes = refused.kind.closes
-        await answer_early(self.reply, self.inbox, self.asked.head, made, closes=closes)
+        await answering.give_up(self.asked, self.inbox, self.reply, refused)
+
+    async def _begin(self) -> None:
+        fields = dressed(self.asked, FIELDS, checked=self.decision.checked)
+        await self.reply.start(200, fields)
 
     # For the bridge.
 
     async def whole(self, answer: Whole) -> None:
         """See `serving.Reply`."""
-        fields = dressed(self.asked, self.decision, answer.fields)
+        fields = dressed(self.asked, answer.fields, checked=self.decision.checked)
         await self.reply.whole(answer.status, fields, answer.body)
 
-    async def start(self, fields: Fields) -> None:
-        """See `serving.Reply`."""
-        await self.reply.start(200, dressed(self.asked, self.decision, fields))
+    async def start(self) -> None:
+        """See `serving.Reply`; an answer that is a stream ends with its token, as any does."""
+        record = OpenStream(self.asked.head, self.decision.until, self._forbid)
+        self.streaming.enter_context(self.door.streams.every.holding(record))
+        await self._begin()
 
     async def piece(self, data: bytes) -> None:
         """See `serving.Reply`."""

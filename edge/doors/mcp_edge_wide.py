@@ -32,17 +32,15 @@ class EdgeWideMcp:
 
     Attributes:
         max_timeout: milliseconds that no tool's own timeout exceeds.
-        max_depth: nesting of JSON.
     """
 
     merged: MergedCatalogs
     forwarder: Forwarder
     max_timeout: int
-    max_depth: int
 
     def at_once(self, asked: Asked, decision: BridgeAll, request: McpRequest) -> Served | None:
         """What a request is for, if nothing must be waited for to say so."""
-        needed = merging.needed(request, self.max_depth)
+        needed = merging.needed(request)
         if not isinstance(needed, Named):
             catalog = self.merged.list_of(_of(decision)) if needed == "every tool" else Catalog()
             return None if catalog is None else self._listing(asked, decision, catalog)
@@ -56,7 +54,7 @@ class EdgeWideMcp:
 
     async def served(self, asked: Asked, decision: BridgeAll, request: McpRequest) -> Served:
         """What a request is for."""
-        needed = merging.needed(request, self.max_depth)
+        needed = merging.needed(request)
         if not isinstance(needed, Named):
             wanted = needed == "every tool"
             every = await self.merged.read(_of(decision)) if wanted else Catalog()

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import anyio
 
@@ -17,7 +16,8 @@ from edge.forwarding.forwarder import Call, Forwarder
 from edge.message import Body, Headers
 from mcp_bridge import passthrough
 from mcp_bridge.admission import Rejection
-from mcp_bridge.upstream import Eras, Send, UpstreamBridge
+from mcp_bridge.exchange import Send, scope_of
+from mcp_bridge.upstream import Eras, UpstreamBridge
 from mcp_bridge.upstream_client import Answer, Exchange
 from tokens.model import Scopes
 
@@ -98,7 +98,7 @@ class McpEras:
 
         await self._bridge.serve(
             self._exchange(bridged.call),
-            _scope(bridged.call),
+            scope_of("POST", "/mcp", passthrough.bridged_fields(bridged.call.headers)),
             body,
             send,
             stateless=bridged.stateless,
@@ -128,21 +128,3 @@ class _Answer:
     status: int
     headers: Headers
     body: Body
-
-
-def _scope(call: Call) -> dict[str, Any]:
-    """The request as the SDK's server shall see it."""
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "scheme": "http",
-        "method": "POST",
-        "path": "/mcp",
-        "raw_path": b"/mcp",
-        "query_string": b"",
-        "headers": list(passthrough.bridged_fields(call.headers)),
-        "client": None,
-        "server": None,
-        "state": {},
-    }

@@ -10,16 +10,16 @@ from functools import partial
 
 import anyio
 
-from edge.doors import mcp_bodies
-from edge.doors.asgi import Inbox, Message, Pace, Receive, Reply, answer_early
+from edge.doors import answering, mcp_bodies
+from edge.doors.asgi import Inbox, Message, Pace, Receive, Reply
 from edge.doors.asked import Asked
 from edge.doors.mcp_eras import Bridged, McpEras
-from edge.doors.rendering import render
+from edge.doors.own_answers import dressed
+from edge.doors.rendering import Rendered
 from edge.doors.reopening import reopen
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding import homes
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
-from edge.forwarding.plan import guarded
 from edge.forwarding.wire import PIECE, BodyMismatch, UpstreamFailure
 from edge.gate.decisions import Bridge
 from edge.message import Body, Headers, first
@@ -27,10 +27,10 @@ from edge.state.streams import OpenStream, OpenStreams
 from edge.state.upstream_sessions import UpstreamSessions
 from mcp_bridge import narrowing, passthrough
 from mcp_bridge.admission import SESSION_ID, Rejection, session_not_found
+from mcp_bridge.endpoint import Whole
+from mcp_bridge.judging import rejected
 from mcp_bridge.upstream_session import UpstreamSession, opening_of
 from tokens.model import Scopes
-
-_OF_ERRORS = ((b"x-jelou-error-source", b"edge"), (b"cache-control", b"no-store"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,7 @@ class _Passing:
         try:
             await self._pass()
         except Rejection as rejection:
-            fields = (*rejection.headers, *_OF_ERRORS, (b"content-type", b"application/json"))
-            body = rejection.body(self.asked.request_id.decode())
-            await self._short(rejection.status, fields, body)
+            await self._short(rejected(self.asked.request_id.decode(), rejection))
         except EdgeError as error:
             await self._give_up(error.refusal)
         except UpstreamFailure:
@@ -118,21 +116,11 @@ class _Passing:
             await self._give_up(refusal(Errors.INTERNAL))
 
     async def _give_up(self, refused: Refusal) -> None:
-        """Answer with an error, or break off an answer that has begun."""
-        if self.reply.started:
-            self.reply.abort()
-            return
-        error = render(refused, self.asked.head.headers, self.asked.request_id, mcp=True)
-        made = (error.status, (*error.headers, *self.asked.cors), error.body)
-        await answer_early(
-            self.reply, self.inbox, self.asked.head, made, closes=refused.kind.closes
-        )
+        await answering.give_up(self.asked, self.inbox, self.reply, refused)
 
-    async def _short(self, status: int, fields: Headers, body: bytes) -> None:
-        fields = (*fields, *self.asked.common)
-        if status != 204:
-            fields = (*fields, (b"content-length", b"%d" % len(body)))
-        await answer_early(self.reply, self.inbox, self.asked.head, (status, fields, body))
+    async def _short(self, whole: Whole) -> None:
+        made = Rendered(whole.status, whole.fields + self.asked.common, whole.body)
+        await answering.answer(self.asked, self.inbox, self.reply, made)
 
     async def _pass(self) -> None:
         head = self.asked.head
@@ -155,9 +143,9 @@ class _Passing:
     async def _told(self, message: Message) -> None:
         """Send on what the SDK answers, with the fields of every answer."""
         if message["type"] == "http.response.start":
-            fields = (*message.get("headers", ()), *self.asked.common)
-            checked = guarded(fields) if self.decision.checked else ()
-            await self.reply.start(message["status"], (*fields, *checked))
+            said = tuple(message.get("headers", ()))
+            fields = dressed(self.asked, said, checked=self.decision.checked)
+            await self.reply.start(message["status"], fields)
             return
         if message.get("body"):
             await self.reply.piece(message["body"])
@@ -290,7 +278,7 @@ class _Passing:
                     return
         except EdgeError:
             pass
-        await self._short(204, (), b"")
+        await self._short(Whole(204))
 
     async def _relay(
         self, relayed: Relayed, message: _Message, home: str | None, begun: bytes = b""

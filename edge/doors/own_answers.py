@@ -30,7 +30,15 @@ def status(asked: Asked, decision: Status, *, draining: bool) -> Rendered:
 
 def document(asked: Asked, decision: Open, made: Rendered) -> Rendered:
     """One of a function's open documents, with the fields that every answer carries."""
-    fields: Headers = made.headers + asked.common
-    if decision.checked:
-        fields += guarded(fields)
+    fields = dressed(asked, made.headers, checked=decision.checked)
     return Rendered(made.status, fields, made.body)
+
+
+def dressed(asked: Asked, fields: Headers, *, checked: bool) -> Headers:
+    """The fields of an answer that the edge makes, with those that every such answer carries.
+
+    Args:
+        checked: whether a token was demanded.
+    """
+    every = fields + asked.common
+    return every + (guarded(every) if checked else ())

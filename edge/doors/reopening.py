@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from edge.doors import mcp_bodies
 from edge.errors import EdgeError
 from edge.forwarding import homes
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
@@ -61,14 +62,10 @@ async def _initialized(
 
 
 async def _agreed(relayed: Relayed, limit: int) -> str | None:
-    """The revision in the answer, as JSON or as an event."""
+    """The revision in the answer, as JSON or as an event; raises EdgeError over the limit."""
     if not relayed.is_event_stream:
-        said = bytearray()
-        async for piece in relayed.answer.body:
-            said += piece
-            if len(said) > limit:
-                return None
-        return passthrough.reopened_revision(bytes(said))
+        said = await mcp_bodies.whole(relayed.answer.body, limit)
+        return passthrough.reopened_revision(said)
     events = EventReader("sse", limit)
     async for piece in relayed.answer.body:
         for event in events.feed(piece):

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from edge.doors.asked import Asked
 from edge.doors.invoker import Served
-from edge.doors.mcp import dressed, request_of
 from edge.doors.mcp_streams import Stream
+from edge.doors.own_answers import dressed
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, body_too_large, refusal
 from edge.fast import wording
@@ -22,7 +22,7 @@ from edge.gate.decisions import ToMcp
 from edge.server.body import RequestBody
 from edge.state.streams import OpenStream
 from mcp_bridge.calls import COMMENT_EVERY, STREAM_AFTER, ToolCall
-from mcp_bridge.endpoint import Fields, McpRequest, Whole
+from mcp_bridge.endpoint import McpRequest, Whole
 from mcp_bridge.event_stream import COMMENT, FIELDS, event
 from mcp_bridge.judging import Outcome, Waited
 from mcp_bridge.tools import InvocationError
@@ -104,7 +104,7 @@ class Bridging:
 
     def begin(self, piece: bytes) -> None:
         """Take what has come of the message."""
-        limit = self._lane.door.mcp.max_body
+        limit = self._lane.door.mcp.limits.body
         if self._body.length is not None and self._body.length > limit:
             self.give_up(body_too_large(limit))
             return
@@ -157,7 +157,7 @@ class Bridging:
     # Judging.
 
     def _judge(self) -> None:
-        request = request_of(self._asked, b"".join(self._pieces))
+        request = self._lane.door.mcp.request(self._asked.head, b"".join(self._pieces))
         self._pieces.clear()
         try:
             served = self._lane.door.mcp.at_once(self._asked, self._decision, request)
@@ -229,7 +229,7 @@ class Bridging:
 
     def _stream_call(self) -> None:
         """The answer is a stream from here on, which ends with its token as any does."""
-        self._start(FIELDS)
+        self._start()
         self._record = OpenStream(self._asked.head, self._decision.until, self._forbid)
         self._lane.streams.add(self._record)
 
@@ -251,7 +251,7 @@ class Bridging:
 
     def _watch(self, watch: Watch) -> None:
         door = self._lane.door.mcp
-        self._start(FIELDS)
+        self._start()
         self._stream = Stream(door.streams, self._asked, self._decision, watch, self, door.digest)
         self._stream.begin()
 
@@ -268,11 +268,11 @@ class Bridging:
 
     # Answering.
 
-    def _start(self, fields: Fields) -> None:
+    def _start(self) -> None:
         self._started = True
         self._since = _now()
         self._keep = self._asker.stays
-        every = dressed(self._asked, self._decision, fields)
+        every = dressed(self._asked, FIELDS, checked=self._decision.checked)
         closes = () if self._keep else (wording.CLOSE,)
         head = (*every, (b"transfer-encoding", b"chunked"), *closes)
         self._asker.write(wording.answer_head(200, b"", head))
@@ -290,7 +290,7 @@ class Bridging:
             self._end_stream()
             return
         self._close()
-        fields = dressed(self._asked, self._decision, whole.fields)
+        fields = dressed(self._asked, whole.fields, checked=self._decision.checked)
         self._asker.answer(Rendered(whole.status, fields, whole.body))
 
     def _end_stream(self) -> None:

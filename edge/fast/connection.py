@@ -336,7 +336,7 @@ class FastConnection(Turns):
         asked = self._asked()
         if asked is None:
             raise TypeError("no request is being answered")
-        body = self._body = RequestBody(length, self._lane.door.mcp.max_body)
+        body = self._body = RequestBody(length, self._lane.door.mcp.limits.body)
         self._begin(Bridging(self._lane, self, asked, decision, body), body, data)
 
     def _begin(self, forwarding: Forwarding | Bridging, body: RequestBody, data: bytes) -> None:

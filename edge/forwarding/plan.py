@@ -12,6 +12,7 @@ from typing import Literal
 from edge import cors, headers
 from edge.functions import Function, Project, Upstream
 from edge.message import Head, Headers, first, split_list, values
+from mcp_bridge.fields import fold
 from tokens.model import Principal
 
 Trigger = Literal["http", "mcp", "cron"]
@@ -190,7 +191,7 @@ def replaced_names(lasting: Headers, *, continued: bool) -> frozenset[bytes]:
 @lru_cache(maxsize=512)
 def _folded(names: tuple[bytes, ...], continued: bool) -> frozenset[bytes]:
     """The edge's own names are few, and the same in every request."""
-    said = {headers.fold(name) for name in names} - {b"via"}
+    said = {fold(name) for name in names} - {b"via"}
     trace = {b"traceparent"} if continued else {b"traceparent", b"tracestate"}
     return frozenset(said | trace | headers.FRAMING)
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.state.keys import SessionKeys, ensure
+from edge.state.keys import KeyFile, ensure
 from tokens.generation import create_once
 
 SESSION_KEYS = "mcp-session-keys.json"
@@ -21,7 +21,7 @@ def edge_id(data_dir: Path, random: Callable[[int], bytes]) -> str:
     return path.read_text(encoding="ascii")
 
 
-def session_keys(data_dir: Path, random: Callable[[int], bytes]) -> SessionKeys:
+def session_keys(data_dir: Path, random: Callable[[int], bytes]) -> KeyFile:
     """The keys of session ids. Every worker and node of one edge has the same file; mode 0600.
 
     Raises:
@@ -30,11 +30,11 @@ def session_keys(data_dir: Path, random: Callable[[int], bytes]) -> SessionKeys:
     return _kept(data_dir / SESSION_KEYS, random)
 
 
-def sealing_keys(data_dir: Path, random: Callable[[int], bytes]) -> SessionKeys:
+def sealing_keys(data_dir: Path, random: Callable[[int], bytes]) -> KeyFile:
     """The keys that seal; as `session_keys`."""
     return _kept(data_dir / SEALING_KEYS, random)
 
 
-def _kept(path: Path, random: Callable[[int], bytes]) -> SessionKeys:
+def _kept(path: Path, random: Callable[[int], bytes]) -> KeyFile:
     ensure(path, random)
-    return SessionKeys(path, time.time, time.monotonic)
+    return KeyFile(path, time.time, time.monotonic)

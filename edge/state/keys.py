@@ -120,7 +120,7 @@ def rotate(
         lock.close()
 
 
-class SessionKeys:
+class KeyFile:
     """The keys of a file as one worker knows them: cheap to ask for, never out of date."""
 
     def __init__(
@@ -148,15 +148,6 @@ class SessionKeys:
         if self._monotonic() >= self._due:
             self._look()
         return self._keys
-
-    @property
-    def newest(self) -> SessionKey:
-        """The key to sign with."""
-        return self.keys()[0]
-
-    def find(self, kid: str) -> SessionKey | None:
-        """The key of this id, or None if it is none of ours, or no longer."""
-        return next((key for key in self.keys() if key.kid == kid), None)
 
     def _look(self) -> None:
         """Take up what has changed. A file that is gone or broken takes away no key in use."""

@@ -6,10 +6,10 @@ function's new id, how often that was, until the worker ends or others have been
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from edge.state.peers import JSON, Peers
-from mcp_bridge.session import EndedSessions, SessionKey
+from mcp_bridge.session import EndedSessions, SessionKeys
 from mcp_bridge.upstream_session import (
     Opening,
     UpstreamSession,
@@ -37,7 +37,7 @@ class UpstreamSessions:
 
     def __init__(
         self,
-        keys: Callable[[], Sequence[SessionKey]],
+        keys: SessionKeys,
         ended: EndedSessions,
         clock: Callable[[], float],
         random: Callable[[int], bytes],

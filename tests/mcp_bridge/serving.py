@@ -15,7 +15,8 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from mcp_bridge.catalog import Catalog, build
-from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
+from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
+from mcp_bridge.event_stream import FIELDS
 from mcp_bridge.jsonrpc import RequestId
 from mcp_bridge.judging import Bounds, Judge, rejected, too_large
 from mcp_bridge.pages import Pages
@@ -157,9 +158,9 @@ class Reply:
         await self.send(start)
         await self.send({"type": "http.response.body", "body": answer.body})
 
-    async def start(self, fields: Fields) -> None:
+    async def start(self) -> None:
         """See `serving.Reply`."""
-        await self.send({"type": "http.response.start", "status": 200, "headers": list(fields)})
+        await self.send({"type": "http.response.start", "status": 200, "headers": list(FIELDS)})
 
     async def piece(self, data: bytes) -> None:
         """See `serving.Reply`."""
@@ -282,7 +283,7 @@ async def serving(
 
 
 def _bridge(edge: Edge, keys: tuple[SessionKey, ...]) -> Bridge:
-    ended, pages, bounds = MemoryEndedSessions(lambda: edge.now), Pages(), Bounds(MiB4, MiB4, 128)
+    ended, pages, bounds = MemoryEndedSessions(lambda: edge.now), Pages(), Bounds(MiB4, MiB4)
     targets = Targets()
     rounds = Rounds(lambda: keys, lambda: edge.now, os.urandom)
     return Bridge(
@@ -302,7 +303,7 @@ async def _serve(bridge: Bridge, edge: Edge, scope: Any, receive: Any, send: Any
     endpoint = edge.endpoint_for(dict(scope["headers"]))
     stated = dict(scope["headers"]).get(b"content-length", b"")
     if stated.isdigit() and int(stated) > MiB4:
-        await Reply(send).whole(rejected(endpoint, too_large(MiB4)))
+        await Reply(send).whole(rejected(endpoint.request_id, too_large(MiB4)))
         return
     body, more = b"", True
     while more:

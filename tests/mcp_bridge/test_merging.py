@@ -146,6 +146,6 @@ def rpc(method: str, params: Any = None) -> bytes:
     ],
 )
 def test_a_request_says_which_tools_it_is_about(body: bytes, needs: object) -> None:
-    assert needed(McpRequest("POST", (), body), 128) == needs
-    assert needed(McpRequest("GET", (), body), 128) == "every tool"
-    assert needed(McpRequest("DELETE", (), body), 128) == "no tool"
+    assert needed(McpRequest("POST", (), body)) == needs
+    assert needed(McpRequest("GET", (), body)) == "every tool"
+    assert needed(McpRequest("DELETE", (), body)) == "no tool"

@@ -12,7 +12,7 @@ from typing import Any
 
 from mcp_bridge.admission import Rejection, admit
 from mcp_bridge.calls import ToolCall
-from mcp_bridge.endpoint import Endpoint, Fields, McpRequest, Whole
+from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
 from mcp_bridge.jsonrpc import MessageError, read_message
 from mcp_bridge.judging import Bounds, ForSdk, Judge, Outcome
 from mcp_bridge.pages import Pages
@@ -67,7 +67,7 @@ class Recorded:
         """See `serving.Reply`."""
         self.status, self.body = answer.status, answer.body
 
-    async def start(self, fields: Fields) -> None:
+    async def start(self) -> None:
         """See `serving.Reply`."""
         self.status = 200
 
@@ -84,7 +84,7 @@ class Twice:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        pages, targets, bounds = Pages(), Targets(), Bounds(MiB4, MiB4, DEPTH)
+        pages, targets, bounds = Pages(), Targets(), Bounds(MiB4, MiB4)
         ended = MemoryEndedSessions(lambda: NOW)
         rounds = Rounds(lambda: KEYS, lambda: NOW, os.urandom)
         self.sdk = SdkServer(pages, targets, bounds.body, bounds.result)

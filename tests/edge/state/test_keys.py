@@ -16,9 +16,9 @@ from edge.state.kept import sealing_keys, session_keys
 from edge.state.keys import (
     DELAY,
     KEPT,
+    KeyFile,
     KeyRecord,
     KeysError,
-    SessionKeys,
     ensure,
     load,
     rotate,
@@ -52,8 +52,8 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def worker(file: Path, clock: Clock) -> SessionKeys:
-    return SessionKeys(file, clock, clock)
+def worker(file: Path, clock: Clock) -> KeyFile:
+    return KeyFile(file, clock, clock)
 
 
 def record(kid: str, signs_from: float = 0.0) -> KeyRecord:
@@ -67,16 +67,16 @@ def kids(records: tuple[KeyRecord, ...]) -> list[str]:
 def test_a_first_key_signs_at_once(file: Path, clock: Clock) -> None:
     (key,) = worker(file, clock).keys()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert worker(file, clock).newest == key
+    assert worker(file, clock).keys()[0] == key
 
 
 def test_a_running_worker_takes_a_new_key_up(file: Path, clock: Clock) -> None:
     running = worker(file, clock)
-    old = running.newest
+    old = running.keys()[0]
     new = rotate(file, os.urandom, clock())[0].key
     clock.now += DELAY
-    assert running.newest == new
-    assert (running.find(old.kid), running.find("nope")) == (old, None)
+    assert running.keys()[0] == new
+    assert running.keys()[1:] == (old,)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sorted(os.listdir(file.parent)) == ["keys.json", "mcp-keys.lock"]
 
@@ -123,11 +123,13 @@ def test_made_up_ids_cost_no_look_at_the_file(
     running, looks, real = worker(file, clock), [], os.stat
     monkeypatch.setattr(os, "stat", lambda path: looks.append(path) or real(path))
     for number in range(1000):
-        assert running.find(f"k{number}") is None
+        known = running.keys()
+        assert all(key.kid != f"k{number}" for key in known)
     assert looks == []
     clock.now += 1.0
     for number in range(1000):
-        assert running.find(f"k{number}") is None
+        known = running.keys()
+        assert all(key.kid != f"k{number}" for key in known)
     assert looks == [file]
 
 
@@ -136,19 +138,19 @@ def test_a_file_that_breaks_takes_no_key_away_and_says_so_at_the_next_start(
     file: Path, clock: Clock, content: bytes | None
 ) -> None:
     running, good = worker(file, clock), file.read_bytes()
-    key = running.newest
+    key = running.keys()[0]
     if content is None:
         file.unlink()
     else:
         file.write_bytes(content)
     clock.now += 2
-    assert running.newest == key
+    assert running.keys()[0] == key
     with pytest.raises(KeysError, match="restore it"):
         worker(file, clock)
     file.write_bytes(good)
     new = rotate(file, os.urandom, clock())[0].key
     clock.now += DELAY
-    assert running.newest == new
+    assert running.keys()[0] == new
 
 
 def test_an_old_key_is_kept_by_when_its_successor_began_not_by_its_own_age() -> None:
@@ -189,14 +191,14 @@ def test_rotations_at_once_lose_no_key(file: Path) -> None:
 
 def test_sessions_and_seals_have_files_of_their_own(tmp_path: Path) -> None:
     sessions, seals = (made(tmp_path, os.urandom) for made in (session_keys, sealing_keys))
-    assert sessions.newest != seals.newest
-    assert session_keys(tmp_path, os.urandom).newest == sessions.newest
-    assert sealing_keys(tmp_path, os.urandom).newest == seals.newest
+    assert sessions.keys()[0] != seals.keys()[0]
+    assert session_keys(tmp_path, os.urandom).keys()[0] == sessions.keys()[0]
+    assert sealing_keys(tmp_path, os.urandom).keys()[0] == seals.keys()[0]
     for name in ("mcp-session-keys.json", "mcp-sealing-keys.json"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
 def test_no_secret_shows_in_a_repr(file: Path, clock: Clock) -> None:
     running = worker(file, clock)
-    assert running.newest.secret.hex() not in repr((load(file), running, running.newest))
-    assert repr(running.newest.secret) not in repr((load(file), running.newest))
+    assert running.keys()[0].secret.hex() not in repr((load(file), running, running.keys()[0]))
+    assert repr(running.keys()[0].secret) not in repr((load(file), running.keys()[0]))
