@@ -3,7 +3,7 @@
 `edge/project_file/parse.py` makes them from a project file; nothing here reads one.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mcp_bridge.tools import StreamMode
@@ -49,13 +49,15 @@ class Upstream:
     """Where a function listens: one address.
 
     Attributes:
-        host, port: for `http` and `https`.
+        scheme: `run` for a function that the edge runs itself: which of its processes takes a
+            request is settled when a connection is opened.
+        host, port: for `http` and `https`; `host` is the deployment's id for `run`.
         socket: the path of a Unix socket for `unix`, else empty.
         base: path put before every target, without a trailing slash; mostly empty.
         key: the same for addresses that may share connections: all but `base`.
     """
 
-    scheme: Literal["http", "https", "unix"]
+    scheme: Literal["http", "https", "unix", "run"]
     host: str = ""
     port: int = 0
     socket: str = ""
@@ -71,7 +73,7 @@ class Upstream:
     @property
     def authority(self) -> str:
         """The value of `Host` for this upstream (RFC 9110 §7.2), without a default port."""
-        if self.scheme == "unix":
+        if self.scheme in ("unix", "run"):
             return "localhost"
         host = f"[{self.host}]" if ":" in self.host else self.host
         default = 443 if self.scheme == "https" else 80
@@ -82,6 +84,8 @@ class Upstream:
         """The address as one writes it in a project file."""
         if self.scheme == "unix":
             return f"unix:{self.socket}"
+        if self.scheme == "run":
+            return f"run:{self.host}"
         return f"{self.scheme}://{self.authority}{self.base}"
 
 
@@ -189,6 +193,38 @@ class ToolSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """How many processes a function has that the edge runs (`scale` in a project file).
+
+    Attributes:
+        minimum, maximum: processes; with a minimum of 0 the function sleeps while nobody calls.
+        concurrency: requests in flight in one process, or None for as many as the edge lets in.
+        idle: seconds without a request after which processes beyond the minimum end.
+    """
+
+    minimum: int = 0
+    maximum: int = 1
+    concurrency: int | None = None
+    idle: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How the edge runs a function: exactly one of `command` and `entrypoint`.
+
+    Attributes:
+        command: a program and its arguments; empty for an `entrypoint`.
+        entrypoint: a Python file in the project, with slashes; empty for a `command`.
+        build: a program and its arguments, run once for each deployment; may be empty.
+    """
+
+    command: tuple[str, ...] = ()
+    entrypoint: str = ""
+    build: tuple[str, ...] = ()
+    scale: Scale = Scale()
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentSource:
     """Where a function's OpenAPI document comes from.
 
@@ -211,6 +247,8 @@ class Project:
 
     Attributes:
         slug: `function` in the file.
+        upstreams: where it listens; for one that the edge runs, empty until it is deployed.
+        run: how the edge runs it, or None if it listens by itself.
         headers: fields added to every request to the upstream.
         preserve_host: whether the caller's `Host` is sent on.
         rewrite: whether addresses of the upstream in answers are rewritten to the caller's.
@@ -220,6 +258,7 @@ class Project:
     slug: str
     upstreams: tuple[Upstream, ...]
     description: str = ""
+    run: Run | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     preserve_host: bool = False
     rewrite: bool = True
@@ -228,6 +267,13 @@ class Project:
     tools: tuple[ToolSettings, ...] = ()
     config: FunctionConfig = FunctionConfig()
     text: str = field(default="", repr=False)
+
+
+def run_as(project: Project, deployment: str) -> Project:
+    """A project with the address that its deployment has, where the edge runs it."""
+    if project.run is None:
+        return project
+    return replace(project, upstreams=(Upstream("run", host=deployment),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +313,9 @@ class Deployment:
         document_bytes: the size of its OpenAPI document, or None if it has none. The document
             itself stays in the registry: few are needed at a time, and they may be large.
         routes: tools with settings of their own, resolved against the document.
-        digest: SHA-256 (hex) of project text and document: equal digests are equal deployments.
+        digest: SHA-256 (hex) of project text, document and code: equal digests are equal
+            deployments.
+        code: SHA-256 (hex) of the project's files where the edge runs them, else empty.
     """
 
     id: str
@@ -277,6 +325,7 @@ class Deployment:
     document_bytes: int | None
     routes: tuple[Route, ...]
     digest: str
+    code: str = ""
 
     @property
     def slug(self) -> str:

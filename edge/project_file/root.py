@@ -12,6 +12,7 @@ from edge.functions import Cron, DocumentSource, FunctionConfig, Project, ToolSe
 from edge.project_file.config import CONFIG_KEYS, Rules, read_config
 from edge.project_file.cron import MAX_SCHEDULES
 from edge.project_file.reader import Findings, Section, quote
+from edge.project_file.run import RUN_KEYS, read_run
 from edge.project_file.texts import is_target, seconds, wrong_host, wrong_origin, wrong_slug
 from edge.project_file.tools import read_tools
 from edge.project_file.upstream import EXAMPLE, UPSTREAM_KEYS, read_upstream
@@ -22,10 +23,7 @@ ROOT_KEYS = (
     "id",
     "description",
     "upstream",
-    "command",
-    "entrypoint",
-    "build",
-    "scale",
+    *RUN_KEYS,
     "openapi",
     "openapiRefresh",
     "hosts",
@@ -34,7 +32,6 @@ ROOT_KEYS = (
 )
 MAX_HOSTS = 100
 
-_RUN_BY_EDGE = ("command", "entrypoint", "build", "scale")
 _FILE = re.compile(r"\./[^\x00-\x1f\x7f\\]+")
 _DEFAULT_SOURCE = DocumentSource()
 _MISPLACED = {
@@ -46,12 +43,13 @@ _MISPLACED = {
 def read_root(value: Mapping[str, Any], findings: Findings, rules: Rules, base: str) -> Project:
     """The whole file; a meaningful value only if `findings` holds no problem."""
     root = Section(value, (), findings, ROOT_KEYS, _MISPLACED)
-    _report_run_by_edge(root)
+    _report_ways(root)
     upstream = read_upstream(root)
     project = Project(
         _read_slug(root),
         upstream.upstreams,
         description=root.string("description"),
+        run=read_run(root),
         headers=upstream.headers,
         preserve_host=upstream.preserve_host,
         rewrite=upstream.rewrite,
@@ -79,20 +77,17 @@ def _read_slug(root: Section) -> str:
     return slug
 
 
-def _report_run_by_edge(root: Section) -> None:
-    """Functions that the edge would have to run itself, and files that name no function."""
-    asked = [key for key in _RUN_BY_EDGE if key in root]
-    for key in asked:
-        root.problem(
-            key,
-            "this version of the edge does not run functions yet; start the function yourself and "
-            f"write its address instead: {EXAMPLE}",
-        )
+def _report_ways(root: Section) -> None:
+    """Files that name no function, or more than one."""
     ways = [key for key in ("upstream", "command", "entrypoint") if key in root]
     if len(ways) > 1:
         root.problem(ways[1], f"write exactly one of {', '.join(ways)}")
-    if not ways and not asked:
-        root.problem("upstream", f"is missing; write where the function listens: {EXAMPLE}")
+    if not ways:
+        root.problem(
+            "upstream",
+            f"is missing; write where the function listens: {EXAMPLE}, "
+            'or how the edge runs it: "entrypoint" or "command"',
+        )
 
 
 def _read_source(root: Section, base: str) -> DocumentSource:
@@ -154,5 +149,3 @@ def _report_schedules(
             f"a function takes {MAX_SCHEDULES} schedules at most, over all its tools; "
             f"here are {quote(total)}",
         )
-    for path, _ in used:
-        findings.warning(path, "this version of the edge accepts schedules but does not fire them")

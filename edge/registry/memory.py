@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from threading import RLock
 
-from edge.functions import Deployment, DeploymentOrigin, Function, Project, Route
+from edge.functions import Deployment, DeploymentOrigin, Function, Project, Route, run_as
 from edge.registry.store import (
     DOCUMENTS_KEPT,
     NONE_KNOWN,
@@ -60,16 +60,17 @@ class MemoryRegistry:
         routes: tuple[Route, ...],
         origin: DeploymentOrigin,
         now: float,
+        code: str = "",
     ) -> Deployed:
         """See `Registry.deploy`."""
         with self._lock:
             known = self._functions.get(project.slug)
-            print_ = digest(project, document)
+            print_ = digest(project, document, code)
             if known is not None and known.live.digest == print_:
                 return Deployed(known.live, first=False, changed=False)
             id_ = self._fresh_id()
             size = None if document is None else len(document)
-            made = Deployment(id_, project, now, origin, size, routes, print_)
+            made = Deployment(id_, run_as(project, id_), now, origin, size, routes, print_, code)
             self._documents[id_] = document
             created = now if known is None else known.created
             before = "" if known is None else known.live.id

@@ -57,9 +57,15 @@ def move_documents(schema: Any) -> None:
     )
 
 
+def add_code(schema: Any) -> None:
+    """`code` is the digest of the files of a function that the edge runs, else empty."""
+    schema.execute("ALTER TABLE deployments ADD COLUMN code TEXT NOT NULL DEFAULT ''")
+
+
 STEPS: tuple[Migration, ...] = (
     create_deployments,
     create_functions,
     create_hosts,
     move_documents,
+    add_code,
 )

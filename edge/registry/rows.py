@@ -4,12 +4,14 @@ from typing import Any
 
 import orjson
 
-from edge.functions import Deployment, Route
+from edge.functions import Deployment, Route, run_as
 from edge.project_file.parse import ProjectError, load_project
 from edge.registry.store import UnreadableDeployment
 from tokens.paths import PathTemplate
 
-COLUMNS = "d.id, d.slug, d.created, d.origin, d.document_bytes, d.digest, d.project, d.routes"
+COLUMNS = (
+    "d.id, d.slug, d.created, d.origin, d.document_bytes, d.digest, d.project, d.routes, d.code"
+)
 
 
 def encode_routes(routes: tuple[Route, ...]) -> str:
@@ -50,10 +52,9 @@ def deployment_of(row: tuple[Any, ...]) -> Deployment:
     Raises:
         UnreadableDeployment: the row holds what this version does not understand.
     """
-    id_, slug, created, origin, size, digest, project, routes = row[:8]
+    id_, slug, created, origin, size, digest, text, stored, code = row[:9]
     try:
-        return Deployment(
-            id_, load_project(project), created, origin, size, decode_routes(routes), digest
-        )
+        project, routes = run_as(load_project(text), id_), decode_routes(stored)
+        return Deployment(id_, project, created, origin, size, routes, digest, code)
     except (ProjectError, orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise UnreadableDeployment(slug, id_, str(error)) from error

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edge.functions import Deployment, DeploymentOrigin, Function, Project, Route
+from edge.functions import Deployment, DeploymentOrigin, Function, Project, Route, run_as
 from edge.registry import migrations
 from edge.registry.rows import COLUMNS, deployment_of, encode_routes
 from edge.registry.store import (
@@ -33,8 +33,8 @@ _HEAD = (
 _HISTORY = f"SELECT {COLUMNS} FROM deployments d WHERE d.slug = ?"  # noqa: S608
 _INSERT = (
     "INSERT INTO deployments "
-    "(id, slug, created, origin, document_bytes, digest, project, routes, before) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "(id, slug, created, origin, document_bytes, digest, project, routes, code, before) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _PRUNE = (
     "DELETE FROM deployments WHERE slug = ? AND origin = 'document' AND id != ? AND number NOT IN ("
@@ -78,11 +78,12 @@ class SqliteRegistry:
         routes: tuple[Route, ...],
         origin: DeploymentOrigin,
         now: float,
+        code: str = "",
     ) -> Deployed:
         """See `Registry.deploy`."""
         with self._database.write() as write:
             connection, slug = write.connection, project.slug
-            print_ = digest(project, document)
+            print_ = digest(project, document, code)
             known = connection.execute(_HEAD, (slug,)).fetchone()
             created, live, live_print = known or (now, "", "")
             equal = self._readable(slug, live) if live_print == print_ else None
@@ -90,7 +91,7 @@ class SqliteRegistry:
                 return Deployed(equal, first=False, changed=False)
             id_ = _fresh_id(connection, self._random)
             size = None if document is None else len(document)
-            made = Deployment(id_, project, now, origin, size, routes, print_)
+            made = Deployment(id_, run_as(project, id_), now, origin, size, routes, print_, code)
             _make_live(connection, Function(slug, created, made, since=now))
             _insert(connection, made, document, before=live)
             write.changed("function", slug)
@@ -208,7 +209,8 @@ def _insert(
     connection: sqlite3.Connection, made: Deployment, document: bytes | None, before: str
 ) -> None:
     values = (made.id, made.slug, made.created, made.origin, made.document_bytes, made.digest)
-    connection.execute(_INSERT, (*values, made.project.text, encode_routes(made.routes), before))
+    routes = encode_routes(made.routes)
+    connection.execute(_INSERT, (*values, made.project.text, routes, made.code, before))
     if document is not None:
         connection.execute("INSERT INTO documents VALUES (?, ?)", (made.id, document))
     connection.execute(_PRUNE, (made.slug, made.id, made.slug, made.id, DOCUMENTS_KEPT))

@@ -122,14 +122,16 @@ class Registry(Protocol):
         routes: tuple[Route, ...],
         origin: DeploymentOrigin,
         now: float,
+        code: str = "",
     ) -> Deployed:
         """Make a project and its document live, unless they are already.
 
-        Equal are project texts and documents, byte for byte; then nothing is written. Hosts are
+        Equal are project texts, documents and code, byte for byte; then nothing is written. Hosts are
         the live deployments' alone: the function's former ones are free at once.
 
         Args:
             now: Unix time, seconds.
+            code: the digest of the project's files where the edge runs them, else empty.
 
         Raises:
             HostTaken: another live function has one of the hosts; nothing is written.
@@ -182,9 +184,9 @@ def same(known: Function | None, live: str, since: float) -> bool:
     return known is not None and (known.live.id, known.since) == (live, since)
 
 
-def digest(project: Project, document: bytes | None) -> str:
-    """SHA-256 (hex) of project text and document, each set apart from the other."""
-    text = project.text.encode()
+def digest(project: Project, document: bytes | None, code: str = "") -> str:
+    """SHA-256 (hex) of project text, code and document, each set apart from the others."""
+    text = project.text.encode() + (b"\n" + code.encode() if code else b"")
     told = b"none" if document is None else b"some" + document
     return hashlib.sha256(b"%d:%s%s" % (len(text), text, told)).hexdigest()
 

@@ -144,9 +144,7 @@ def test_the_contracts_example_is_a_project() -> None:
     assert project.document == DocumentSource("path", "/openapi.json", declared=True)
     daily = Cron("0 9 * * *", "America/Guayaquil", "daily")
     assert project.config == FunctionConfig(cron=(daily,))
-    [warning] = result.warnings
-    assert (warning.line, warning.key) == (4, "config.cron")
-    assert "does not fire" in warning.message
+    assert result.warnings == ()
 
 
 def test_the_smallest_file_has_every_default() -> None:
@@ -307,11 +305,25 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(
         ({"function": "a" * 64}, "function", "not a slug"),
         ({"function": "shop\n"}, "function", "not a slug"),
         ({"upstream": ...}, "upstream", "http://127.0.0.1:9000"),
-        ({"upstream": ..., "command": "run"}, "command", "does not run functions yet"),
-        ({"upstream": ..., "entrypoint": "index.ts"}, "entrypoint", "does not run functions yet"),
+        ({"upstream": ..., "command": "run"}, "command", "a program and its arguments"),
+        ({"upstream": ..., "command": []}, "command", "a program and its arguments"),
+        ({"upstream": ..., "command": ["", "x"]}, "command[0]", "is not a program"),
+        ({"upstream": ..., "command": ["node", 3]}, "command[1]", "is not a program"),
+        (
+            {"upstream": ..., "entrypoint": "index.ts"},
+            "entrypoint",
+            '"command": ["node", "index.ts"]',
+        ),
+        ({"upstream": ..., "entrypoint": "../index.py"}, "entrypoint", "a Python file"),
+        (
+            {"upstream": ..., "entrypoint": "index.py", "scale": {"min": 2}},
+            "scale.min",
+            "more than",
+        ),
+        ({"upstream": ..., "entrypoint": "a.py", "scale": {"idle": "x"}}, "scale.idle", "15m"),
         ({"command": "run"}, "command", "exactly one of upstream, command"),
-        ({"build": "make"}, "build", "does not run functions yet"),
-        ({"scale": {}}, "scale", "does not run functions yet"),
+        ({"build": ["make"]}, "build", "for a function that the edge runs"),
+        ({"scale": {}}, "scale", "for a function that the edge runs"),
         ({"upstream": None}, "upstream", "must be an address or a list"),
         ({"upstream": []}, "upstream", "must be an address or a list"),
         ({"upstream": ["http://a", 3]}, "upstream[1]", "must be an address"),
