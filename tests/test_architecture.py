@@ -201,8 +201,8 @@ MAP = """
 1 pure edge.project_file.reader         reads an object, noting all that is wrong
 2 pure edge.project_file.texts          what single strings may be
 3 pure edge.project_file.cron           cron in a project file
-3 pure edge.project_file.run            how the edge runs a function, in a project file
 3 pure edge.project_file.fields         header fields that an author may set
+3 pure edge.project_file.run            how the edge runs a function, in a project file
 4 pure edge.project_file.config         config in a project file
 4 pure edge.project_file.upstream       upstream in a project file
 5 pure edge.project_file.tools          tools in a project file

@@ -126,8 +126,8 @@ class Registry(Protocol):
     ) -> Deployed:
         """Make a project and its document live, unless they are already.
 
-        Equal are project texts, documents and code, byte for byte; then nothing is written. Hosts are
-        the live deployments' alone: the function's former ones are free at once.
+        Equal are project texts, documents and code, byte for byte; then nothing is written. Hosts
+        are the live deployments' alone: the function's former ones are free at once.
 
         Args:
             now: Unix time, seconds.
