@@ -39,6 +39,7 @@ from edge.functions import Upstream
 from edge.gate.decisions import GateSettings
 from edge.headers import Networks
 from edge.housekeeping import Housekeeping, LastUse
+from edge.keys import KeyFile
 from edge.observe.log import log_error
 from edge.registry.sqlite import SqliteRegistry
 from edge.server.acceptor import FastLane
@@ -46,7 +47,6 @@ from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
 from edge.state.health import Health
 from edge.state.kept import edge_id, sealing_keys, session_keys
-from edge.state.keys import KeyFile
 from edge.state.mcp_calls import McpCalls
 from edge.state.merged_catalogs import MergedCatalogs
 from edge.state.minting import MintLimit

@@ -174,13 +174,14 @@ MAP = """
 
 == 3 edge, vocabularies: what everything else speaks of
 0 pure edge.functions                   Function, Deployment, Project, Route: as values
+0 -    edge.keys                        keys that processes share, rotated while they run
 0 pure edge.message                     Head, Headers, Peer, Body: HTTP as values
 0 pure edge.settings                    the kinds of value that a setting can hold
 0 -    edge.version                     the version, as installed
 1 -    edge.config                      every setting: flag, variable, key, default
 1 pure edge.errors                      every error: code, status, fault, public text
 1 pure edge.headers                     every rule about header fields
-1 pure edge.http1                      field sections of HTTP/1.1, both ways
+1 pure edge.http1                       field sections of HTTP/1.1, both ways
 2 -    edge.config_shown                the settings as text, to show and to document
 2 pure edge.problems                    an error's body: JSON, or problem details
 
@@ -244,13 +245,12 @@ MAP = """
 0 -    edge.observe.log                 the edge's own errors on stderr
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
 0 -    edge.state.health                whether an upstream accepts connections
-0 -    edge.state.keys                  keys that workers share, rotated while they run
+0 -    edge.state.kept                  the edge's name and keys, made once
 0 pure edge.state.minting               how many MCP sessions a token may open
 0 pure edge.state.peers                 what workers tell one another, by topic
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
 0 -    edge.state.view                  what a worker knows, never out of date
 1 -    edge.state.catalogs              the tools of each live deployment, built once
-1 -    edge.state.kept                  the edge's name and keys, made once
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
 1 pure edge.state.session_streams       the one GET stream of each MCP session
 1 -    edge.state.source                the store as a worker reads it
@@ -283,20 +283,22 @@ MAP = """
 0 -    edge.admin.documents             fetches OpenAPI documents, within bounds
 0 pure edge.admin.errors                every error of managing the edge
 0 pure edge.admin.example               a first call to try, as a curl line
-0 pure edge.admin.operations            what can be done: the Protocol and its values
 0 -    edge.admin.socket                the Unix socket, from the client's side
+0 pure edge.admin.times                 times, and how they are written
 1 pure edge.admin.codec                 the values as JSON and back
 1 pure edge.admin.expectations          tools a deploy was told to expect, others refused
-1 pure edge.admin.projects              a project file's problems as one error
+1 pure edge.admin.token_operations      what can be done with tokens
 1 -    edge.admin.translation           what stores raise, in the operations' words
-2 -    edge.admin.deploying             deploying, and looking for documents again
 2 -    edge.admin.local_tokens          token operations on a store
-2 pure edge.admin.routes                method, path, arguments of each operation
-3 -    edge.admin.api                   the operations over HTTP, an ASGI app
-3 -    edge.admin.client                the operations of an edge elsewhere
-3 -    edge.admin.local                 all operations on a store
+2 pure edge.admin.operations            what can be done: the Protocol and its values
+3 pure edge.admin.projects              a project file's problems as one error
+3 pure edge.admin.routes                method, path, arguments of each operation
 3 -    edge.admin.stores                opens a store and its token operations
-4 -    edge.admin.opening               opens a store with all operations
+4 -    edge.admin.api                   the operations over HTTP, an ASGI app
+4 -    edge.admin.client                the operations of an edge elsewhere
+4 -    edge.admin.deploying             deploying, and looking for documents again
+5 -    edge.admin.local                 all operations on a store
+6 -    edge.admin.opening               opens a store with all operations
 
 == 7 edge, server: sockets, Hypercorn, workers
 0 pure edge.server.body                 a request's body, and where it ends
@@ -349,6 +351,7 @@ MAP = """
 0 -    edge.cli.output                  lines and tables for people, JSON for programs
 0 -    edge.cli.profiles                saved logins
 0 -    edge.cli.project_files           finds a project on disk
+0 pure edge.cli.scaffold                the files of a new project
 0 pure edge.cli.snippets                what each MCP client wants to be told
 0 -    edge.cli.token_file              --token-file, made ready before the token
 1 -    edge.cli.context                 which edge a command acts on, and how
@@ -359,7 +362,9 @@ MAP = """
 3 -    edge.cli.auth                    jelou login, logout, whoami, auth
 3 -    edge.cli.deploy                  jelou deploy
 3 -    edge.cli.deployments             jelou deployments, rollback
+3 -    edge.cli.dev                     jelou dev
 3 -    edge.cli.functions               jelou functions
+3 -    edge.cli.init                    jelou init
 3 -    edge.cli.main                    the program: commands by name, failures told
 3 -    edge.cli.mcp                     jelou mcp
 3 -    edge.cli.mcp_keys                jelou mcp rotate-keys

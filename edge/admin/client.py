@@ -16,7 +16,6 @@ from edge.admin import socket as admin_socket
 from edge.admin.codec import LARGEST, Mismatch, camel, decode, encode
 from edge.admin.errors import STATUSES, AdminError
 from edge.admin.operations import (
-    AccessInfo,
     Deleted,
     DeploymentFiles,
     DeploymentInfo,
@@ -26,14 +25,17 @@ from edge.admin.operations import (
     FunctionInfo,
     FunctionSummary,
     Identity,
+    RolledBack,
+)
+from edge.admin.routes import BY_OPERATION, ROOT, Endpoint
+from edge.admin.token_operations import (
+    AccessInfo,
     NewAccess,
     NewToken,
     Revoked,
-    RolledBack,
     TokenInfo,
     TokenVerdict,
 )
-from edge.admin.routes import BY_OPERATION, ROOT, Endpoint
 
 TIMEOUT = 60.0
 """Seconds; a deploy may wait for a document (10 s) and for the store (5 s)."""

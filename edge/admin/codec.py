@@ -7,12 +7,12 @@ that an older client reads a newer edge.
 
 import dataclasses
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from edge.admin.operations import Time
+from edge.admin.times import Time, rfc3339
 from mcp_bridge.document import MAX_DOCUMENT
 
 LARGEST = 3 * MAX_DOCUMENT + 1024 * 1024
@@ -28,12 +28,6 @@ def camel(name: str) -> str:
     """`last_used` as `lastUsed`."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
-
-
-def rfc3339(moment: float) -> str:
-    """Unix time as RFC 3339 in UTC, to the millisecond."""
-    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
 
 
 def encode(value: Any) -> Any:

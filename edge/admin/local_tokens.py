@@ -3,7 +3,7 @@
 Apart from the rest of the operations because it starts fast: it knows of no document and no tool.
 """
 
-from edge.admin.operations import (
+from edge.admin.token_operations import (
     TOKENS_AT_ONCE,
     AccessInfo,
     NewAccess,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from edge.admin.operations import AccessInfo, NewAccess, Revoked
+from edge.admin.token_operations import AccessInfo, NewAccess, Revoked
 from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.group import command, group, session

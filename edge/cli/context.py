@@ -16,7 +16,8 @@ from edge.admin import socket as admin_socket
 from edge.admin.client import HttpTransport, RemoteOperations, UnixTransport, check_url
 from edge.admin.codec import encode
 from edge.admin.errors import AdminError
-from edge.admin.operations import Operations, TokenOperations
+from edge.admin.operations import Operations
+from edge.admin.token_operations import TokenOperations
 from edge.cli import loading, profiles
 from edge.cli.output import Output
 from edge.config import ADMIN_SOCKET, Config, ConfigError, load

@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 
 from edge.admin.errors import AdminError
-from edge.admin.operations import Time
+from edge.admin.times import Time
 from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.durations import Duration
 from edge.cli.group import command, session
+from edge.keys import DELAY, KeysError, rotate
 from edge.state.kept import SEALING_KEYS, SESSION_KEYS
-from edge.state.keys import DELAY, KeysError, rotate
 from tokens.database import FILE
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edge.admin.errors import AdminError
-from edge.admin.operations import NewToken, Revoked, TokenInfo, TokenVerdict, all_tokens
+from edge.admin.token_operations import NewToken, Revoked, TokenInfo, TokenVerdict, all_tokens
 from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.durations import Duration, shown

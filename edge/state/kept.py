@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.state.keys import KeyFile, ensure
+from edge.keys import KeyFile, ensure
 from tokens.generation import create_once
 
 SESSION_KEYS = "mcp-session-keys.json"

@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from edge.admin.operations import NewToken
+from edge.admin.token_operations import NewToken
 from tests.support.edge import jelou
 from tests.support.store_process import StoreProcess
 from tests.support.whole_edge import UNAUTHORIZED, Answer, Caller, Edge, serving

@@ -12,14 +12,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from edge.admin import local_tokens, operations
+from edge.admin import local_tokens, token_operations
 from edge.admin.api import AdminApi
 from edge.admin.client import HttpTransport, RemoteOperations, UnixTransport, check_url
 from edge.admin.codec import LARGEST, encode
 from edge.admin.errors import AdminError
 from edge.admin.local import LocalOperations
-from edge.admin.operations import DeployRequest, all_tokens
+from edge.admin.operations import DeployRequest
 from edge.admin.routes import ENDPOINTS
+from edge.admin.token_operations import all_tokens
 from mcp_bridge.document import MAX_DOCUMENT
 from mcp_bridge.tool_changes import ToolChanges
 from tests.support.asgi_server import on_tcp, on_unix
@@ -119,7 +120,7 @@ def test_the_client_gives_what_the_operations_give(
 def test_tokens_are_listed_page_by_page(
     local: RemoteOperations, edge: LocalOperations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (operations, local_tokens):
+    for module in (token_operations, local_tokens):
         monkeypatch.setattr(module, "TOKENS_AT_ONCE", 3)
     made = [edge.create_token("*", f"t{number}") for number in range(10)]
     for token in made[1:6]:

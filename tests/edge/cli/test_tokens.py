@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.admin import local_tokens, operations
+from edge.admin import local_tokens, token_operations
 from tests.edge.cli.conftest import Cli
 
 TOKEN = r"jfn_rt_[0-9A-Za-z]{38}"
@@ -78,7 +78,7 @@ def test_the_list_as_json_is_an_array_without_secrets(cli: Cli, deployed: str) -
 def test_the_list_is_whole_however_many_there_are(
     cli: Cli, deployed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (operations, local_tokens):
+    for module in (token_operations, local_tokens):
         monkeypatch.setattr(module, "TOKENS_AT_ONCE", 2)
     for number in range(4):
         cli("tokens", "create", "--name", f"t{number}")

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.state.kept import sealing_keys, session_keys
-from edge.state.keys import (
+from edge.keys import (
     DELAY,
     KEPT,
     KeyFile,
@@ -25,6 +24,7 @@ from edge.state.keys import (
     rotated,
     usable,
 )
+from edge.state.kept import sealing_keys, session_keys
 from mcp_bridge.session import MAX_AGE, SessionKey, open_session, sign, verify
 
 DAY = 24 * 3600.0
