@@ -87,6 +87,7 @@ OWNERS = {
     ),
     "sqlite_utils": ("tokens.migrations",),
     "uvloop": ("edge.server.loops",),
+    "watchfiles": ("edge.cli.dev",),
     "wsproto": ("edge.forwarding.websocket", "edge.server.hypercorn_streams"),
 }
 """Packages beyond the standard library, and sqlite3: which modules may name them."""

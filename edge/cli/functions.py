@@ -9,7 +9,11 @@ from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.group import Lazy, command, group, session
 
-ALIASES = {"deploy": Lazy("edge.cli.deploy:deploy", "Put a function behind the edge.")}
+ALIASES = {
+    "init": Lazy("edge.cli.init:init", "Start a function."),
+    "dev": Lazy("edge.cli.dev:dev", "Run a function here, anew on every change."),
+    "deploy": Lazy("edge.cli.deploy:deploy", "Put a function behind the edge."),
+}
 """The platform's longer spellings."""
 
 

@@ -14,6 +14,8 @@ from tokens.secret import redact
 
 COMMANDS = {
     "serve": Lazy("edge.cli.serve:serve", "Run the edge."),
+    "init": Lazy("edge.cli.init:init", "Start a function."),
+    "dev": Lazy("edge.cli.dev:dev", "Run a function here, anew on every change."),
     "deploy": Lazy("edge.cli.deploy:deploy", "Put a function behind the edge."),
     "tokens": Lazy("edge.cli.tokens:tokens", "Runtime tokens: who may call a function."),
     "functions": Lazy("edge.cli.functions:functions", "List, show and delete functions."),

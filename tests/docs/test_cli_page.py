@@ -14,6 +14,7 @@ import pytest
 from edge.admin.errors import RETRYABLE, STATUSES
 from edge.cli import profiles
 from edge.cli.context import Session
+from edge.cli.functions import ALIASES
 from edge.cli.group import global_options
 from edge.cli.main import run
 from edge.config import SETTINGS
@@ -22,7 +23,8 @@ from tests.docs.pages import anchors, codes, only_code, page, prose, rows
 from tests.support.documents_origin import BOOKS, origin
 
 PAGE = page("cli.md")
-COMMANDS = dict(commands())
+LONGER = {f"functions {name}" for name in ALIASES}
+COMMANDS = {name: found for name, found in commands() if name not in LONGER}
 SHARED = {flag for option in global_options() for flag in option.opts} | {"--help"}
 OF_SETTINGS = {setting.flag for setting in SETTINGS} | {
     f"--no-{setting.flag[2:]}" for setting in SETTINGS if setting.is_boolean
@@ -37,6 +39,11 @@ def section(name: str) -> str:
 def test_every_command_has_a_section_and_no_other_has() -> None:
     headings = re.findall(r"^### `jelou (.+)`$", PAGE, re.MULTILINE)
     assert sorted(headings) == sorted(COMMANDS)
+
+
+def test_the_longer_spellings_are_said_once() -> None:
+    said = PAGE.partition("longer spellings")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`jelou (functions \w+)", said)) == LONGER
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -56,7 +63,7 @@ def test_a_commands_options_are_documented_and_no_others(name: str) -> None:
     assert said - own <= SHARED | ({"--admin"} if name.startswith("access") else set())
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - {"functions deploy"}))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_an_example(name: str) -> None:
     assert re.search(rf"^\$ jelou {name}\b", section(name), re.MULTILINE)
 

@@ -13,9 +13,10 @@ from edge.version import VERSION
 from tests.edge.cli.conftest import ROOT, Cli
 
 PROMISED = [
-    *("serve", "deploy", "rollback", "login", "logout", "whoami"),
+    *("serve", "init", "dev", "deploy", "rollback", "login", "logout", "whoami"),
     *("tokens create", "tokens list", "tokens revoke", "tokens rotate", "tokens check"),
-    *("functions list", "functions info", "functions delete", "functions deploy"),
+    *("functions list", "functions info", "functions delete"),
+    *("functions init", "functions dev", "functions deploy"),
     *("deployments list", "deployments info", "deployments download"),
     *(
         "mcp config",
