@@ -242,6 +242,10 @@ MAP = """
 6 -    edge.forwarding.pool             reuse, ageing, choice, the retry rule
 7 -    edge.forwarding.forwarder        carries an authorised call to its function
 
+== 5 edge, running in words: what runner, workers and operations tell one another
+0 pure edge.running.protocol            messages, as lines of JSON
+1 pure edge.running.runs                what operations may ask of functions that the edge runs
+
 == 6 edge, a worker's knowledge: what it knows and keeps between requests
 0 -    edge.observe.log                 the edge's own errors on stderr
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
@@ -258,6 +262,9 @@ MAP = """
 1 -    edge.state.streams               open streams, judged again when the world changes
 1 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
 2 -    edge.state.merged_catalogs       the tools of many functions, kept
+
+== 6 edge, running: the processes of functions
+0 -    edge.running.client              asks a running edge's runner
 
 == 7 edge, doors: requests carried out as the gate decided
 0 -    edge.doors.asgi                  a request over ASGI: head, body, answer

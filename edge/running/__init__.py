@@ -1,0 +1,1 @@
+"""Functions that the edge runs itself: their processes, and who is told of them."""
