@@ -29,6 +29,7 @@ from edge.settings import (
     path,
     seconds,
     url,
+    user,
     whole,
 )
 
@@ -93,6 +94,12 @@ class Config:
     mcp_sessions: int = 600
     json_depth: int = 128
     tool_result: int = 4 * 1024 * 1024
+    start_timeout: float = 30.0
+    stop_timeout: float = 10.0
+    function_memory: int = 512 * 1024 * 1024
+    function_descriptors: int = 4096
+    function_processes: int = 512
+    function_user: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +189,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("mcp_sessions", whole(1), "MCP sessions opened a minute by one token (429)."),
     Setting("json_depth", whole(1, 1000), "Deepest nesting of an MCP request."),
     Setting("tool_result", bytes_(1024), "Largest answer that becomes a tool result."),
+    Setting("start_timeout", seconds(0.1), "How long a function may take to start."),
+    Setting("stop_timeout", seconds(0), "How long a function may take to end after SIGTERM."),
+    Setting("function_memory", bytes_(0), "Resident memory of one instance; 0 for no limit."),
+    Setting("function_descriptors", whole(32), "Open files of one process of a function."),
+    Setting("function_processes", whole(1), "Processes of a function that has a user of its own."),
+    Setting("function_user", user, "Who functions run as: auto, same, or a user's name."),
 )
 
 

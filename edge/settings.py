@@ -19,6 +19,7 @@ _SIZES = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _DURATIONS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _BIND = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>\d{1,5})")
 
 
@@ -186,9 +187,17 @@ def choice(metavar: str, words: tuple[str, ...]) -> Kind:
     return Kind(metavar, parse)
 
 
+def _user(value: object) -> str:
+    name = _string(value)
+    if not _USER.fullmatch(name):
+        raise ValueError(f"{name!r} is not a user: write auto, same, or the name of a user")
+    return name
+
+
 bind = Kind("ADDR", _bind)
 domain = Kind("NAME", _domain)
 url = Kind("URL", _url)
+user = Kind("USER", _user)
 boolean = Kind("", _boolean)
 cidr = Kind("CIDR", _cidr)
 path = Kind("PATH", lambda value: Path(_string(value)).expanduser(), lambda p: p and str(p))

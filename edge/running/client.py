@@ -53,12 +53,12 @@ class Runner:
 
     @contextmanager
     def trial(
-        self, slug: str, project: str, code: str, said: Said | None = None
+        self, slug: str, project: str, code: str, said: Said | None = None, deployment: str = ""
     ) -> Iterator["RemoteTrial"]:
         """See `Runs.trial`."""
         name = "trial_" + os.urandom(8).hex()
         with self._asking(LATEST) as asked:
-            answer = asked.ask(StartTrial(name, slug, project, code), said)
+            answer = asked.ask(StartTrial(name, slug, project, code, deployment), said)
             if not isinstance(answer, Ready):
                 raise asked.unexpected(answer)
             yield RemoteTrial(answer.address, name, asked)

@@ -52,7 +52,7 @@ class Need:
 class Load:
     """Worker: that many requests and streams are in flight at a deployment, all its instances.
 
-    Sent at most every 0.2 s while it changes; 0 once it is.
+    Sent at most every 0.2 s while it changes, and after requests that came and went in between.
     """
 
     deployment: str
@@ -125,12 +125,14 @@ class StartTrial:
         trial: an id of the sender's choice.
         project: the project file as canonical JSON (`Project.text`).
         code: the digest of its files.
+        deployment: what the process is told that it is; empty if that is not known yet.
     """
 
     trial: str
     slug: str
     project: str
     code: str
+    deployment: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Runs(Protocol):
     """Every call blocks."""
 
     def trial(
-        self, slug: str, project: str, code: str, said: Said | None = None
+        self, slug: str, project: str, code: str, said: Said | None = None, deployment: str = ""
     ) -> AbstractContextManager[Trial]:
         """Start one process of a function and wait until it answers.
 
@@ -60,6 +60,7 @@ class Runs(Protocol):
                 `entrypoint` and the function's secrets of now are what is started.
             code: the digest of its files, which are in place and built.
             said: called with what it writes until it answers.
+            deployment: what it is told that it is; empty if that is not known yet.
 
         Raises:
             RunFailed: it did not answer in time, ended, or could not be started.

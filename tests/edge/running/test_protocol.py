@@ -22,7 +22,7 @@ MESSAGES = [
     protocol.Gone("dep_1", "dep_1.1"),
     protocol.Failed("dep_1", "two\nlines"),
     protocol.Synced(),
-    protocol.StartTrial("t", "one", "{}", "ab"),
+    protocol.StartTrial("t", "one", "{}", "ab", ""),
     protocol.Adopt("t", "dep_1"),
     protocol.Drop("t"),
     protocol.AskStatus("one"),
