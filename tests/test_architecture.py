@@ -25,8 +25,15 @@ EXCEPTIONS = {
 }
 """Imports that go up, each with its reason."""
 
+FACES = {
+    # What authors of functions import: `from edge.sdk import define, app, response`.
+    "edge.sdk",
+}
+"""Packages whose `__init__.py` gives names on, for people who do not read this map."""
+
 LATE = {
     "edge.cli.loading",  # commands that do not touch the store start without it
+    "edge.sdk.declared",  # functions start without the validator that they do not use
     "edge.server.worker_main",  # see EXCEPTIONS
     "tokens.migrations",  # sqlite_utils is needed only where a schema is behind
 }
@@ -51,10 +58,10 @@ OWNERS = {
     "cryptography": ("mcp_bridge.sealing",),
     "h11": ("edge.server.hypercorn_http1",),
     "h2": ("edge.server.hypercorn_http2", "edge.server.hypercorn_sending"),
-    "hypercorn": ("edge.server.hypercorn_*",),
+    "hypercorn": ("edge.sdk.serving", "edge.server.hypercorn_*"),
     "httpx2": ("mcp_bridge.upstream_client",),
     "hyperframe": ("edge.server.hypercorn_http2",),
-    "jsonschema_rs": ("mcp_bridge.validation",),
+    "jsonschema_rs": ("edge.sdk.schema_shapes", "mcp_bridge.validation"),
     "mcp": (
         "mcp_bridge.checks",
         "mcp_bridge.guard",
@@ -72,6 +79,7 @@ OWNERS = {
     ),
     "orjson": ("*",),
     "pydantic": (
+        "edge.sdk.typed_shapes",
         "mcp_bridge.checks",
         "mcp_bridge.guard",
         "mcp_bridge.listing",
@@ -177,6 +185,7 @@ MAP = """
 0 pure edge.functions                   Function, Deployment, Project, Route: as values
 0 -    edge.keys                        keys that processes share, rotated while they run
 0 pure edge.message                     Head, Headers, Peer, Body: HTTP as values
+0 pure edge.secrets.names               what secrets may be called and hold
 0 pure edge.settings                    the kinds of value that a setting can hold
 0 -    edge.version                     the version, as installed
 1 -    edge.config                      every setting: flag, variable, key, default
@@ -185,6 +194,30 @@ MAP = """
 1 pure edge.http1                       field sections of HTTP/1.1, both ways
 2 -    edge.config_shown                the settings as text, to show and to document
 2 pure edge.problems                    an error's body: JSON, or problem details
+
+== 3 edge, SDK: what authors of Python functions write with
+0 pure edge.sdk.cron                    whether a request is a run that the edge signed
+0 pure edge.sdk.encoding                values that handlers return, as JSON text
+0 -    edge.sdk.lines                   lines that a function writes to its log
+0 pure edge.sdk.requests                the request as a handler sees it
+0 pure edge.sdk.responses               answers and events, built step by step
+0 pure edge.sdk.shapes                  what a function takes and gives, as declared
+0 -    edge.sdk.threads                 threads for handlers that are plain functions
+1 pure edge.sdk.inputs                  from a request to the value that is checked
+1 pure edge.sdk.schema_shapes           shapes that are JSON Schemas
+1 -    edge.sdk.streaming               what a generator yields, on its way
+1 pure edge.sdk.typed_shapes            shapes that are types
+1 -    edge.sdk.webhooks                whether a webhook comes from whom it says
+2 -    edge.sdk.context                 what a handler knows beside its input
+2 -    edge.sdk.declared                shapes from what an author declared
+3 -    edge.sdk.defining                define() and app()
+4 -    edge.sdk.loading                 an author's module, loaded
+4 -    edge.sdk.routing                 which function a request is for
+5 -    edge.sdk.openapi                 what a function says of itself
+6 -    edge.sdk.handling                one request to an answer
+7 -    edge.sdk.asgi                    a service as an ASGI application
+7 -    edge.sdk.testing                 functions called in authors' tests
+8 -    edge.sdk.serving                 a function as a process
 
 == 4 edge, gate: the decision, and what it is made of
 0 pure edge.cors                        what browsers are told (Fetch, CORS protocol)
@@ -219,6 +252,10 @@ MAP = """
 1 pure edge.registry.rows               deployments as rows
 2 -    edge.registry.sqlite             a registry in the shared file
 
+== 5 edge, secrets: what functions are told and nobody is shown
+0 pure edge.secrets.references          secrets that a project's headers name, put in
+0 -    edge.secrets.store               secrets in the shared file, sealed
+
 == 5 edge, forwarding: the upstream side
 0 pure edge.forwarding.backlog          bytes that wait for a slow consumer
 0 -    edge.forwarding.eyeballs         connecting to a name with several addresses
@@ -232,6 +269,7 @@ MAP = """
 1 pure edge.forwarding.homes            at which address an MCP session lives
 1 pure edge.forwarding.parse            HTTP/1.1 heads, strict, with limits
 2 pure edge.forwarding.chunks           the chunked coding, strict
+2 -    edge.forwarding.fleet            processes that the edge runs: which takes a request
 2 -    edge.forwarding.tls              TLS to an upstream
 2 -    edge.forwarding.tunnel           bytes both ways after a 101
 3 -    edge.forwarding.connect          opening connections
@@ -249,13 +287,14 @@ MAP = """
 == 6 edge, a worker's knowledge: what it knows and keeps between requests
 0 -    edge.observe.log                 the edge's own errors on stderr
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
-0 -    edge.state.health                whether an upstream accepts connections
+0 -    edge.state.instances             what worker and runner tell one another
 0 -    edge.state.kept                  the edge's name and keys, made once
 0 pure edge.state.minting               how many MCP sessions a token may open
 0 pure edge.state.peers                 what workers tell one another, by topic
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
 0 -    edge.state.view                  what a worker knows, never out of date
 1 -    edge.state.catalogs              the tools of each live deployment, built once
+1 -    edge.state.health                whether an upstream answers
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
 1 pure edge.state.session_streams       the one GET stream of each MCP session
 1 -    edge.state.source                the store as a worker reads it
@@ -295,8 +334,11 @@ MAP = """
 0 pure edge.admin.times                 times, and how they are written
 1 pure edge.admin.codec                 the values as JSON and back
 1 pure edge.admin.expectations          tools a deploy was told to expect, others refused
+1 pure edge.admin.secret_operations     what can be done with secrets
+1 -    edge.admin.secret_references     secrets that deploys and documents need
 1 pure edge.admin.token_operations      what can be done with tokens
 1 -    edge.admin.translation           what stores raise, in the operations' words
+2 -    edge.admin.local_secrets         secrets on a store
 2 -    edge.admin.local_tokens          token operations on a store
 2 pure edge.admin.operations            what can be done: the Protocol and its values
 3 pure edge.admin.projects              a project file's problems as one error
@@ -353,6 +395,7 @@ MAP = """
 
 == 10 edge, command line: one file per noun
 0 pure edge.cli.durations               90d, 24h, 30m
+0 pure edge.cli.env_file                files of KEY=VALUE lines
 0 -    edge.cli.loading                 what is imported only when needed
 0 pure edge.cli.mcp_headers             header fields that mirror an MCP message
 0 -    edge.cli.mcp_http                Streamable HTTP, the client's side
@@ -376,6 +419,7 @@ MAP = """
 3 -    edge.cli.main                    the program: commands by name, failures told
 3 -    edge.cli.mcp                     jelou mcp
 3 -    edge.cli.mcp_keys                jelou mcp rotate-keys
+3 -    edge.cli.secrets                 jelou secrets
 3 -    edge.cli.serve                   jelou serve
 3 -    edge.cli.stdio                   jelou mcp stdio
 3 -    edge.cli.tokens                  jelou tokens
@@ -620,9 +664,13 @@ def test_a_module_says_what_it_is_and_whether_it_is_pure(module: str) -> None:
 
 @pytest.mark.parametrize("package", sorted(PACKAGES))
 def test_an_init_file_is_a_docstring(package: str) -> None:
-    body = tree(package).body
-    assert len(body) == 1
+    _, *rest = tree(package).body
     assert ast.get_docstring(tree(package))
+    if package in FACES:
+        assert all(isinstance(node, ast.ImportFrom | ast.Assign) for node in rest)
+        assert all(found.module.startswith(f"{package}.") for found in imports(package))
+    else:
+        assert not rest
 
 
 @pytest.mark.parametrize("module", MODULES)

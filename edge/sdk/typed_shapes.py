@@ -1,0 +1,68 @@
+"""Shapes that are types: Pydantic models, dataclasses, `list[int]`, whatever Pydantic reads."""
+
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+from edge.sdk.encoding import encode
+from edge.sdk.shapes import JSON, Detail, Invalid, Use
+
+
+class _Untitled(GenerateJsonSchema):
+    """Schemas without the titles that Pydantic derives from names: models read them for nothing."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """No."""
+        del schema
+        return False
+
+    def model_schema(self, schema: Any) -> JsonSchemaValue:
+        """Its own title alone, if the author gave it one."""
+        made = super().model_schema(schema)
+        if made.get("title") == schema["cls"].__name__:
+            del made["title"]
+        return made
+
+
+class TypedShape:
+    """One type."""
+
+    def __init__(self, declared: Any) -> None:
+        """Prepare.
+
+        Raises:
+            ValueError: Pydantic does not know this type.
+        """
+        try:
+            self._adapter: TypeAdapter[Any] = TypeAdapter(declared)
+        except PydanticUserError as problem:
+            raise ValueError(
+                f"{declared!r} is neither a type nor a JSON Schema: {problem}"
+            ) from None
+
+    def schema(self, use: Use) -> JSON:
+        """As `Shape`."""
+        mode = "validation" if use == "input" else "serialization"
+        return self._adapter.json_schema(mode=mode, schema_generator=_Untitled)  # type: ignore[arg-type]
+
+    def check(self, value: Any) -> Any:
+        """As `Shape`; by the rules for JSON, so that strict models take dates as text."""
+        try:
+            return self._adapter.validate_json(encode(value))
+        except ValidationError as problem:
+            raise Invalid(_details(problem)) from None
+
+    def dump(self, value: Any) -> Any:
+        """As `Shape`."""
+        try:
+            made = self._adapter.validate_python(value)
+            return self._adapter.dump_python(made, mode="json", by_alias=True)
+        except ValidationError as problem:
+            raise Invalid(_details(problem)) from None
+
+
+def _details(problem: ValidationError) -> list[Detail]:
+    found = problem.errors(include_url=False, include_context=False, include_input=False)
+    return [Detail(tuple(each["loc"]), each["msg"], each["type"]) for each in found]
