@@ -5,7 +5,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,20 +32,20 @@ from edge.doors.websocket import WebSocketDoor
 from edge.fast.connection import FastConnection
 from edge.fast.lane import Counts, Entropy, Lane
 from edge.forwarding.forwarder import Forwarder
-from edge.forwarding.limit import InFlight
-from edge.forwarding.pool import Pool
-from edge.forwarding.wire import UpstreamFailure
-from edge.functions import Upstream
+from edge.forwarding.limit import InFlight, share
+from edge.forwarding.pool import Pool, PoolLimits
 from edge.gate.decisions import GateSettings
 from edge.headers import Networks
 from edge.housekeeping import Housekeeping, LastUse
 from edge.keys import KeyFile
 from edge.observe.log import log_error
 from edge.registry.sqlite import SqliteRegistry
+from edge.running.protocol import SOCKET
 from edge.server.acceptor import FastLane
 from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
-from edge.state.health import Health
+from edge.state.health import Health, Probe
+from edge.state.instances import Instances
 from edge.state.kept import edge_id, sealing_keys, session_keys
 from edge.state.mcp_calls import McpCalls
 from edge.state.merged_catalogs import MergedCatalogs
@@ -106,12 +106,11 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     """
     store = _open_store(config)
     operations = assembled(store.database, Place(config, tuple(bound), running=True), VERSION)
-    pool, in_flight = Pool(), _in_flight(config)
-    forwarder = Forwarder(pool, in_flight, store.name, config.connect_timeout, config.answer_idle)
+    beyond = _beyond(config, store.name, peers.slot)
+    pool, in_flight, forwarder = beyond.pool, beyond.in_flight, beyond.forwarder
     read, streams, state = store.source.document, OpenStreams(), WorkerState()
     catalogs, url_of = Catalogs(read), partial(function_url, config, bound)
-    health = Health(_probe(pool, config.connect_timeout), time.monotonic)
-    documents = OpenDocuments(read, catalogs, health, url_of)
+    documents = OpenDocuments(read, catalogs, beyond.health, url_of)
     of_sessions = SessionStreams(peers, time.monotonic_ns)
     forgets: list[Callable[[str], None]] = [catalogs.forget, documents.forget]
     bridge, last_use = _bridge(config, store, peers), LastUse(store.tokens)
@@ -140,7 +139,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         used=last_use.note,
     )
     refresh = partial(operations.refresh_documents, time.monotonic) if peers.slot == 0 else None
-    forget = (health.forget, store.ended.forget_old)
+    forget = (beyond.health.forget, store.ended.forget_old)
     housekeeping = Housekeeping(store.database, door, streams, forget, last_use, refresh, log_error)
     lane = _lane(config, store.name, door, pool, in_flight)
     return Edge(
@@ -151,7 +150,35 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         remote_admin=AdminApi(operations, operations.authenticate),
         state=state,
         end_streams=streams.end_all,
-        running=partial(_running, store.database, pool, bridge, door, housekeeping, last_use),
+        running=partial(_running, store.database, beyond, bridge, door, housekeeping, last_use),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Beyond:
+    """The side of the functions.
+
+    Attributes:
+        instances: what is known of the processes of those that the edge runs.
+    """
+
+    pool: Pool
+    in_flight: InFlight
+    forwarder: Forwarder
+    instances: Instances
+    health: Health
+
+
+def _beyond(config: Config, name: str, slot: int) -> _Beyond:
+    pool, in_flight = Pool(PoolLimits(start=config.start_timeout)), _in_flight(config)
+    instances = Instances(config.data_dir / SOCKET, slot, pool.fleets, config.workers)
+    probe = Probe(pool, instances, config.connect_timeout)
+    return _Beyond(
+        pool=pool,
+        in_flight=in_flight,
+        forwarder=Forwarder(pool, in_flight, name, config.connect_timeout, config.answer_idle),
+        instances=instances,
+        health=Health(probe, time.monotonic),
     )
 
 
@@ -302,7 +329,7 @@ def _on_change(
 @asynccontextmanager
 async def _running(
     database: Database,
-    pool: Pool,
+    beyond: _Beyond,
     bridge: Bridge,
     door: Door,
     housekeeping: Housekeeping,
@@ -311,12 +338,13 @@ async def _running(
     """Everything that has to run; at the end last use is written down and all is closed."""
     async with AsyncExitStack() as stack:
         stack.callback(database.close)
-        stack.push_async_callback(pool.aclose)
+        stack.push_async_callback(beyond.pool.aclose)
         await stack.enter_async_context(bridge.run())
         await stack.enter_async_context(door.mcp.upstream.eras.run())
         await door.refresh()  # the first requests do not wait for thousands of functions
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(housekeeping.run)
+            tasks.start_soon(beyond.instances.run)
             yield
             tasks.cancel_scope.cancel()
         await last_use.flush()
@@ -339,20 +367,9 @@ def _gate_settings(config: Config, name: str) -> GateSettings:
 def _in_flight(config: Config) -> InFlight:
     """A worker's share of what all of them may have in flight: an equal one, rounded up."""
     workers = config.workers
-    requests, waiting = -(-config.in_flight // workers), -(-config.queue // workers)
-    return InFlight(requests, waiting, config.queue_timeout)
+    requests, waiting = share(config.in_flight, workers), share(config.queue, workers)
+    return InFlight(requests, waiting, config.queue_timeout, workers)
 
 
 def _networks(config: Config) -> Networks:
     return tuple(ip_network(text, strict=False) for text in config.trusted_proxies)
-
-
-def _probe(pool: Pool, timeout: float) -> Callable[[Upstream], Awaitable[bool]]:
-    async def connects(upstream: Upstream) -> bool:
-        try:
-            pool.release(await pool.connect(upstream, timeout), None)
-        except UpstreamFailure:
-            return False
-        return True
-
-    return connects

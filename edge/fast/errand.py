@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from edge.errors import Errors, Refusal, refusal
+from edge.errors import Refusal
 from edge.fast.lane import Lane
 from edge.forwarding.connection import Connection, Handler
-from edge.forwarding.forwarder import refused
+from edge.forwarding.forwarder import overloaded, refused
 from edge.forwarding.limit import Overloaded
 from edge.forwarding.parse import InvalidAnswer
 from edge.forwarding.reader import AnswerReader
@@ -34,6 +34,7 @@ class Errand:
         "_over",
         "_reader",
         "_reused",
+        "_run",
         "_slot",
         "_slug",
         "_task",
@@ -47,6 +48,7 @@ class Errand:
         self._lane = lane
         self._reader = reader
         self._slug = function.slug
+        self._run = function.live.project.run
         self._timeout = timeout
         self._upstreams = lane.pool.order(function.live.project.upstreams)
         self._upstream = self._upstreams[0]
@@ -99,7 +101,7 @@ class Errand:
 
     def _set_out(self) -> None:
         """Find a place and a connection, then `_send`."""
-        if self._lane.in_flight.try_acquire(self._slug):
+        if self._lane.in_flight.try_acquire(self._slug, self._run):
             self._slot = True
             self._choose()
         else:
@@ -180,9 +182,9 @@ class Errand:
 
     async def _queue_up(self) -> None:
         try:
-            await self._lane.in_flight.acquire(self._slug)
+            await self._lane.in_flight.acquire(self._slug, self._run)
         except Overloaded:
-            self.give_up(refusal(Errors.OVERLOADED, headers=((b"retry-after", b"1"),)))
+            self.give_up(overloaded())
             return
         self._slot = True
         self._task = None

@@ -1,6 +1,7 @@
 """Opening connections: TCP with both address families, TLS, Unix sockets."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Hashable
 from ipaddress import ip_address
@@ -16,6 +17,10 @@ _C = TypeVar("_C", bound=Connection)
 
 CONTEXT_AGE = 300.0
 """Seconds after which certificates and keys are read from their files again."""
+
+SOONEST_AGAIN = 0.002
+LATEST_AGAIN = 0.05
+"""Seconds between two tries at a Unix socket whose queue is full, at first and at most."""
 
 
 class Contexts:
@@ -95,7 +100,8 @@ async def _open_tls(
 async def _dial(upstream: Upstream, make: Callable[[], _C]) -> _C:
     loop = asyncio.get_running_loop()
     if upstream.scheme == "unix":
-        _, connection = await loop.create_unix_connection(make, upstream.socket)
+        sock = await _connect_unix(upstream.socket)
+        _, connection = await loop.create_unix_connection(make, sock=sock)
         return connection
     if _is_address(upstream.host):
         _, connection = await loop.create_connection(make, upstream.host, upstream.port)
@@ -103,6 +109,25 @@ async def _dial(upstream: Upstream, make: Callable[[], _C]) -> _C:
         sock = await connect_to_name(upstream.host, upstream.port)
         _, connection = await loop.create_connection(make, sock=sock)
     return connection
+
+
+async def _connect_unix(path: str) -> socket.socket:
+    """A socket connected to a path; while its queue of connections is full, one tries again."""
+    sock = socket.socket(socket.AF_UNIX)
+    pause = SOONEST_AGAIN
+    try:
+        sock.setblocking(False)
+        while True:
+            try:
+                sock.connect(path)
+            except BlockingIOError:  # connect(2), EAGAIN
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LATEST_AGAIN)
+            else:
+                return sock
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _is_address(host: str) -> bool:

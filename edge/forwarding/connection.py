@@ -60,8 +60,9 @@ class Connection(asyncio.BufferedProtocol):
 
     Attributes:
         key: what address and TLS settings it was made for.
+        instance: the process that it leads to, of a function that the edge runs; else empty.
         handler: None while idle.
-        born: `loop.time()` when it was opened.
+        born: `loop.time()` when it was opened, or minus infinity once it is not to be used again.
         deadline: when the handler, or the idle connection, has waited long enough.
         exchanges: how many it has begun.
         congested: whether the upstream takes bytes more slowly than they are written.
@@ -77,6 +78,7 @@ class Connection(asyncio.BufferedProtocol):
         "deadline",
         "exchanges",
         "handler",
+        "instance",
         "key",
         "loop",
         "reading",
@@ -86,6 +88,7 @@ class Connection(asyncio.BufferedProtocol):
         self._owner = owner
         self._transport: asyncio.Transport | None = None
         self.key = key
+        self.instance = ""
         self.loop = loop
         self.handler: Handler | None = None
         self.born = loop.time()

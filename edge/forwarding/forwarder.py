@@ -4,7 +4,7 @@ The door, the bridge's invoker and cron all reach a function through `Forwarder.
 knows connections, and it knows none of them.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +22,7 @@ from tokens.model import Principal
 
 _FAILURES: dict[FailureKind, Errors] = {
     "unreachable": Errors.UPSTREAM_UNREACHABLE,
+    "overloaded": Errors.OVERLOADED,
     "reset": Errors.UPSTREAM_UNREACHABLE,
     "invalid": Errors.UPSTREAM_INVALID,
     "timeout": Errors.UPSTREAM_TIMEOUT,
@@ -41,6 +42,7 @@ class Call:
         checked: whether a token was demanded.
         timeout: milliseconds to the answer's head.
         own: fields that the edge says besides, under names that callers cannot say.
+        signed: more of them, made from the target as the function sees it.
     """
 
     function: Function
@@ -56,6 +58,7 @@ class Call:
     timeout: int = 30_000
     upgrade: bool = False
     own: Headers = field(default=(), repr=False)
+    signed: Callable[[bytes], Headers] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +104,16 @@ class Forwarder:
         """
         if plan.loops(call.headers, self._edge_id):
             raise EdgeError(refusal(Errors.LOOP_DETECTED))
-        slug = call.function.slug
+        function = call.function
         try:
-            async with self._in_flight.slot(slug):
+            async with self._in_flight.slot(function.slug, function.live.project.run):
                 answer = await self._exchange(call)
                 try:
                     yield self._relayed(call, answer)
                 finally:
                     await answer.aclose()
         except Overloaded:
-            raise EdgeError(refusal(Errors.OVERLOADED, headers=((b"retry-after", b"1"),))) from None
+            raise EdgeError(overloaded()) from None
 
     async def _exchange(self, call: Call) -> UpstreamAnswer:
         timeouts = Timeouts(self._connect, call.timeout / 1000, self._idle)
@@ -139,11 +142,11 @@ class Forwarder:
             self._edge_id,
             upgrade=call.upgrade,
         )
-        base = upstream.base.encode()
+        target = call.target if call.target == b"*" else upstream.base.encode() + call.target
         return UpstreamRequest(
             method=call.method.encode(),
-            target=call.target if call.target == b"*" else base + call.target,
-            headers=fields + call.own,
+            target=target,
+            headers=fields + call.own + (call.signed(target) if call.signed else ()),
             body=call.body,
             length=call.length,
             upgrade=call.upgrade,
@@ -170,6 +173,11 @@ def is_event_stream(fields: Headers) -> bool:
     return kind.partition(b";")[0].strip().lower() == b"text/event-stream"
 
 
+def overloaded(reason: str = "") -> Refusal:
+    """The 503 for a request that found no place; `reason` is for the log alone."""
+    return refusal(Errors.OVERLOADED, headers=((b"retry-after", b"1"),), reason=reason)
+
+
 def refused(failure: UpstreamFailure, timeout: int) -> Refusal:
     """The edge's error for an upstream's failure; its detail is for the log alone.
 
@@ -177,6 +185,8 @@ def refused(failure: UpstreamFailure, timeout: int) -> Refusal:
         timeout: milliseconds that the function had for its answer's head.
     """
     error = _FAILURES[failure.kind]
+    if error is Errors.OVERLOADED:
+        return overloaded(str(failure))
     message = ""
     if error is Errors.UPSTREAM_TIMEOUT:
         message = f"The function did not answer within {timeout} ms; see config.timeout."

@@ -14,6 +14,7 @@ from edge.forwarding.answer import UpstreamAnswer
 from edge.forwarding.connect import Contexts, open_connection
 from edge.forwarding.connection import Connection
 from edge.forwarding.exchange import Exchange, InterimCallback
+from edge.forwarding.fleet import Fleet, Fleets, Process
 from edge.forwarding.sweep import Sweep
 from edge.forwarding.wire import PIECE, RetryRule, Timeouts, UpstreamFailure, UpstreamRequest
 from edge.functions import Upstream
@@ -39,23 +40,30 @@ class PoolLimits:
         age: seconds since it was opened after which a connection is not used again.
         idle_count: idle connections kept for one address.
         shun: seconds for which an address that did not connect is tried after the others.
+        start: seconds for which a request waits for a process that the edge runs.
     """
 
     idle: float = 55.0
     age: float = 600.0
     idle_count: int = 256
     shun: float = 5.0
+    start: float = 30.0
 
 
 class Pool:
-    """Connections to upstreams, of one event loop."""
+    """Connections to upstreams, of one event loop.
+
+    Attributes:
+        fleets: the processes of functions that the edge runs; filled by whoever knows them.
+    """
 
     def __init__(self, limits: PoolLimits | None = None) -> None:
         self.limits = limits or PoolLimits()
         self.sweep = Sweep()
         self.inbox = memoryview(bytearray(PIECE))
         self._contexts = Contexts()
-        self._idle: dict[Hashable, list[Connection]] = {}
+        self._idle: dict[Hashable, list[Connection] | Fleet] = {}
+        self.fleets = Fleets(self._idle)
         self._turn: dict[tuple[Upstream, ...], int] = {}
         self._shunned: dict[Upstream, float] = {}
         self._closing = False
@@ -115,12 +123,39 @@ class Pool:
     async def connect(self, upstream: Upstream, timeout: float) -> Connection:
         """A new connection, its TLS handshake done, within `timeout` seconds.
 
+        To a function that the edge runs those seconds begin when a process takes the request.
+
         Raises:
-            UpstreamFailure: `unreachable`.
+            UpstreamFailure: `unreachable`; `overloaded`, no process takes the request.
         """
+        if upstream.scheme == "run":
+            return await self._connect_process(upstream, timeout)
+        return await self._open(upstream, upstream.key, timeout)
+
+    async def _connect_process(self, upstream: Upstream, timeout: float) -> Connection:
+        """A connection to a process of a deployment; if that does not take it, perhaps another."""
+        fleet, patience = self.fleets.of(upstream.host), self.limits.start
+        process = await fleet.reserve(patience)
+        with suppress(UpstreamFailure):
+            return await self._reach(fleet, process, upstream.key, timeout)
+        process = await fleet.reserve(patience)
+        return await self._reach(fleet, process, upstream.key, timeout)
+
+    async def _reach(
+        self, fleet: Fleet, process: Process, key: Hashable, timeout: float
+    ) -> Connection:
+        try:
+            connection = await self._open(process.place.upstream, key, timeout)
+        except BaseException as error:
+            fleet.missed(process, refused=isinstance(error, UpstreamFailure))
+            raise
+        fleet.opened(process, connection)
+        return connection
+
+    async def _open(self, upstream: Upstream, key: Hashable, timeout: float) -> Connection:
         if self._closing:
             raise UpstreamFailure("unreachable", "the edge is shutting down")
-        connection = await open_connection(upstream, self, upstream.key, self._contexts, timeout)
+        connection = await open_connection(upstream, self, key, self._contexts, timeout)
         if connection.closing:
             raise UpstreamFailure("unreachable", "the connection was closed at once")
         if self._closing:
@@ -152,6 +187,8 @@ class Pool:
     async def aclose(self) -> None:
         """Abort every connection, those in use too, and take no more requests."""
         self._closing = True
+        for _, fleet in self.fleets:
+            fleet.fails("the edge is shutting down")
         members = self._members()
         if members:
             self._emptied = asyncio.Event()
@@ -178,7 +215,9 @@ class Pool:
         """See `connection.Owner`."""
         self.sweep.members.discard(connection)
         idle = self._idle.get(connection.key)
-        if idle is not None:
+        if isinstance(idle, Fleet):
+            idle.gone(connection)
+        elif idle is not None:
             if connection in idle:
                 idle.remove(connection)
             if not idle:
@@ -226,6 +265,8 @@ class Pool:
         """
         loop = asyncio.get_running_loop()
         sole = len(choices) == 1
+        if sole and choices[0].scheme == "run":
+            return choices[0], await self.connect(choices[0], timeout)
         ends = loop.time() + timeout
         failure = UpstreamFailure("unreachable", "there is no address")
         for choice in choices * 2 if sole else choices:

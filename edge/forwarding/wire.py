@@ -18,7 +18,9 @@ FRAMING_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
 Framing = Literal["length", "chunked", "close", "none"]
 """How the end of an answer is known (RFC 9112 §6.3); `none` is an answer without a body."""
 
-FailureKind = Literal["unreachable", "reset", "invalid", "timeout", "truncated", "idle"]
+FailureKind = Literal[
+    "unreachable", "overloaded", "reset", "invalid", "timeout", "truncated", "idle"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class UpstreamFailure(Exception):
     The text never holds a header value or a piece of a body.
 
     Attributes:
-        kind: `unreachable`, no connection; `reset`, closed before the answer's head was whole;
+        kind: `unreachable`, no connection; `overloaded`, no process of the function takes one more
+            request; `reset`, closed before the answer's head was whole;
             `invalid`, not HTTP; `timeout`, no head in time; `truncated`, cut within the answer;
             `idle`, silent within the answer.
         written: whether a byte of the request may have gone out.
