@@ -41,6 +41,7 @@ from edge.keys import KeyFile
 from edge.observe.log import log_error
 from edge.registry.sqlite import SqliteRegistry
 from edge.running.protocol import SOCKET
+from edge.secrets.store import SqliteSecrets
 from edge.server.acceptor import FastLane
 from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
@@ -223,7 +224,7 @@ def _open_store(config: Config) -> _Store:
     registry = SqliteRegistry(database, os.urandom)
     return _Store(
         database=database,
-        source=StoreSource(database, registry, tokens),
+        source=StoreSource(database, registry, tokens, SqliteSecrets(database)),
         tokens=TokenService(tokens, database.clock, os.urandom),
         ended=StoredEndedSessions(database, database.clock),
         keys=session_keys(config.data_dir, os.urandom),

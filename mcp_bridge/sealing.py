@@ -16,11 +16,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mcp_bridge.session import SessionKey
 
-MAX_LENGTH = 65_536
-"""Characters of a sealed text."""
-
 MAX_PLAIN = 49_000
-"""Bytes that can be sealed, so that the text stays within `MAX_LENGTH`."""
+"""Bytes that can be sealed unless more are allowed; the text then has under 65,536 characters."""
 
 _SALT, _IV, _TAG = 16, 12, 16
 _NONCE = _SALT + _IV
@@ -29,27 +26,35 @@ _FORM = re.compile(r"v1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]+)")
 
 
 def seal(
-    plain: bytes, bound: Sequence[str], keys: Sequence[SessionKey], random: Callable[[int], bytes]
+    plain: bytes,
+    bound: Sequence[str],
+    keys: Sequence[SessionKey],
+    random: Callable[[int], bytes],
+    *,
+    most: int = MAX_PLAIN,
 ) -> str:
     """Encrypt under the newest key, the first; `random` returns that many random bytes.
 
     Args:
         bound: what the text is good for, the purpose first, such as `("state", function, lineage)`;
             it is authenticated, not carried: `unseal` must be given the same.
+        most: bytes that `plain` may have.
 
     Raises:
-        ValueError: `plain` has more than `MAX_PLAIN` bytes.
+        ValueError: it has more.
     """
-    if len(plain) > MAX_PLAIN:
-        raise ValueError(f"at most {MAX_PLAIN} bytes can be sealed")
+    if len(plain) > most:
+        raise ValueError(f"at most {most} bytes can be sealed")
     key, nonce = keys[0], random(_NONCE)
     sealed = _cipher(key, nonce).encrypt(nonce[_SALT:], plain, _associated(key.kid, bound))
     return f"v1.{key.kid}.{_encode(nonce + sealed)}"
 
 
-def unseal(text: str, bound: Sequence[str], keys: Sequence[SessionKey]) -> bytes | None:
+def unseal(
+    text: str, bound: Sequence[str], keys: Sequence[SessionKey], *, most: int = MAX_PLAIN
+) -> bytes | None:
     """What was sealed, or None: forged, cut, too long, of an unknown key, or bound elsewhere."""
-    form = _FORM.fullmatch(text) if len(text) <= MAX_LENGTH else None
+    form = _FORM.fullmatch(text) if len(text) <= max_length(most) else None
     key = next((key for key in keys if form and key.kid == form[1]), None)
     raw = _decode(form[2]) if form else None
     if key is None or raw is None or len(raw) < _NONCE + _TAG:
@@ -59,6 +64,11 @@ def unseal(text: str, bound: Sequence[str], keys: Sequence[SessionKey]) -> bytes
         return _cipher(key, nonce).decrypt(nonce[_SALT:], raw[_NONCE:], _associated(key.kid, bound))
     except InvalidTag:
         return None
+
+
+def max_length(most: int = MAX_PLAIN) -> int:
+    """Characters that the text of so many bytes may have."""
+    return (_NONCE + most + _TAG + 2) // 3 * 4 + len("v1..") + 32
 
 
 def _cipher(key: SessionKey, nonce: bytes) -> AESGCM:

@@ -28,6 +28,7 @@ from edge.admin.operations import (
     RolledBack,
 )
 from edge.admin.routes import BY_OPERATION, ROOT, Endpoint
+from edge.admin.secret_operations import SecretInfo, SecretsChanged
 from edge.admin.token_operations import (
     AccessInfo,
     NewAccess,
@@ -209,6 +210,18 @@ class RemoteOperations:
     def check_token(self, secret: str) -> TokenVerdict:
         """See Operations."""
         return cast(TokenVerdict, self._call("check_token", secret=secret))
+
+    def set_secrets(self, function: str, values: dict[str, Any]) -> SecretsChanged:
+        """See Operations."""
+        return cast(SecretsChanged, self._call("set_secrets", function=function, values=values))
+
+    def secrets(self, function: str) -> tuple[SecretInfo, ...]:
+        """See Operations."""
+        return cast(tuple[SecretInfo, ...], self._call("secrets", function=function))
+
+    def delete_secret(self, function: str, name: str) -> SecretsChanged:
+        """See Operations."""
+        return cast(SecretsChanged, self._call("delete_secret", function=function, name=name))
 
     def create_access(self, name: str) -> NewAccess:
         """See Operations."""

@@ -14,6 +14,7 @@ from edge.admin.errors import AdminError
 from edge.admin.expectations import refuse_others
 from edge.admin.operations import DeployRequest, DeployResult
 from edge.admin.projects import checked, listed, seen
+from edge.admin.secret_references import References
 from edge.config import Config, base_url, function_url
 from edge.functions import Deployment, Function, Project, Route
 from edge.project_file import catalogs
@@ -105,8 +106,14 @@ class Deployer:
     """Makes deployments in one store."""
 
     def __init__(
-        self, database: Database, registry: Registry, tokens: TokenService, place: Place
+        self,
+        database: Database,
+        registry: Registry,
+        tokens: TokenService,
+        place: Place,
+        references: References,
     ) -> None:
+        self._references = references
         self._database = database
         self._registry = registry
         self._tokens = tokens
@@ -154,6 +161,7 @@ class Deployer:
         project = checked(parsed)
         if request.slug not in (None, project.slug):
             raise AdminError("INPUT_ERROR", "--slug is for a URL; the project file names the slug")
+        self._references.check(project)
         warnings = tuple(str(warning) for warning in parsed.warnings)
         document, more = self._document(project, request)
         return _Draft(project, document, warnings + more)
@@ -172,7 +180,7 @@ class Deployer:
         source = project.document
         try:
             if source.kind != "file":
-                return documents.fetch(project), ()
+                return documents.fetch(self._references.filled(project)), ()
             if request.document is None:
                 raise AdminError("INPUT_ERROR", f"The document {source.location} was not sent")
             return documents.check(request.document.encode(), source.location), ()
@@ -223,6 +231,7 @@ class Deployer:
     ) -> tuple[Deployed, str | None]:
         project, secret = draft.project, None
         with self._database.write():
+            self._references.check(project)  # one may have been deleted meanwhile
             now = self._database.clock()
             deployed = self._registry.deploy(project, draft.document, routes, "deploy", now)
             if deployed.first and create_token:
@@ -291,7 +300,7 @@ class Deployer:
 
     def _refresh(self, live: Deployment) -> Refreshed | None:
         try:
-            document = documents.fetch(live.project)
+            document = documents.fetch(self._references.filled(live.project))
         except documents.NoDocument:
             return None
         if any(_has(made, document) for made in (live, *self._rolled_back(live))):

@@ -6,8 +6,10 @@ The running edge serves these over its socket; without one the command line uses
 import getpass
 import os
 from collections.abc import Callable
+from typing import Any
 
 from edge.admin.deploying import Deployer, Place, Refreshed, tool_warnings
+from edge.admin.local_secrets import LocalSecrets
 from edge.admin.local_tokens import LocalTokens
 from edge.admin.operations import (
     Deleted,
@@ -22,11 +24,17 @@ from edge.admin.operations import (
     RolledBack,
 )
 from edge.admin.projects import listed, seen
+from edge.admin.secret_operations import SecretInfo, SecretsChanged
+from edge.admin.secret_references import References
 from edge.admin.translation import explained
 from edge.functions import Deployment, Function
 from edge.observe.log import log_refreshed
 from edge.project_file import catalogs
 from edge.registry.store import Registry, UnknownDeployment
+from edge.running.client import Runner
+from edge.running.protocol import SOCKET
+from edge.running.runs import RunFailed
+from edge.secrets.store import SqliteSecrets
 from mcp_bridge.tool_changes import digest
 from tokens.access import AccessService
 from tokens.database import Database
@@ -43,13 +51,16 @@ class LocalOperations(LocalTokens):
         registry: Registry,
         tokens: TokenService,
         access: AccessService,
+        secrets: SqliteSecrets,
         place: Place,
         version: str,
     ) -> None:
         super().__init__(database, registry, tokens, access)
         self._place = place
         self._version = version
-        self._deployer = Deployer(database, registry, tokens, place)
+        self._references = References(secrets)
+        self._secrets = LocalSecrets(database, registry, secrets, self._restarted)
+        self._deployer = Deployer(database, registry, tokens, place, self._references)
 
     def info(self) -> EdgeInfo:
         """See Operations."""
@@ -98,6 +109,7 @@ class LocalOperations(LocalTokens):
             self._existing(slug)
             count = len(self._tokens.list(slug))
             self._tokens.revoke_all(slug)
+            self._secrets.delete_all(slug)
             self._registry.delete(slug)
         return Deleted(slug, count)
 
@@ -127,7 +139,30 @@ class LocalOperations(LocalTokens):
         """See Operations."""
         with explained(), self._database.write():
             made = self._registry.rollback(slug, id, self._database.clock())
+            self._references.check(made.project)
         return RolledBack(made.id, slug, self._place.url(slug))
+
+    def set_secrets(self, function: str, values: dict[str, Any]) -> SecretsChanged:
+        """See Operations."""
+        return self._secrets.set(function, values)
+
+    def secrets(self, function: str) -> tuple[SecretInfo, ...]:
+        """See Operations."""
+        return self._secrets.list(function)
+
+    def delete_secret(self, function: str, name: str) -> SecretsChanged:
+        """See Operations."""
+        return self._secrets.delete(function, name)
+
+    def _restarted(self, function: Function) -> str | None:
+        """New processes with the secrets of now, where an edge runs the function."""
+        if function.live.project.run is None or not self._place.running:
+            return None
+        try:
+            Runner(self._place.config.data_dir / SOCKET).restart(function.slug)
+        except RunFailed as failed:
+            return f"{function.slug} still runs with the former secrets: {failed.reason}"
+        return None
 
     def _deployment(self, slug: str, deployment_id: str) -> Deployment:
         found = self._registry.deployment(slug, deployment_id)

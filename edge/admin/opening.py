@@ -7,6 +7,7 @@ from edge.admin.local import LocalOperations
 from edge.admin.stores import Store, open_database, services, usable
 from edge.config import Config
 from edge.registry.sqlite import SqliteRegistry
+from edge.secrets.store import SqliteSecrets
 from tokens.database import Database
 
 
@@ -29,6 +30,7 @@ def assembled(database: Database, place: Place, version: str) -> LocalOperations
         registry=SqliteRegistry(database, os.urandom),
         tokens=tokens,
         access=access,
+        secrets=SqliteSecrets(database),
         place=place,
         version=version,
     )

@@ -8,6 +8,7 @@ names become the JSON keys of the management API and of `--json`, in camelCase. 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from edge.admin.secret_operations import SecretOperations
 from edge.admin.times import Time
 from edge.admin.token_operations import TokenOperations
 from mcp_bridge.tool_changes import ToolChanges
@@ -212,7 +213,7 @@ class Deleted:
     tokens: int
 
 
-class Operations(TokenOperations, Protocol):
+class Operations(TokenOperations, SecretOperations, Protocol):
     """Managing one edge. Synchronous; safe to call from several threads."""
 
     def info(self) -> EdgeInfo:

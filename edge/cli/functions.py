@@ -13,6 +13,7 @@ ALIASES = {
     "init": Lazy("edge.cli.init:init", "Start a function."),
     "dev": Lazy("edge.cli.dev:dev", "Run a function here, anew on every change."),
     "deploy": Lazy("edge.cli.deploy:deploy", "Put a function behind the edge."),
+    "secrets": Lazy("edge.cli.secrets:secrets", "What functions are told and nobody is shown."),
 }
 """The platform's longer spellings."""
 

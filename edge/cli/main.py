@@ -19,6 +19,7 @@ COMMANDS = {
     "deploy": Lazy("edge.cli.deploy:deploy", "Put a function behind the edge."),
     "tokens": Lazy("edge.cli.tokens:tokens", "Runtime tokens: who may call a function."),
     "functions": Lazy("edge.cli.functions:functions", "List, show and delete functions."),
+    "secrets": Lazy("edge.cli.secrets:secrets", "What functions are told and nobody is shown."),
     "deployments": Lazy("edge.cli.deployments:deployments", "A function's versions."),
     "rollback": Lazy("edge.cli.deployments:rollback", "Make an earlier version answer again."),
     "mcp": Lazy("edge.cli.mcp:mcp", "Connect MCP clients to a function."),

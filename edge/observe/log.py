@@ -38,6 +38,11 @@ def log_refreshed(function: str, deployment: str, changes: ToolChanges) -> None:
     )
 
 
+def log_secrets(function: str, reason: str) -> None:
+    """Write down that secrets of a function cannot be had; it gets no field that needs one."""
+    _write("secrets_unreadable", function=function, reason=redact(reason))
+
+
 def _write(event: str, **members: Any) -> None:
     line = {"time": datetime.now(UTC).isoformat(), "event": event, **members}
     sys.stderr.buffer.write(orjson.dumps(line) + b"\n")

@@ -12,6 +12,7 @@ from edge.project_file.fields import wrong_forwarded_name, wrong_value
 from edge.project_file.positions import Path
 from edge.project_file.reader import Section, quote
 from edge.project_file.texts import is_address, is_host_name, wrong_template
+from edge.secrets.names import REFERENCE, wrong_reference
 
 UPSTREAM_KEYS = ("url", "headers", "tls", "preserveHost", "rewrite")
 TLS_KEYS = ("verify", "caFile", "certFile", "keyFile", "serverName")
@@ -157,10 +158,14 @@ def _read_headers(section: Section) -> tuple[tuple[str, str], ...]:
         wrong = wrong_forwarded_name(name)
         if wrong is None and not isinstance(field_value, str):
             wrong = "must be a string"
-        wrong = wrong or wrong_value(field_value)
+        wrong = wrong or _wrong_field(field_value)
         if wrong:
             section.findings.problem((*section.path, "headers", name), wrong)
     return tuple((name, text) for name, text in value.items() if isinstance(text, str))
+
+
+def _wrong_field(value: str) -> str | None:
+    return wrong_reference(value) if value.startswith(REFERENCE) else wrong_value(value)
 
 
 def anchored(value: Mapping[str, Any], base: str) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from edge.gate.decide import decide
 from edge.gate.decisions import Decision, Forward, GateSettings, Lookup, Refuse
 from edge.message import Head, Peer
 from edge.registry.sqlite import SqliteRegistry
+from edge.secrets.store import SqliteSecrets
 from edge.state.source import StoreSource
 from edge.state.view import MAX_TOKENS, WorkerView
 from tests.benchmarks.store_build import secret_of, slug
@@ -98,7 +99,8 @@ class Subject:
         self.open, self.database = timed(lambda: Database.open(directory))
         self.store = SqliteTokens(self.database)
         self.service = TokenService(self.store, self.database.clock, os.urandom)
-        source = StoreSource(self.database, SqliteRegistry(self.database, os.urandom), self.store)
+        registry = SqliteRegistry(self.database, os.urandom)
+        source = StoreSource(self.database, registry, self.store, SqliteSecrets(self.database))
         self.view = WorkerView(source, time.monotonic, anyio.to_thread.run_sync, lambda _: None)
 
     async def measure(self) -> Figures:

@@ -24,7 +24,7 @@ from tests.support.documents_origin import BOOKS, origin
 
 PAGE = page("cli.md")
 LONGER = {f"functions {name}" for name in ALIASES}
-COMMANDS = {name: found for name, found in commands() if name not in LONGER}
+COMMANDS = {name: found for name, found in commands() if " ".join(name.split()[:2]) not in LONGER}
 SHARED = {flag for option in global_options() for flag in option.opts} | {"--help"}
 OF_SETTINGS = {setting.flag for setting in SETTINGS} | {
     f"--no-{setting.flag[2:]}" for setting in SETTINGS if setting.is_boolean
@@ -158,6 +158,9 @@ def test_the_json_of_every_command_has_the_keys_that_are_documented(
     note("tokens check", "-", stdin=secret)
     note("tokens rotate", "books", "ci")
     note("tokens revoke", "books", "ci")
+    note("secrets set", "books", "A=1")
+    note("secrets list", "books")
+    note("secrets delete", "books", "A")
     note("mcp config", "books", "--client", "cursor")
     note("mcp rotate-keys")
     note("access create", "--name", "laptop")

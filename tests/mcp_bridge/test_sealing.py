@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_bridge.sealing import MAX_LENGTH, MAX_PLAIN, seal, unseal
+from mcp_bridge.sealing import MAX_PLAIN, max_length, seal, unseal
 from mcp_bridge.session import SessionKey, open_session, sign
 
 KEY = SessionKey("k1", b"a" * 32)
@@ -99,7 +99,7 @@ def test_a_session_id_is_no_sealed_text() -> None:
 
 def test_lengths_are_bounded_both_ways() -> None:
     longest = sealed(b"x" * MAX_PLAIN, SessionKey("k" * 32, b"c" * 32))
-    assert len(longest) <= MAX_LENGTH
+    assert len(longest) <= max_length()
     assert unseal(longest, BOUND, [SessionKey("k" * 32, b"c" * 32)]) == b"x" * MAX_PLAIN
     assert unseal("v1.k1." + "A" * 10_000_000, BOUND, [KEY]) is None
     with pytest.raises(ValueError, match="can be sealed"):

@@ -1,0 +1,1 @@
+"""Secrets: what functions are told and nobody is shown."""
