@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import orjson
 
-from edge.doors.openapi_document import published
+from edge.doors.openapi_document import Published, published
 from edge.doors.rendering import Rendered, json_answer
 from edge.errors import EdgeError, Errors, refusal, store_unavailable
 from edge.functions import Deployment, Function
@@ -50,27 +50,34 @@ class OpenDocuments:
             raise EdgeError(store_unavailable()) from None
 
     async def _render_openapi(self, function: Function) -> Rendered:
-        body = await self._published.of(function.live)
-        if body is None:
+        made = await self._published.of(function.live)
+        if made is None:
             raise EdgeError(refusal(Errors.NOT_FOUND, "This function has no OpenAPI document."))
-        return json_answer(200, body)
+        return json_answer(200, made.body)
 
     async def _render_health(self, function: Function) -> Rendered:
-        catalog = await self._catalogs.of(function)
+        shape = await self._shape(function)
         answers = await self._health.answers(function.live.project.upstreams)
         body: dict[str, Any] = {
             "status": "ok" if answers else "unavailable",
-            "mode": "app",
-            "tools": [
-                {"name": tool.name, "description": tool.description} for tool in catalog.tools
-            ],
+            **shape,
             "function": function.slug,
             "deployment": function.live.id,
         }
         no_store = ((b"cache-control", b"no-store"),)
         return json_answer(200 if answers else 503, orjson.dumps(body), no_store)
 
-    def _publish(self, live: Deployment, document: bytes | None) -> bytes | None:
+    async def _shape(self, function: Function) -> dict[str, Any]:
+        """What kind of function it is, and its tools."""
+        catalog = await self._catalogs.of(function)
+        tools = [{"name": tool.name, "description": tool.description} for tool in catalog.tools]
+        made = await self._published.of(function.live)
+        if made is None or not made.defines:
+            return {"mode": "app", "tools": tools}
+        alone = {"name": made.name or function.slug, "description": made.description}
+        return {"mode": "define", "tool": tools[0] if tools else alone}
+
+    def _publish(self, live: Deployment, document: bytes | None) -> Published | None:
         if document is None:
             return None
         return published(

@@ -5,6 +5,7 @@ see, so it is replaced; tools are made elsewhere, from the document as it was fe
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -24,9 +25,25 @@ _PROTECTED: list[dict[str, list[str]]] = [{"jelouToken": []}]
 JSON = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A document as it is published, and what it said to the edge alone.
+
+    Attributes:
+        body: JSON.
+        defines: whether the function was made by `define()`: it is one tool.
+        name, description: of that tool, as its author wrote them.
+    """
+
+    body: bytes
+    defines: bool
+    name: str
+    description: str
+
+
 def published(
     document: bytes, *, url: str, public: bool, routes: tuple[Route, ...]
-) -> bytes | None:
+) -> Published | None:
     """The document that `/openapi.json` answers with; the same for every caller.
 
     Args:
@@ -36,7 +53,7 @@ def published(
         routes: the deployment's, in the order in which they count.
 
     Returns:
-        JSON, or None if the document is not OpenAPI 3.x.
+        None if the document is not OpenAPI 3.x.
     """
     try:
         value = load(document)
@@ -52,7 +69,21 @@ def published(
     value["servers"] = [{"url": url + base}]
     value["security"] = _security(public)
     _add_scheme(value)
-    return orjson.dumps(value)
+    told = _object(value.pop("x-jelou", None))
+    return Published(
+        body=orjson.dumps(value),
+        defines=told.get("mode") == "define",
+        name=_text(_object(value.get("info")).get("title")),
+        description=_text(_object(told.get("project")).get("description")),
+    )
+
+
+def _object(value: Any) -> JSON:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _path_items(document: JSON) -> Iterator[tuple[str, JSON]]:
@@ -106,10 +137,8 @@ def _security(public: bool) -> list[dict[str, list[str]]]:
 
 
 def _add_scheme(document: JSON) -> None:
-    components = document.get("components")
-    components = components if isinstance(components, dict) else {}
-    schemes = components.get("securitySchemes")
-    schemes = schemes if isinstance(schemes, dict) else {}
+    components = _object(document.get("components"))
+    schemes = _object(components.get("securitySchemes"))
     document["components"] = {
         **components,
         "securitySchemes": {**schemes, "jelouToken": SCHEME},

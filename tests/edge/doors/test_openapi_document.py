@@ -20,7 +20,7 @@ def publish(
     value = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, **document}
     result = published(json.dumps(value).encode(), url=URL, public=public, routes=routes)
     assert result is not None
-    found: dict[str, Any] = json.loads(result)
+    found: dict[str, Any] = json.loads(result.body)
     return found
 
 
@@ -145,3 +145,19 @@ def test_a_document_with_broken_parts_is_published_with_the_edges_parts_right(
     assert found["servers"] == [{"url": URL}]
     assert found["security"] == PROTECTED
     assert "jelouToken" in found["components"]["securitySchemes"]
+
+
+def test_what_a_function_tells_the_edge_alone_is_not_published() -> None:
+    told = {"mode": "define", "project": {"description": "Greets.", "config": {"public": True}}}
+    value = {"openapi": "3.1.0", "info": {"title": "greet", "version": "1"}, "x-jelou": told}
+    found = published(json.dumps(value).encode(), url=URL, public=False, routes=())
+    assert found is not None
+    assert "x-jelou" not in json.loads(found.body)
+    assert (found.defines, found.name, found.description) == (True, "greet", "Greets.")
+
+
+@pytest.mark.parametrize("told", [None, "define", {}, {"mode": "app"}, {"project": []}])
+def test_every_other_function_is_an_app(told: Any) -> None:
+    value = {"openapi": "3.1.0", "info": [], "x-jelou": told}
+    found = published(json.dumps(value).encode(), url=URL, public=False, routes=())
+    assert found is None or not found.defines
