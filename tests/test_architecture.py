@@ -44,6 +44,8 @@ OWNERS = {
         "edge.admin.api",
         "edge.app",
         "edge.compose",
+        "edge.compose_cron",
+        "edge.cron.*",
         "edge.housekeeping",
         "edge.state.per_deployment",
         "edge.doors.http",
@@ -55,6 +57,7 @@ OWNERS = {
         "mcp_bridge.upstream",
     ),
     "click": ("edge.cli.*",),
+    "cronsim": ("edge.cron.schedule",),
     "cryptography": ("mcp_bridge.sealing",),
     "h11": ("edge.server.hypercorn_http1",),
     "h2": ("edge.server.hypercorn_http2", "edge.server.hypercorn_sending"),
@@ -87,6 +90,7 @@ OWNERS = {
         "mcp_bridge.upstream",
     ),
     "sqlite3": (
+        "edge.cron.store",
         "edge.registry.sqlite",
         "edge.state.source",
         "tokens.database",
@@ -256,6 +260,12 @@ MAP = """
 0 pure edge.secrets.references          secrets that a project's headers name, put in
 0 -    edge.secrets.store               secrets in the shared file, sealed
 
+== 5 edge, logs: what functions write, kept
+0 pure edge.logs.line                   a line as it is kept, whatever was written
+1 -    edge.logs.writer                 files of lines, bounded in size and rate
+2 -    edge.logs.kept                   every function's log in a data directory
+2 -    edge.logs.reader                 a log's end, and what comes after a cursor
+
 == 5 edge, forwarding: the upstream side
 0 pure edge.forwarding.backlog          bytes that wait for a slow consumer
 0 -    edge.forwarding.eyeballs         connecting to a name with several addresses
@@ -281,6 +291,7 @@ MAP = """
 7 -    edge.forwarding.forwarder        carries an authorised call to its function
 
 == 5 edge, running in words: what runner, workers and operations tell one another
+0 pure edge.running.orders              what the runner is told at its start
 0 pure edge.running.protocol            messages, as lines of JSON
 1 pure edge.running.runs                what operations may ask of functions that the edge runs
 
@@ -304,6 +315,32 @@ MAP = """
 
 == 6 edge, running: the processes of functions
 0 -    edge.running.client              asks a running edge's runner
+0 pure edge.running.launch              program and environment of a process
+0 -    edge.running.output              what processes write, and its end kept
+0 pure edge.running.plan                when instances start, leave and end
+0 -    edge.running.system              what Linux tells of processes
+0 -    edge.running.users               which user a function runs as
+1 -    edge.running.family              all processes that came of one instance
+1 -    edge.running.readiness           waits until a process answers
+1 -    edge.running.rooms               where each process may listen and write
+2 -    edge.running.process             one process, started and ended with its kin
+3 -    edge.running.instance            one instance, from its settings to its end
+4 -    edge.running.keeper              carries out the plans, tells the workers
+4 -    edge.running.sources             files, secrets, addresses of a data directory
+5 -    edge.running.trials              processes of what may become a deployment
+6 -    edge.running.alone               trials without a running edge
+6 -    edge.running.runner              its socket, its look at the store, its rhythm
+7 -    edge.running.main                the runner's process
+
+== 6 edge, cron: schedules of functions
+0 -    edge.cron.presence               which processes that fire are still there
+0 pure edge.cron.schedule               when a schedule is due
+0 pure edge.cron.signature              the fields of a run, signed
+0 -    edge.cron.signing_secrets        what runs are signed with, sealed
+1 -    edge.cron.store                  runs, claimed once and kept
+2 -    edge.cron.firing                 runs carried out
+3 -    edge.cron.loop                   when schedules fire
+3 -    edge.cron.manual                 a run that somebody asks for
 
 == 7 edge, doors: requests carried out as the gate decided
 0 -    edge.doors.asgi                  a request over ASGI: head, body, answer
@@ -333,11 +370,13 @@ MAP = """
 0 -    edge.admin.socket                the Unix socket, from the client's side
 0 pure edge.admin.times                 times, and how they are written
 1 pure edge.admin.codec                 the values as JSON and back
+1 pure edge.admin.cron_operations       what can be done with schedules
 1 pure edge.admin.expectations          tools a deploy was told to expect, others refused
 1 pure edge.admin.secret_operations     what can be done with secrets
 1 -    edge.admin.secret_references     secrets that deploys and documents need
 1 pure edge.admin.token_operations      what can be done with tokens
 1 -    edge.admin.translation           what stores raise, in the operations' words
+2 -    edge.admin.local_cron            schedules and their runs on a store
 2 -    edge.admin.local_secrets         secrets on a store
 2 -    edge.admin.local_tokens          token operations on a store
 2 pure edge.admin.operations            what can be done: the Protocol and its values
@@ -391,7 +430,8 @@ MAP = """
 6 -    edge.fast.connection             requests read, decided, carried out or handed over
 
 == 9 edge, composition: constructor calls, nothing else
-0 -    edge.compose                     builds everything from a Config
+0 -    edge.compose_cron                what a worker has to do with schedules
+1 -    edge.compose                     builds everything from a Config
 
 == 10 edge, command line: one file per noun
 0 pure edge.cli.durations               90d, 24h, 30m
@@ -411,6 +451,7 @@ MAP = """
 2 -    edge.cli.group                   how commands are declared and loaded
 3 -    edge.cli.access                  jelou access
 3 -    edge.cli.auth                    jelou login, logout, whoami, auth
+3 -    edge.cli.cron                    jelou cron
 3 -    edge.cli.deploy                  jelou deploy
 3 -    edge.cli.deployments             jelou deployments, rollback
 3 -    edge.cli.dev                     jelou dev

@@ -1,0 +1,1 @@
+"""What functions write to stdout and stderr: kept, bounded, read."""
