@@ -1,7 +1,8 @@
 """The parent process: binds, starts one worker per slot, replaces those that die, ends them all.
 
-It serves nothing itself, so that nothing a client sends can bring it down. Not here: what a worker
-does (`edge/server/worker.py`).
+The runner, which keeps the functions' processes, is one more child: it ends after the workers. The
+parent serves nothing itself, so that nothing a client sends can bring it down. Not here: what a
+worker does (`edge/server/worker.py`).
 """
 
 import asyncio
@@ -11,9 +12,13 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from edge.config import Config, as_plain
+from edge.running.family import sweep
+from edge.running.orders import Orders as RunnerOrders
+from edge.running.rooms import mark_of
 from edge.server.mailboxes import Mailbox
 from edge.server.sockets import BindError, Bound, Slot, bind_all
 from edge.server.worker_main import READY, Orders
@@ -22,13 +27,24 @@ from edge.settings import parse_address
 FACTORY = "edge.compose:build"
 """The composition of the real edge."""
 
+WORKER = "edge.server.worker_main"
+RUNNER = "edge.running.main"
+"""The programs of the children; the second one runs functions."""
+
 PACKAGE_ROOT = Path(__file__).parents[2]
 
 LONGEST_BACKOFF = 5.0
 MARGIN = 8.0
 """Seconds that a worker has beyond `drain_timeout` to end before it is killed."""
 
+RUNNING = "runner"
+"""What the runner is called among the children."""
+
 Ready = Callable[[Bound], Awaitable[None]]
+Child = tuple[asyncio.subprocess.Process, asyncio.StreamReader]
+"""A child, and where it says what became of its start."""
+
+Spawn = Callable[[], Awaitable[Child]]
 
 
 async def _no_more(bound: Bound) -> None:
@@ -36,11 +52,18 @@ async def _no_more(bound: Bound) -> None:
     del bound
 
 
-def serve(config: Config, *, factory: str = FACTORY, on_ready: Ready = _no_more) -> int:
+def serve(
+    config: Config,
+    *,
+    factory: str = FACTORY,
+    runner: str | None = RUNNER,
+    on_ready: Ready = _no_more,
+) -> int:
     """Run the edge until SIGTERM or SIGINT; a second one ends it at once.
 
     Args:
         factory: `module:name` of an `edge.server.worker.Factory`, imported by each worker.
+        runner: the module of the process that runs functions, or None for an edge without one.
         on_ready: awaited after the ready line, with what was bound; for deploys at start. What
             it raises ends the edge, its text said on stderr.
 
@@ -55,12 +78,12 @@ def serve(config: Config, *, factory: str = FACTORY, on_ready: Ready = _no_more)
     with ExitStack() as stack:
         stack.callback(bound.close)
         mailboxes = [stack.enter_context(closing(Mailbox.open())) for _ in bound.slots]
-        return asyncio.run(Supervisor(config, bound, mailboxes, factory, on_ready).run())
+        return asyncio.run(Supervisor(config, bound, mailboxes, factory, runner, on_ready).run())
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps one worker alive per slot.
+    """Keeps one worker alive per slot, and the runner.
 
     Attributes:
         mailboxes: of the slots, in their order.
@@ -70,10 +93,12 @@ class Supervisor:
     bound: Bound
     mailboxes: Sequence[Mailbox]
     factory: str
+    runner: str | None
     on_ready: Ready
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _workers: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
-    _ready: set[int] = field(default_factory=set)
+    _workers_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _children: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    _ready: set[str] = field(default_factory=set)
     _all_ready: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: str = ""
 
@@ -85,7 +110,11 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             announcing = group.create_task(self._announce())
             keepers = [group.create_task(self._keep(i, s)) for i, s in enumerate(self.bound.slots)]
+            running = group.create_task(self._keep_runner())
             await asyncio.wait(keepers)
+            self._workers_ended.set()
+            self._end_runner()
+            await running
             announcing.cancel()
         if self._failure:
             _complain(self._failure)
@@ -94,20 +123,34 @@ class Supervisor:
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():
-            self._signal_all(signal.SIGKILL)
+            self._signal(signal.SIGKILL, *self._children)
         else:
             self._stop()
 
     def _stop(self) -> None:
         self._stopping.set()
-        self._signal_all(signal.SIGTERM)
-        loop = asyncio.get_running_loop()
-        loop.call_later(self.config.drain_timeout + MARGIN, self._signal_all, signal.SIGKILL)
+        self._signal(signal.SIGTERM, *self._workers)
+        patience = self.config.drain_timeout + MARGIN
+        asyncio.get_running_loop().call_later(patience, self._kill_workers)
 
-    def _signal_all(self, number: signal.Signals) -> None:
-        for process in self._workers.values():
-            with suppress(ProcessLookupError):
-                process.send_signal(number)
+    def _kill_workers(self) -> None:
+        self._signal(signal.SIGKILL, *self._workers)
+
+    def _end_runner(self) -> None:
+        """Functions end once no worker has a request for them any more."""
+        self._signal(signal.SIGTERM, RUNNING)
+        patience = self.config.stop_timeout + MARGIN
+        asyncio.get_running_loop().call_later(patience, self._signal, signal.SIGKILL, RUNNING)
+
+    @property
+    def _workers(self) -> list[str]:
+        return [name for name in self._children if name != RUNNING]
+
+    def _signal(self, number: signal.Signals, *names: str) -> None:
+        for name in names:
+            if process := self._children.get(name):
+                with suppress(ProcessLookupError):
+                    process.send_signal(number)
 
     async def _announce(self) -> None:
         await self._all_ready.wait()
@@ -122,71 +165,79 @@ class Supervisor:
 
     async def _keep(self, index: int, slot: Slot) -> None:
         """Keep a worker in this slot until the edge ends."""
-        failures = 0
-        while not self._stopping.is_set():
-            process, status = await self._spawn(index, slot)
-            said = await self._watch(index, process, status)
-            failures = 0 if said == READY else failures + 1
-            if said != READY and not self._all_ready.is_set():
-                self._give_up(index, said)
-            if failures and not self._stopping.is_set():
-                await self._pause(min(0.1 * 2**failures, LONGEST_BACKOFF))
+        await self._keep_child(
+            f"worker {index}", partial(self._spawn_worker, index, slot), self._stopping
+        )
         # Or connections would wait in the queue of a worker that has drained before the others.
         slot.close_tcp()
 
+    async def _keep_runner(self) -> None:
+        """Keep the runner until all workers have ended; leave no function running."""
+        if self.runner is not None:
+            await self._keep_child(RUNNING, self._spawn_runner, self._workers_ended)
+            sweep(mark_of(self.config.data_dir))
+
+    async def _keep_child(self, name: str, spawn: Spawn, enough: asyncio.Event) -> None:
+        failures = 0
+        while not enough.is_set():
+            process, status = await spawn()
+            said = await self._watch(name, process, status, enough)
+            failures = 0 if said == READY else failures + 1
+            if said != READY and not self._all_ready.is_set():
+                self._give_up(name, said)
+                return
+            if failures and not enough.is_set():
+                await _pause(enough, min(0.1 * 2**failures, LONGEST_BACKOFF))
+
     async def _watch(
-        self, index: int, process: asyncio.subprocess.Process, status: asyncio.StreamReader
+        self,
+        name: str,
+        process: asyncio.subprocess.Process,
+        status: asyncio.StreamReader,
+        enough: asyncio.Event,
     ) -> str:
-        """Wait for a worker's end; what it said of its start."""
-        self._workers[index] = process
-        if self._stopping.is_set():
-            self._signal_all(signal.SIGTERM)
+        """Wait for a child's end; what it said of its start."""
+        self._children[name] = process
+        if enough.is_set():
+            self._signal(signal.SIGTERM, name)
         said = (await status.readline()).decode(errors="replace").strip()
         if said == READY:
-            self._ready.add(index)
-            if len(self._ready) == len(self.bound.slots):
+            self._ready.add(name)
+            if len(self._ready) == len(self.bound.slots) + (self.runner is not None):
                 self._all_ready.set()
         code = await process.wait()
-        del self._workers[index]
-        if self._all_ready.is_set() and not self._stopping.is_set():
-            _complain(f"worker {index} ended ({_how(code)}); it is replaced")
+        del self._children[name]
+        if self._all_ready.is_set() and not enough.is_set():
+            _complain(f"{name} ended ({_how(code)}); it is replaced")
         return said
 
-    def _give_up(self, index: int, said: str) -> None:
-        """A worker that cannot even start the first time: neither will the others."""
+    def _give_up(self, name: str, said: str) -> None:
+        """A child that cannot even start the first time: neither will the others."""
         if not self._stopping.is_set():
-            self._fail(f"The edge cannot start: {said or f'worker {index} died'}")
+            self._fail(f"The edge cannot start: {said or f'{name} died'}")
 
     def _fail(self, why: str) -> None:
         """End the edge; its exit status will be 1."""
         self._failure = why
         self._stop()
 
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-
-    async def _spawn(
-        self, index: int, slot: Slot
-    ) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader]:
-        """Start a worker; the process, and where it says what became of its start."""
-        reading, writing = os.pipe()
+    async def _spawn_worker(self, index: int, slot: Slot) -> Child:
         mail = [self.mailboxes[index].reading, *(box.writing for box in self.mailboxes)]
         descriptors = [sock.fileno() for sock in (*slot.all, *mail)]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-P", "-m", "edge.server.worker_main"),
-            stdin=asyncio.subprocess.PIPE,
-            pass_fds=(*descriptors, writing),
-            env=_environment(),
-        )
-        os.close(writing)
-        assert process.stdin is not None  # noqa: S101 — a pipe was asked for
-        process.stdin.write(self._orders(index, slot, writing).to_json())
-        with suppress(ConnectionError):
-            await process.stdin.drain()
-        return process, await _read_pipe(reading)
+
+        def orders(status: int) -> bytes:
+            return self._orders(index, slot, status).to_json()
+
+        return await _spawn(WORKER, descriptors, orders)
+
+    async def _spawn_runner(self) -> Child:
+        assert self.runner is not None  # noqa: S101 — or none is kept
+
+        def orders(status: int) -> bytes:
+            bound = list(self.bound.addresses)
+            return RunnerOrders(as_plain(self.config), bound, status).to_json()
+
+        return await _spawn(self.runner, (), orders)
 
     def _orders(self, index: int, slot: Slot, status: int) -> Orders:
         return Orders(
@@ -201,6 +252,34 @@ class Supervisor:
             mailboxes=[box.writing.fileno() for box in self.mailboxes],
             status=status,
         )
+
+
+async def _spawn(module: str, descriptors: Sequence[int], orders: Callable[[int], bytes]) -> Child:
+    """Start a child.
+
+    Args:
+        orders: what it reads from stdin, given the descriptor on which it says of its start.
+    """
+    reading, writing = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-P", "-m", module),
+        stdin=asyncio.subprocess.PIPE,
+        pass_fds=(*descriptors, writing),
+        env=_environment(),
+    )
+    os.close(writing)
+    assert process.stdin is not None  # noqa: S101 — a pipe was asked for
+    process.stdin.write(orders(writing))
+    with suppress(ConnectionError):
+        await process.stdin.drain()
+    return process, await _read_pipe(reading)
+
+
+async def _pause(enough: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await enough.wait()
 
 
 def shown(config: Config, address: str) -> str:

@@ -25,7 +25,7 @@ problem = given.pop("on_ready")
 async def on_ready(bound):
     if problem:
         raise RuntimeError(problem)
-sys.exit(serve(load(given, {}, None).config, factory=factory, on_ready=on_ready))
+sys.exit(serve(load(given, {}, None).config, factory=factory, runner=None, on_ready=on_ready))
 """
 BUILD = "tests.support.edge_server_app:build"
 

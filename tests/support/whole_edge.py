@@ -142,7 +142,11 @@ class Edge:
     @property
     def workers(self) -> list[int]:
         """Process ids of its workers."""
-        return children(self.pid)
+        return [
+            pid
+            for pid in children(self.pid)
+            if "worker" in Path(f"/proc/{pid}/cmdline").read_text()
+        ]
 
     @cached_property
     def operations(self) -> RemoteOperations:

@@ -1,0 +1,117 @@
+"""What one process of a function is started with: its program and its whole environment. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.functions import Run
+
+MARKER = "JELOU_PROCESS"
+"""The variable by which the processes of an instance are found again."""
+
+INHERITED = ("PATH", "LANG", "TZ")
+"""Variables of the edge that a function sees; no other one is passed on."""
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A function's files, in place and built.
+
+    Attributes:
+        directory: its own files; processes start there.
+        packages: what was installed for it, or None.
+    """
+
+    directory: Path
+    packages: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one process may listen and write.
+
+    Attributes:
+        home: a directory of its own, gone with it.
+    """
+
+    socket: Path
+    port: int
+    home: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a process is told that it is.
+
+    Attributes:
+        url: the function's published address.
+    """
+
+    slug: str
+    deployment: str
+    instance: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """What runs an `entrypoint`.
+
+    Attributes:
+        program: the interpreter.
+        root: the directory that holds the package `edge`.
+    """
+
+    program: str
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A process to be started.
+
+    Attributes:
+        environment: all of it; it holds secrets.
+    """
+
+    argv: tuple[str, ...]
+    directory: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+
+def launch(
+    run: Run,
+    named: Named,
+    code: Code,
+    place: Place,
+    python: Python,
+    secrets: Mapping[str, str],
+    environ: Mapping[str, str],
+) -> Launch:
+    """What is started.
+
+    Args:
+        secrets: of the function; what the edge says itself wins over them.
+        environ: of the edge: `INHERITED` is taken from it.
+    """
+    said = {
+        "PORT": str(place.port),
+        "HOST": HOST,
+        "LISTEN_SOCKET": str(place.socket),
+        "JELOU_FUNCTION": named.slug,
+        "JELOU_DEPLOYMENT": named.deployment,
+        "JELOU_URL": named.url,
+        "HOME": str(place.home),
+        "TMPDIR": str(place.home),
+        "PYTHONUNBUFFERED": "1",
+        MARKER: named.instance,
+    }
+    inherited = {name: environ[name] for name in INHERITED if name in environ}
+    if run.command:
+        return Launch(run.command, code.directory, {**inherited, **secrets, **said})
+    paths = [code.directory, *([code.packages] if code.packages else []), python.root]
+    said["PYTHONPATH"] = ":".join(map(str, paths))
+    argv = (python.program, "-P", "-m", "edge.sdk.serving", run.entrypoint)
+    return Launch(argv, code.directory, {**inherited, **secrets, **said})
