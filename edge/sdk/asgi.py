@@ -14,6 +14,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+_FRAMING = frozenset({"connection", "content-length", "transfer-encoding"})
+"""Fields that are the server's to set."""
+
+
 class BodyTooLarge(Exception):
     """A request's body has more bytes than the function takes."""
 
@@ -105,7 +109,11 @@ async def _left(receive: Receive) -> None:
 
 
 async def _send(answer: Answer, send: Send) -> None:
-    fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.fields]
+    fields = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in answer.fields
+        if name.lower() not in _FRAMING
+    ]
     if isinstance(answer.body, bytes):
         if answer.status not in (204, 304):
             fields.append((b"content-length", str(len(answer.body)).encode()))

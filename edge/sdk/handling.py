@@ -1,6 +1,7 @@
 """One request to an answer: routed, checked, handled, worded. Knows neither sockets nor ASGI."""
 
 import inspect
+import time
 import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from edge.sdk.context import Context, Env, Kind, Trigger
+from edge.sdk.cron import CronRefused, SeenRuns, verify_cron
 from edge.sdk.defining import App, Function
 from edge.sdk.encoding import encode
 from edge.sdk.inputs import raw_input
@@ -24,6 +26,9 @@ from edge.sdk.webhooks import WebhookVerificationError
 
 KINDS: Final[Mapping[str, Kind]] = {"cron": "cron", "mcp": "mcp"}
 DEFAULT_BODY_LIMIT: Final = 10 * 1024 * 1024
+SIGNING_SECRET: Final = "JELOU_SIGNING_SECRET"
+"""The function's signing secret, if its author sets it; old and new with a comma."""
+
 _JSON = ("Content-Type", "application/json")
 _HIDDEN = "The function failed; its log says why."
 
@@ -60,6 +65,7 @@ class Service:
     env: Env = field(default_factory=Env)
     write: Callable[[str], None] = write
     threads: Threads = field(default_factory=Threads)
+    seen: SeenRuns = field(default_factory=SeenRuns)
     tools: tuple[Tool, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,9 +75,9 @@ class Service:
     @property
     def body_limit(self) -> int | None:
         """Bytes that a request's body may have; None: any."""
-        limits = self.declared.config.get("limits")
-        said = limits.get("body", DEFAULT_BODY_LIMIT) if isinstance(limits, Mapping) else None
-        return said if isinstance(limits, Mapping) else DEFAULT_BODY_LIMIT
+        limits = self.declared.config.get("limits") or {}
+        limit: int | None = limits.get("body", DEFAULT_BODY_LIMIT)
+        return limit
 
     async def answer(self, request: Request) -> Answer:
         """The answer to a request; whatever the handler does, there is one."""
@@ -84,10 +90,15 @@ class Service:
             return _unrouted(found, request, request_id)
         context = self._context(request, request_id, trigger, found)
         try:
+            if trigger.type == "cron":
+                self._check_schedule(request)
             return await _Call(self, found.tool, request, context).answer()
         except WebhookVerificationError as problem:
             context.log(f"Webhook refused: {problem}", level="warn", code=problem.code)
             return refusal(401, "Webhook signature verification failed", request_id)
+        except CronRefused as problem:
+            context.log(str(problem), level="warn", code=problem.reason)
+            return refusal(401, "This is no run of a schedule", request_id)
         except Exception as problem:
             self.report(context, problem)
             return refusal(500, _HIDDEN, request_id)
@@ -98,6 +109,26 @@ class Service:
         about = {"requestId": context.request_id, "function": context.function}
         summary = f"{type(problem).__name__}: {problem}"
         self.write(line((summary,), "error", about | {"traceback": said}, {}))
+
+    def _check_schedule(self, request: Request) -> None:
+        """Hold a schedule's run to its signature, if the author set the secret for it.
+
+        Raises:
+            CronRefused: nobody with the secret has signed it, or it has come before.
+        """
+        secret = self.env.get(SIGNING_SECRET, "")
+        if not secret:
+            return
+        query = f"?{request.query_string}" if request.query_string else ""
+        verify_cron(
+            request.headers,
+            method=request.method,
+            target=request.raw_path + query,
+            body=request.body,
+            secrets=[each.strip() for each in secret.split(",")],
+            now=time.time(),
+            seen=self.seen,
+        )
 
     def _document(self, path: str) -> Answer:
         if path == "/__health":

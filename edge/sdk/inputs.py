@@ -37,9 +37,19 @@ def raw_input(request: Request, schema: JSON | None) -> Any:
         return None if schema is None else {}
     if essence == _FORM and not request.body.lstrip().startswith((b"{", b"[")):
         return from_pairs(parse_qsl(request.text(), keep_blank_values=True), schema)
-    if schema is None and essence and not is_json(essence) and essence != _FORM:
-        return request.text() if essence.startswith("text/") else request.body
+    if schema is None and not is_json(essence) and essence != _FORM:
+        return _taken(request, essence)
     return _parsed(request.body)
+
+
+def _taken(request: Request, essence: str) -> Any:
+    """A body as it is; one that does not say what it is may be JSON."""
+    if essence:
+        return request.text() if essence.startswith("text/") else request.body
+    try:
+        return parse(request.body)
+    except JSONError:
+        return request.body
 
 
 def is_json(essence: str) -> bool:
@@ -125,5 +135,5 @@ def _choices(schema: Any, root: JSON) -> list[JSON]:
 def _referred(root: JSON, pointer: str) -> Any:
     try:
         return find(root, pointer)
-    except (ValueError, LookupError):
+    except LookupError:
         return None

@@ -33,7 +33,7 @@ def load(file: Path) -> Function | App:
 
 
 def _run(file: Path) -> ModuleType:
-    name = file.stem if file.stem.isidentifier() else "function"
+    name = file.stem if file.stem not in sys.modules else "function"
     spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise LoadError(f"{file.name} is not a Python file; name one that ends in .py")

@@ -7,9 +7,9 @@ import inspect
 from typing import Any, Final
 
 from edge.sdk.defining import App, Function
-from edge.sdk.routing import Tool
+from edge.sdk.routing import Tool, parameters
 from edge.sdk.shapes import JSON
-from tokens.paths import PARAMETER
+from mcp_bridge.document import find
 
 SCHEME: Final = {"type": "apiKey", "in": "header", "name": "X-Jelou-Token"}
 _PREFERRED = ("POST", "PUT", "PATCH", "GET", "DELETE")
@@ -89,24 +89,23 @@ def _operation(tool: Tool, schemas: JSON) -> JSON:
     if function.description:
         operation["summary"] = function.description
     operation["security"] = [] if tool.public else [{"jelouToken": []}]
-    parameters = _path_parameters(tool.path)
+    listed = _path_parameters(tool.path)
     if function.input is not None:
         schema, shown = _placed(function.input.schema("input"), f"{tool.name}Input", schemas)
         if method in _WITHOUT_BODY:
-            parameters += _query_parameters(schema)
+            listed += _query_parameters(schema)
         else:
             operation["requestBody"] = {"content": {"application/json": {"schema": shown}}}
-    if parameters:
-        operation["parameters"] = parameters
+    if listed:
+        operation["parameters"] = listed
     operation["responses"] = _responses(tool, schemas)
     return operation
 
 
 def _path_parameters(path: str) -> list[JSON]:
-    names = [each[0].strip(":{}") for each in PARAMETER.finditer(path)]
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in dict.fromkeys(names)
+        for name in dict.fromkeys(parameters(path))
     ]
 
 
@@ -147,12 +146,26 @@ def _placed(schema: JSON, name: str, schemas: JSON) -> tuple[JSON, JSON]:
 
     One that refers to itself moves to the components, where its references lead somewhere.
     """
+    schema = _opened(schema)
     home = f"#/components/schemas/{name}"
     moved = _moved(schema, home)
     if moved == schema:
         return schema, schema
     schemas[name] = moved
     return moved, {"$ref": home}
+
+
+def _opened(schema: JSON) -> JSON:
+    """A schema whose properties are its own: Pydantic puts those of a recursive model elsewhere."""
+    reference = schema.get("$ref")
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return schema
+    try:
+        target = find(schema, reference[1:])
+    except KeyError:
+        return schema
+    others = {key: value for key, value in schema.items() if key != "$ref"}
+    return {**target, **others} if isinstance(target, dict) else schema
 
 
 def _moved(value: Any, home: str) -> Any:

@@ -9,9 +9,11 @@ from urllib.parse import unquote
 from edge.sdk.defining import App, DefinitionError, Function
 from edge.sdk.requests import Request
 from mcp_bridge.names import kebab_case
-from tokens.paths import PARAMETER, is_plain
 
 EVERY_PATH = "*"
+PARAMETER = re.compile(r"\{[^{}/]+\}|(?<=/):[A-Za-z_][A-Za-z0-9_]*")
+"""As the edge reads them; spelled again, since `tokens` may be the name of an author's module."""
+
 DEFAULT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -48,10 +50,10 @@ class Tool:
         """The parameters of a path, decoded; None if it is not this tool's."""
         if self.pattern is None:
             return {}
-        found = self.pattern.fullmatch(raw_path) if is_plain(raw_path.encode()) else None
+        found = self.pattern.fullmatch(raw_path)
         if found is None:
             return None
-        names = [_name(each[0]) for each in PARAMETER.finditer(self.path)]
+        names = parameters(self.path)
         values = [unquote(value) for value in found.groups()]
         return dict(zip(names, values, strict=True))
 
@@ -85,22 +87,21 @@ def tools_of(declared: Function | App, slug: str) -> tuple[Tool, ...]:
         DefinitionError: a path or methods that cannot be.
     """
     if isinstance(declared, Function):
-        return (_tool(declared.name or slug, declared, declared.config, EVERY_PATH),)
+        return (_tool(declared.name or slug, declared, {}, EVERY_PATH),)
     return tuple(
-        _tool(key, function, declared.config | function.config, f"/{kebab_case(key)}", function)
+        _tool(key, function, declared.config, f"/{kebab_case(key)}")
         for key, function in declared.tools.items()
     )
 
 
-def _tool(
-    name: str,
-    function: Function,
-    config: Mapping[str, Any],
-    path: str,
-    owner: Function | None = None,
-) -> Tool:
-    """A tool; the path of an app's tool is the tool's own alone, the app's is not inherited."""
-    said = (owner.config if owner else config).get("path", path)
+def _tool(name: str, function: Function, shared: Mapping[str, Any], usual_path: str) -> Tool:
+    """A tool; its path is its own alone, everything else it takes from its app where it is silent.
+
+    Args:
+        shared: the app's `config`.
+    """
+    said = function.config.get("path", usual_path)
+    config = {**shared, **function.config}
     methods = config.get("methods", DEFAULT_METHODS)
     if not isinstance(said, str) or not (said == EVERY_PATH or said.startswith("/")):
         raise DefinitionError(f'path of {name} must be "*" or start with "/", not {said!r}')
@@ -126,6 +127,11 @@ def _compiled(path: str) -> re.Pattern[str]:
     return re.compile("".join([*pieces, re.escape(path[end:])]))
 
 
+def parameters(path: str) -> list[str]:
+    """The names of a path's parameters, in order."""
+    return [_name(each[0]) for each in PARAMETER.finditer(path)]
+
+
 def _name(parameter: str) -> str:
     return parameter.strip(":{}")
 
@@ -137,7 +143,7 @@ def find(tools: tuple[Tool, ...], request: Request, is_cron: bool) -> Found | No
         is_cron: whether a schedule made it: then methods do not count, and of a single function
             neither does the path.
     """
-    if is_cron and len(tools) == 1 and tools[0].path == EVERY_PATH:
+    if is_cron and len(tools) == 1:
         return Found(tools[0], {})
     allowed: list[str] = []
     for tool in tools:

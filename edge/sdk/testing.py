@@ -142,7 +142,9 @@ async def acall(
     if body is None and input is not None and verb in _QUERY_METHODS:
         pairs |= input
         input = None  # noqa: A001
-    target = f"{path or _filled(chosen, params or {})}?{urlencode(pairs, doseq=True)}"
+    target = path or _filled(chosen, params or {})
+    if pairs:
+        target += f"{'&' if '?' in target else '?'}{urlencode(pairs, doseq=True)}"
     request = create_mock_request(
         f"http://localhost:8000{target}",
         method=verb,

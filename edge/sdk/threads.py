@@ -26,9 +26,17 @@ class Threads:
         """
         inside = copy_context()
         return await asyncio.get_running_loop().run_in_executor(
-            self._pool, lambda: inside.run(work, *args)
+            self._pool, lambda: inside.run(_called, work, *args)
         )
 
     def submit(self, work: Callable[..., Any], *args: Any) -> None:
         """Call a function in a thread, without waiting for it."""
         self._pool.submit(work, *args)
+
+
+def _called(work: Callable[..., Result], *args: Any) -> Result:
+    """What a function returns; no future can hold a StopIteration (PEP 479 in spirit)."""
+    try:
+        return work(*args)
+    except StopIteration as stray:
+        raise RuntimeError("a handler raised StopIteration") from stray
