@@ -19,7 +19,9 @@ from edge.admin.api import AdminApi
 from edge.admin.deploying import Place
 from edge.admin.opening import assembled
 from edge.app import Door
+from edge.compose_cron import ComposedCron, Live, composed_cron
 from edge.config import Config, function_url
+from edge.cron.firing import Firing
 from edge.doors.asgi import Pace
 from edge.doors.http import HttpDoor, WorkerState
 from edge.doors.mcp import McpDoor, McpLimits
@@ -106,7 +108,6 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         StoreError: the data directory's store cannot be used; the text says what to do.
     """
     store = _open_store(config)
-    operations = assembled(store.database, Place(config, tuple(bound), running=True), VERSION)
     beyond = _beyond(config, store.name, peers.slot)
     pool, in_flight, forwarder = beyond.pool, beyond.in_flight, beyond.forwarder
     read, streams, state = store.source.document, OpenStreams(), WorkerState()
@@ -139,6 +140,9 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         random=os.urandom,
         used=last_use.note,
     )
+    place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
+    cron = composed_cron(config, store.database, live, forwarder, url_of, peers.slot)
+    operations = assembled(store.database, place, VERSION, cron.fire_now)
     refresh = partial(operations.refresh_documents, time.monotonic) if peers.slot == 0 else None
     forget = (beyond.health.forget, store.ended.forget_old)
     housekeeping = Housekeeping(store.database, door, streams, forget, last_use, refresh, log_error)
@@ -150,8 +154,8 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         local_admin=AdminApi(operations),
         remote_admin=AdminApi(operations, operations.authenticate),
         state=state,
-        end_streams=streams.end_all,
-        running=partial(_running, store.database, beyond, bridge, door, housekeeping, last_use),
+        end_streams=partial(_begin_drain, streams, cron.firing),
+        running=partial(_running, store, beyond, bridge, door, housekeeping, last_use, cron),
     )
 
 
@@ -181,6 +185,11 @@ def _beyond(config: Config, name: str, slot: int) -> _Beyond:
         instances=instances,
         health=Health(probe, time.monotonic),
     )
+
+
+def _begin_drain(streams: OpenStreams, firing: Firing) -> None:
+    streams.end_all()
+    firing.begin_drain()
 
 
 def _lane(config: Config, name: str, door: Door, pool: Pool, in_flight: InFlight) -> Lane:
@@ -329,24 +338,29 @@ def _on_change(
 
 @asynccontextmanager
 async def _running(
-    database: Database,
+    store: _Store,
     beyond: _Beyond,
     bridge: Bridge,
     door: Door,
     housekeeping: Housekeeping,
     last_use: LastUse,
+    cron: ComposedCron,
 ) -> AsyncIterator[None]:
     """Everything that has to run; at the end last use is written down and all is closed."""
     async with AsyncExitStack() as stack:
-        stack.callback(database.close)
+        stack.callback(store.database.close)
+        stack.callback(cron.presence.close)
         stack.push_async_callback(beyond.pool.aclose)
         await stack.enter_async_context(bridge.run())
         await stack.enter_async_context(door.mcp.upstream.eras.run())
         await door.refresh()  # the first requests do not wait for thousands of functions
-        async with anyio.create_task_group() as tasks:
+        async with cron.firing.running(), anyio.create_task_group() as tasks:
             tasks.start_soon(housekeeping.run)
             tasks.start_soon(beyond.instances.run)
+            if cron.loop is not None:
+                tasks.start_soon(cron.loop.run)
             yield
+            await cron.firing.drained()
             tasks.cancel_scope.cancel()
         await last_use.flush()
 

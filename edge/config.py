@@ -93,6 +93,7 @@ class Config:
     mcp_body: int = 4 * 1024 * 1024
     mcp_sessions: int = 600
     json_depth: int = 128
+    cron_runs: int = 1000
     tool_result: int = 4 * 1024 * 1024
     start_timeout: float = 30.0
     stop_timeout: float = 10.0
@@ -188,6 +189,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("mcp_body", bytes_(1024), "Largest body of an MCP request (413)."),
     Setting("mcp_sessions", whole(1), "MCP sessions opened a minute by one token (429)."),
     Setting("json_depth", whole(1, 1000), "Deepest nesting of an MCP request."),
+    Setting("cron_runs", whole(1, 1_000_000), "Runs of its schedules kept for each function."),
     Setting("tool_result", bytes_(1024), "Largest answer that becomes a tool result."),
     Setting("start_timeout", seconds(0.1), "How long a function may take to start."),
     Setting("stop_timeout", seconds(0), "How long a function may take to end after SIGTERM."),

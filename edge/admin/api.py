@@ -7,7 +7,7 @@ Not here: what the operations do.
 
 import json
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 from urllib.parse import parse_qsl, unquote
 
 import anyio.to_thread
@@ -19,6 +19,10 @@ from edge.admin.routes import ENDPOINTS, ROOT, Endpoint
 
 AT_ONCE = 16
 """Calls that work at a time; others wait."""
+WAITING_AT_ONCE = 64
+"""Calls that wait for something to happen at a time, beside those that work."""
+WAITING = frozenset({"logs"})
+"""Operations that may wait, so that they do not keep others from working."""
 LOCAL_ONLY = frozenset({"create_access", "access_tokens", "revoke_access"})
 """Operations of the Unix socket alone: who holds an access token cannot make himself another."""
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -49,6 +53,7 @@ class AdminApi:
         self._operations = operations
         self._authenticate = authenticate
         self._limiter: anyio.CapacityLimiter | None = None
+        self._waiting: anyio.CapacityLimiter | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; any other scope is refused by closing."""
@@ -208,7 +213,7 @@ def _arguments(call: _Call, query: bytes, body: Any) -> dict[str, Any]:
         if call.endpoint.whole_body:
             ((name, hint, _),) = known.values()
             return {name: decode(hint, body)}
-        given = body if body is not None else dict(parse_qsl(query.decode("latin-1")))
+        given = body if body is not None else _in_query(query, known)
         if not isinstance(given, dict):
             raise Mismatch("the body must be an object")
         values = {**given, **call.path_values}
@@ -216,6 +221,15 @@ def _arguments(call: _Call, query: bytes, body: Any) -> dict[str, Any]:
         return {known[k][0]: decode(known[k][1], value, k) for k, value in values.items()}
     except Mismatch as error:
         raise AdminError("INPUT_ERROR", f"Bad request: {error}") from None
+
+
+def _in_query(query: bytes, known: dict[str, tuple[str, Any, bool]]) -> dict[str, Any]:
+    """The arguments of a query, in which a number is text."""
+    given: dict[str, Any] = dict(parse_qsl(query.decode("latin-1")))
+    for key, value in given.items():
+        if key in known and int in get_args(known[key][1]) and value.isdecimal():
+            given[key] = int(value[:18])
+    return given
 
 
 def _check_keys(values: Iterable[str], known: dict[str, tuple[str, Any, bool]]) -> None:

@@ -14,7 +14,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from edge.admin import socket as admin_socket
 from edge.admin.codec import LARGEST, Mismatch, camel, decode, encode
+from edge.admin.cron_operations import OVERLAP, CronRunInfo, ScheduleInfo, SigningSecret
 from edge.admin.errors import STATUSES, AdminError
+from edge.admin.log_operations import LogPage
 from edge.admin.operations import (
     Deleted,
     DeploymentFiles,
@@ -172,6 +174,34 @@ class RemoteOperations:
         """See Operations."""
         return cast(RolledBack, self._call("rollback", slug=slug, id=id))
 
+    def schedules(self, slug: str) -> tuple[ScheduleInfo, ...]:
+        """See Operations."""
+        return cast(tuple[ScheduleInfo, ...], self._call("schedules", slug=slug))
+
+    def cron_runs(
+        self, slug: str, state: str | None = None, limit: int | None = None
+    ) -> tuple[CronRunInfo, ...]:
+        """See Operations."""
+        found = self._call("cron_runs", slug=slug, state=state, limit=limit)
+        return cast(tuple[CronRunInfo, ...], found)
+
+    def cron_run(self, slug: str, id: str) -> CronRunInfo:  # noqa: A002
+        """See Operations."""
+        return cast(CronRunInfo, self._call("cron_run", slug=slug, id=id))
+
+    def fire(self, slug: str, name: str | None = None) -> CronRunInfo:
+        """See Operations."""
+        return cast(CronRunInfo, self._call("fire", slug=slug, name=name))
+
+    def signing_secret(self, slug: str) -> SigningSecret:
+        """See Operations."""
+        return cast(SigningSecret, self._call("signing_secret", slug=slug))
+
+    def rotate_signing_secret(self, slug: str, overlap: float = OVERLAP) -> SigningSecret:
+        """See Operations."""
+        made = self._call("rotate_signing_secret", slug=slug, overlap=overlap)
+        return cast(SigningSecret, made)
+
     def create_token(
         self,
         function: str,
@@ -210,6 +240,19 @@ class RemoteOperations:
     def check_token(self, secret: str) -> TokenVerdict:
         """See Operations."""
         return cast(TokenVerdict, self._call("check_token", secret=secret))
+
+    def logs(
+        self,
+        function: str,
+        after: str | None = None,
+        limit: int | None = None,
+        wait: int | None = None,
+        within: int | None = None,
+        request: str | None = None,
+    ) -> LogPage:
+        """See Operations."""
+        asked = {"after": after, "limit": limit, "wait": wait, "within": within}
+        return cast(LogPage, self._call("logs", function=function, request=request, **asked))
 
     def set_secrets(self, function: str, values: dict[str, Any]) -> SecretsChanged:
         """See Operations."""

@@ -8,9 +8,13 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from edge.admin.cron_operations import OVERLAP, CronRunInfo, ScheduleInfo, SigningSecret
 from edge.admin.deploying import Deployer, Place, Refreshed, tool_warnings
+from edge.admin.local_cron import FireNow, LocalCron
+from edge.admin.local_logs import LocalLogs
 from edge.admin.local_secrets import LocalSecrets
 from edge.admin.local_tokens import LocalTokens
+from edge.admin.log_operations import LogPage
 from edge.admin.operations import (
     Deleted,
     DeploymentFiles,
@@ -27,6 +31,8 @@ from edge.admin.projects import listed, seen
 from edge.admin.secret_operations import SecretInfo, SecretsChanged
 from edge.admin.secret_references import References
 from edge.admin.translation import explained
+from edge.cron.signing_secrets import SigningSecrets
+from edge.cron.store import CronStore
 from edge.functions import Deployment, Function
 from edge.observe.log import log_refreshed
 from edge.project_file import catalogs
@@ -52,13 +58,18 @@ class LocalOperations(LocalTokens):
         tokens: TokenService,
         access: AccessService,
         secrets: SqliteSecrets,
+        cron: CronStore,
+        signing: SigningSecrets,
+        fire_now: FireNow | None,
         place: Place,
         version: str,
     ) -> None:
         super().__init__(database, registry, tokens, access)
         self._place = place
         self._version = version
+        self._cron = LocalCron(database, registry, cron, signing, fire_now)
         self._references = References(secrets)
+        self._logs = LocalLogs(place.config.data_dir, database.clock)
         self._secrets = LocalSecrets(database, registry, secrets, self._restarted)
         self._deployer = Deployer(database, registry, tokens, place, self._references)
 
@@ -109,8 +120,10 @@ class LocalOperations(LocalTokens):
             self._existing(slug)
             count = len(self._tokens.list(slug))
             self._tokens.revoke_all(slug)
+            self._cron.forget(slug)
             self._secrets.delete_all(slug)
             self._registry.delete(slug)
+        self._logs.forget(slug)
         return Deleted(slug, count)
 
     def deployments(self, slug: str) -> tuple[DeploymentInfo, ...]:
@@ -142,6 +155,21 @@ class LocalOperations(LocalTokens):
             self._references.check(made.project)
         return RolledBack(made.id, slug, self._place.url(slug))
 
+    def logs(
+        self,
+        function: str,
+        after: str | None = None,
+        limit: int | None = None,
+        wait: int | None = None,
+        within: int | None = None,
+        request: str | None = None,
+    ) -> LogPage:
+        """See Operations."""
+        with explained():
+            found = self._existing(function)
+        wanted = self._logs.wanted(within, request)
+        return self._logs.logs(found, after, limit, wait, wanted)
+
     def set_secrets(self, function: str, values: dict[str, Any]) -> SecretsChanged:
         """See Operations."""
         return self._secrets.set(function, values)
@@ -163,6 +191,32 @@ class LocalOperations(LocalTokens):
         except RunFailed as failed:
             return f"{function.slug} still runs with the former secrets: {failed.reason}"
         return None
+
+    def schedules(self, slug: str) -> tuple[ScheduleInfo, ...]:
+        """See Operations."""
+        return self._cron.schedules(slug)
+
+    def cron_runs(
+        self, slug: str, state: str | None = None, limit: int | None = None
+    ) -> tuple[CronRunInfo, ...]:
+        """See Operations."""
+        return self._cron.runs(slug, state, limit)
+
+    def cron_run(self, slug: str, id: str) -> CronRunInfo:  # noqa: A002
+        """See Operations."""
+        return self._cron.run(slug, id)
+
+    def fire(self, slug: str, name: str | None = None) -> CronRunInfo:
+        """See Operations."""
+        return self._cron.fire(slug, name)
+
+    def signing_secret(self, slug: str) -> SigningSecret:
+        """See Operations."""
+        return self._cron.signing_secret(slug)
+
+    def rotate_signing_secret(self, slug: str, overlap: float = OVERLAP) -> SigningSecret:
+        """See Operations."""
+        return self._cron.rotate(slug, overlap)
 
     def _deployment(self, slug: str, deployment_id: str) -> Deployment:
         found = self._registry.deployment(slug, deployment_id)

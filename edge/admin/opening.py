@@ -4,8 +4,11 @@ import os
 
 from edge.admin.deploying import Place
 from edge.admin.local import LocalOperations
+from edge.admin.local_cron import FireNow
 from edge.admin.stores import Store, open_database, services, usable
 from edge.config import Config
+from edge.cron.signing_secrets import SigningSecrets
+from edge.cron.store import CronStore
 from edge.registry.sqlite import SqliteRegistry
 from edge.secrets.store import SqliteSecrets
 from tokens.database import Database
@@ -22,8 +25,10 @@ def open_store(config: Config, version: str, store: Store) -> LocalOperations:
         return assembled(open_database(config.data_dir, store), place, version)
 
 
-def assembled(database: Database, place: Place, version: str) -> LocalOperations:
-    """The operations on an open store."""
+def assembled(
+    database: Database, place: Place, version: str, fire_now: FireNow | None = None
+) -> LocalOperations:
+    """The operations on an open store; `fire_now` as for `LocalCron`."""
     tokens, access = services(database)
     return LocalOperations(
         database=database,
@@ -31,6 +36,9 @@ def assembled(database: Database, place: Place, version: str) -> LocalOperations
         tokens=tokens,
         access=access,
         secrets=SqliteSecrets(database),
+        cron=CronStore(database, os.urandom, place.config.cron_runs),
+        signing=SigningSecrets(database, os.urandom),
+        fire_now=fire_now,
         place=place,
         version=version,
     )

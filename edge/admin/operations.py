@@ -8,6 +8,8 @@ names become the JSON keys of the management API and of `--json`, in camelCase. 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from edge.admin.cron_operations import CronOperations
+from edge.admin.log_operations import LogOperations
 from edge.admin.secret_operations import SecretOperations
 from edge.admin.times import Time
 from edge.admin.token_operations import TokenOperations
@@ -213,7 +215,7 @@ class Deleted:
     tokens: int
 
 
-class Operations(TokenOperations, SecretOperations, Protocol):
+class Operations(TokenOperations, SecretOperations, CronOperations, LogOperations, Protocol):
     """Managing one edge. Synchronous; safe to call from several threads."""
 
     def info(self) -> EdgeInfo:

@@ -4,15 +4,18 @@ from collections.abc import Iterator
 
 import click
 
+from edge.admin.cron_operations import OVERLAP, SigningSecret
 from edge.admin.operations import Deleted, FunctionInfo, FunctionSummary
 from edge.cli import output
 from edge.cli.context import Session
+from edge.cli.durations import Duration, shown
 from edge.cli.group import Lazy, command, group, session
 
 ALIASES = {
     "init": Lazy("edge.cli.init:init", "Start a function."),
     "dev": Lazy("edge.cli.dev:dev", "Run a function here, anew on every change."),
     "deploy": Lazy("edge.cli.deploy:deploy", "Put a function behind the edge."),
+    "cron": Lazy("edge.cli.cron:cron", "Schedules of a function, and their runs."),
     "secrets": Lazy("edge.cli.secrets:secrets", "What functions are told and nobody is shown."),
 }
 """The platform's longer spellings."""
@@ -32,9 +35,15 @@ def list_(session: Session) -> None:
 
 @command("info")
 @click.argument("slug")
+@click.option(
+    "--signing-secret", is_flag=True, help="Show what its schedules' runs are signed with."
+)
 @session
-def info(session: Session, slug: str) -> None:
+def info(session: Session, slug: str, signing_secret: bool) -> None:
     """Show a function: its addresses, tools and settings."""
+    if signing_secret:
+        session.show(session.operations().signing_secret(slug), _signing_secret)
+        return
     found = session.operations().function(slug)
     session.show(found, _details)
     if not session.given.json:
@@ -54,7 +63,23 @@ def delete(session: Session, slug: str) -> None:
     session.show(operations.delete_function(slug), _deleted)
 
 
-for _command in (list_, info, delete):
+@command("rotate-secret")
+@click.argument("slug")
+@click.option(
+    "--overlap",
+    type=Duration(),
+    default=OVERLAP,
+    metavar="24h",
+    help="How long the old one signs too; default 24h.",
+)
+@session
+def rotate_secret(session: Session, slug: str, overlap: float) -> None:
+    """Give the runs of a function's schedules a new signing secret."""
+    made = session.operations().rotate_signing_secret(slug, overlap)
+    session.show(made, lambda made: _rotated(made, overlap))
+
+
+for _command in (list_, info, delete, rotate_secret):
     functions.add_command(_command)
 
 
@@ -101,6 +126,20 @@ def _details(found: FunctionInfo) -> Iterator[str]:
 def _tool(name: str, description: str) -> str:
     first = description.partition("\n")[0]
     return f"{name}  {first[:80]}".rstrip()
+
+
+def _signing_secret(found: SigningSecret) -> Iterator[str]:
+    pairs = [("Signing secret", found.secret)]
+    if found.previous is not None:
+        pairs.append(("Signs too", found.previous))
+    yield from output.fields(pairs)
+
+
+def _rotated(made: SigningSecret, overlap: float) -> Iterator[str]:
+    yield output.done(f"Rotated the signing secret of {made.function}")
+    yield from output.fields([("Signing secret", made.secret)])
+    if overlap:
+        yield f"  The old one signs too for another {shown(overlap)}; receivers may check either."
 
 
 def _deleted(gone: Deleted) -> Iterator[str]:

@@ -4,6 +4,7 @@ When a schedule is due is not decided here.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,8 +48,8 @@ _FIELDS = (
 
 def wrong_expression(expression: str) -> str | None:
     """What is wrong with five cron fields, or None."""
-    parts = expression.split()
-    if len(parts) != 5 or len(expression) > 256:
+    parts = re.split("[ \t]+", expression)
+    if len(parts) != 5 or len(expression) > 256 or not _goes_into_a_field(expression):
         return (
             f"{quote(expression)} is not a schedule; write five fields (minute, hour, day of "
             'month, month, day of week), such as "0 9 * * MON-FRI"'
@@ -59,9 +60,31 @@ def wrong_expression(expression: str) -> str | None:
         if isinstance(found, str):
             return found
         values.append(found)
-    if parts[4] == "*" and min(values[2]) > max(_LONGEST_MONTH.get(m, 31) for m in values[3]):
+    longest = max(_LONGEST_MONTH.get(month, 31) for month in values[3])
+    # Where either day field begins with a star, both must fit; else it is enough that one does.
+    if parts[4].startswith("*") and min(values[2]) > longest:
         return f"{quote(expression)} never comes: no such month has that day"
     return None
+
+
+def in_numbers(expression: str) -> str:
+    """A right expression with its names, ranges and steps written out; Sunday is 0.
+
+    What begins with a star stays as it is: a star means more than all values in the day fields.
+    """
+    fields = zip(expression.split(), _FIELDS, strict=True)
+    return " ".join(_field_in_numbers(text, field) for text, field in fields)
+
+
+def _field_in_numbers(text: str, field: _Field) -> str:
+    items: list[str] = []
+    for item in text.split(","):
+        found = _values(item, field)
+        if item.startswith("*") or isinstance(found, str):
+            items.append(item)
+        else:
+            items += [str(n % 7 if field.highest == 7 else n) for n in sorted(found)]
+    return ",".join(items)
 
 
 def _values(text: str, field: _Field) -> set[int] | str:
@@ -109,7 +132,7 @@ def read_cron(section: Section, known_timezone: Callable[[str], bool]) -> tuple[
 def _read_schedule(schedule: Section, known_timezone: Callable[[str], bool]) -> Cron:
     if "expression" not in schedule:
         schedule.problem(None, '"expression" is missing; write one such as "0 9 * * *"')
-    expression = schedule.string("expression", "* * * * *")
+    expression = schedule.string("expression", "* * * * *").strip(" \t")
     wrong = wrong_expression(expression)
     if wrong:
         schedule.problem("expression", wrong)
@@ -121,11 +144,24 @@ def _read_schedule(schedule: Section, known_timezone: Callable[[str], bool]) -> 
     return Cron(
         expression,
         timezone,
-        name=schedule.optional_string("name", 64),
-        bot_id=schedule.optional_string("botId", 128),
+        name=_read_label(schedule, "name", 64),
+        bot_id=_read_label(schedule, "botId", 128),
         overlap="allow" if schedule.get("overlap") == "allow" else "skip",
         grace=_read_grace(schedule),
     )
+
+
+def _read_label(schedule: Section, key: str, longest: int) -> str | None:
+    text = schedule.optional_string(key, longest)
+    if text and text == schedule.get(key) and not _goes_into_a_field(text):
+        schedule.expected(key, "text without control characters and without spaces around it")
+        return None
+    return text
+
+
+def _goes_into_a_field(text: str) -> bool:
+    """Whether a header field carries a text as it is (RFC 9110 §5.5), in UTF-8."""
+    return text == text.strip() and not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
 
 
 def _read_grace(schedule: Section) -> int:

@@ -32,7 +32,8 @@ class Address:
 def resolve_routes(project: Project, tools: Iterable[tuple[str, str, str]]) -> tuple[Route, ...]:
     """The routes of a deployment; the first that takes a request is the one that counts.
 
-    Tools with `public`, `methods` or `timeout` of their own have one, and so has every other tool
+    Tools with `public`, `methods`, `timeout` or `cron` of their own have one, and so has every other
+    tool
     that a request could be confused with: `/users/me` beside a public `/users/{id}` stays as
     protected as the function. A tool that must not be public on a public function and that nothing
     is known of yet (its document is down) puts the whole function behind the token.
@@ -67,7 +68,8 @@ def unresolved_tools(project: Project, tools: Iterable[tuple[str, str, str]]) ->
 
 
 def _has_settings(tool: ToolSettings) -> bool:
-    return not (tool.public is None and tool.methods is None and tool.timeout is None)
+    own = (tool.public, tool.methods, tool.timeout)
+    return own != (None, None, None) or bool(tool.cron)
 
 
 def _address(tool: ToolSettings, known: dict[str, Address]) -> Address | None:
