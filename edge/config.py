@@ -95,8 +95,15 @@ class Config:
     json_depth: int = 128
     cron_runs: int = 1000
     tool_result: int = 4 * 1024 * 1024
+    code_files: int = 2000
+    code_size: int = 50 * 1000 * 1000
+    build_timeout: float = 300.0
+    deployments_kept: int = 20
     start_timeout: float = 30.0
     stop_timeout: float = 10.0
+    log_size: int = 10 * 1024 * 1024
+    log_files: int = 5
+    log_rate: int = 5 * 1024 * 1024
     function_memory: int = 512 * 1024 * 1024
     function_descriptors: int = 4096
     function_processes: int = 512
@@ -191,8 +198,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("json_depth", whole(1, 1000), "Deepest nesting of an MCP request."),
     Setting("cron_runs", whole(1, 1_000_000), "Runs of its schedules kept for each function."),
     Setting("tool_result", bytes_(1024), "Largest answer that becomes a tool result."),
+    Setting("code_files", whole(1, 100_000), "Files of a project that the edge runs."),
+    Setting("code_size", bytes_(1024), "Bytes of all of them together."),
+    Setting("build_timeout", seconds(1, 3600), "How long an install or a build may take."),
+    Setting("deployments_kept", whole(0), "Earlier deploys kept per function, to roll back to."),
     Setting("start_timeout", seconds(0.1), "How long a function may take to start."),
     Setting("stop_timeout", seconds(0), "How long a function may take to end after SIGTERM."),
+    Setting("log_size", bytes_(65536), "Size of one file of a function's log."),
+    Setting("log_files", whole(1, 1000), "Files of a function's log that are kept."),
+    Setting("log_rate", bytes_(262_144), "Bytes a second that are kept of a function's output."),
     Setting("function_memory", bytes_(0), "Resident memory of one instance; 0 for no limit."),
     Setting("function_descriptors", whole(32), "Open files of one process of a function."),
     Setting("function_processes", whole(1), "Processes of a function that has a user of its own."),

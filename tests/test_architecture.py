@@ -367,11 +367,13 @@ MAP = """
 0 -    edge.admin.documents             fetches OpenAPI documents, within bounds
 0 pure edge.admin.errors                every error of managing the edge
 0 pure edge.admin.example               a first call to try, as a curl line
+0 pure edge.admin.log_operations        what can be done with logs
 0 -    edge.admin.socket                the Unix socket, from the client's side
 0 pure edge.admin.times                 times, and how they are written
 1 pure edge.admin.codec                 the values as JSON and back
 1 pure edge.admin.cron_operations       what can be done with schedules
 1 pure edge.admin.expectations          tools a deploy was told to expect, others refused
+1 -    edge.admin.local_logs            functions' logs in a data directory
 1 pure edge.admin.secret_operations     what can be done with secrets
 1 -    edge.admin.secret_references     secrets that deploys and documents need
 1 pure edge.admin.token_operations      what can be done with tokens
@@ -437,6 +439,7 @@ MAP = """
 0 pure edge.cli.durations               90d, 24h, 30m
 0 pure edge.cli.env_file                files of KEY=VALUE lines
 0 -    edge.cli.loading                 what is imported only when needed
+0 pure edge.cli.log_lines               lines of a log as people read them
 0 pure edge.cli.mcp_headers             header fields that mirror an MCP message
 0 -    edge.cli.mcp_http                Streamable HTTP, the client's side
 0 -    edge.cli.output                  lines and tables for people, JSON for programs
@@ -457,6 +460,7 @@ MAP = """
 3 -    edge.cli.dev                     jelou dev
 3 -    edge.cli.functions               jelou functions
 3 -    edge.cli.init                    jelou init
+3 -    edge.cli.logs                    jelou logs
 3 -    edge.cli.main                    the program: commands by name, failures told
 3 -    edge.cli.mcp                     jelou mcp
 3 -    edge.cli.mcp_keys                jelou mcp rotate-keys

@@ -84,9 +84,9 @@ class AdminApi:
         arguments = _arguments(call, scope["query_string"], body)
         if call.endpoint.operation == "whoami" and caller is not None:
             return encode(await self._identity(caller))
-        return encode(
-            await self._run(getattr(self._operations, call.endpoint.operation), arguments)
-        )
+        operation = call.endpoint.operation
+        work = getattr(self._operations, operation)
+        return encode(await self._run(work, arguments, waits=operation in WAITING))
 
     async def _identity(self, caller: str) -> Identity:
         info = await self._run(self._operations.info, {})
@@ -109,11 +109,15 @@ class AdminApi:
             raise AdminError("AUTH_ERROR", "The access token is not valid on this edge")
         return str(name)
 
-    async def _run(self, work: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-        if self._limiter is None:
+    async def _run(
+        self, work: Callable[..., Any], arguments: dict[str, Any], *, waits: bool = False
+    ) -> Any:
+        if self._limiter is None or self._waiting is None:
             self._limiter = anyio.CapacityLimiter(AT_ONCE)
+            self._waiting = anyio.CapacityLimiter(WAITING_AT_ONCE)
+        limiter = self._waiting if waits else self._limiter
         return await anyio.to_thread.run_sync(
-            lambda: work(**arguments), limiter=self._limiter, abandon_on_cancel=False
+            lambda: work(**arguments), limiter=limiter, abandon_on_cancel=False
         )
 
 

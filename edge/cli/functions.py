@@ -16,6 +16,7 @@ ALIASES = {
     "dev": Lazy("edge.cli.dev:dev", "Run a function here, anew on every change."),
     "deploy": Lazy("edge.cli.deploy:deploy", "Put a function behind the edge."),
     "cron": Lazy("edge.cli.cron:cron", "Schedules of a function, and their runs."),
+    "logs": Lazy("edge.cli.logs:logs", "What a function writes, as it comes."),
     "secrets": Lazy("edge.cli.secrets:secrets", "What functions are told and nobody is shown."),
 }
 """The platform's longer spellings."""

@@ -20,6 +20,7 @@ COMMANDS = {
     "tokens": Lazy("edge.cli.tokens:tokens", "Runtime tokens: who may call a function."),
     "functions": Lazy("edge.cli.functions:functions", "List, show and delete functions."),
     "secrets": Lazy("edge.cli.secrets:secrets", "What functions are told and nobody is shown."),
+    "logs": Lazy("edge.cli.logs:logs", "What a function writes, as it comes."),
     "cron": Lazy("edge.cli.cron:cron", "Schedules of a function, and their runs."),
     "deployments": Lazy("edge.cli.deployments:deployments", "A function's versions."),
     "rollback": Lazy("edge.cli.deployments:rollback", "Make an earlier version answer again."),

@@ -33,8 +33,9 @@ class Output:
             click.echo(_colored(line), err=err, color=self._color)
 
     def json(self, value: Any) -> None:
-        """Print one JSON document on one line."""
-        click.echo(json.dumps(value, ensure_ascii=False))
+        """Print one JSON document on one line, its control characters escaped."""
+        text = json.dumps(value, ensure_ascii=False)
+        click.echo(_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
     def warn(self, message: str) -> None:
         """Print a diagnostic that stops nothing."""
