@@ -119,6 +119,7 @@ class Instances:
             case Up(deployment, instance, address, concurrency):
                 limit = None if concurrency is None else share(concurrency, self._workers)
                 self._fleets.of(deployment).joins(Place(instance, _upstream(address), limit))
+                self._fleets.stirred.set()
             case Leaving(deployment, instance):
                 fleet = self._fleets.get(deployment)
                 if fleet is None or not fleet.leaves(instance):
@@ -144,7 +145,6 @@ class Instances:
         due = loop.time()
         with suppress(OSError):
             while True:
-                self._fleets.stirred.clear()
                 lines = [to_line(message) for message in self._urgent()]
                 if loop.time() >= due:
                     lines += [to_line(message) for message in self._changed()]
@@ -154,10 +154,10 @@ class Instances:
                 await self._stirred(due - loop.time() if len(self._fleets) else None)
 
     def _urgent(self) -> Iterator[Message]:
-        """What somebody waits for."""
+        """What somebody begins to wait for, or nobody does any more."""
         for deployment, fleet in self._fleets:
-            if fleet.waiting and not self._waiting.get(deployment):
-                self._waiting[deployment] = fleet.waiting
+            turned = bool(fleet.waiting) != (deployment in self._waiting)
+            if turned and _differs(self._waiting, deployment, fleet.waiting):
                 yield Need(deployment, fleet.waiting)
         for instance in self._clear:
             yield Clear(instance)
@@ -186,6 +186,7 @@ class Instances:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._fleets.stirred.wait()
+                self._fleets.stirred.clear()
 
 
 def _differs(said: dict[str, int], deployment: str, value: int) -> bool:
