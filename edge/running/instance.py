@@ -123,10 +123,15 @@ class Instance:
         lines = self._process.tail.lines() if self._process else ()
         return LastExit(self._sources.clock(), self._condemned or reason, lines)
 
+    def say(self, reason: str) -> None:
+        """Have the function's log say what the edge knows of it."""
+        self._output.write("edge", f"{reason}\n".encode(), self.id, self.deployment)
+
     async def end(self, timeout: float) -> None:
         """End it, with all that came of it; nothing is left then."""
         if self._process is not None:
             await self._process.end(timeout)
+            self._output.end(self.id)
         await asyncio.to_thread(self._rooms.remove, self.id)
 
     def look(self, table: Table) -> None:

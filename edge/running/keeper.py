@@ -27,7 +27,6 @@ from edge.running.protocol import (
 )
 from edge.running.rooms import Rooms
 from edge.running.runs import RunFailed
-from edge.running.system import Table
 
 LOG = logging.getLogger("edge.running")
 
@@ -243,6 +242,7 @@ class Keeper:
         if kept.plan.members[instance.id].phase in (Phase.STARTING, Phase.UP):
             kept.last_exit = last
             kept.plan.failed(instance.id, self._clock())
+            instance.say(last.reason)
             LOG.warning("function %s (%s): %s", instance.slug, kept.id, last.reason)
         self._tell(Gone(kept.id, instance.id))
         self._begin_end(kept, instance.id, 0.0)
@@ -270,12 +270,9 @@ class Keeper:
         kept.lives[instance.id] = _task(self._while_up(kept, instance))
         kept.plan.up(instance.id, self._clock())
 
-    def look(self, table: Table) -> set[int]:
-        """See what each instance takes; the pids of their leaders."""
-        instances = [i for kept in self._awake.values() for i in kept.instances.values()]
-        for instance in instances:
-            instance.look(table)
-        return {instance.pid for instance in instances}
+    def instances(self) -> list[Instance]:
+        """All there are."""
+        return [i for kept in self._awake.values() for i in kept.instances.values()]
 
     async def stop(self) -> None:
         """End every instance; none is started any more."""

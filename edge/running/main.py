@@ -14,12 +14,13 @@ import time
 
 from edge.config import Config, from_plain
 from edge.functions import Function
+from edge.logs.kept import Logs
+from edge.logs.writer import Limits
 from edge.registry.sqlite import SqliteRegistry
 from edge.registry.store import RegistryError
 from edge.running.family import sweep
 from edge.running.keeper import Keeper
 from edge.running.orders import Orders
-from edge.running.output import Nowhere
 from edge.running.protocol import SOCKET
 from edge.running.rooms import Rooms
 from edge.running.runner import Broadcast, Runner
@@ -80,15 +81,26 @@ async def _run(orders: Orders, config: Config) -> None:
     rooms = Rooms(config.data_dir)
     sweep(rooms.mark)
     rooms.clear()
-    runner = _put_together(orders, config, database, rooms)
+    logs = Logs(config.data_dir, Limits(config.log_size, config.log_files, config.log_rate))
+    runner = _put_together(orders, config, database, rooms, logs)
+    ticking = asyncio.create_task(_tick(logs))
     await runner.run(config.data_dir / SOCKET, lambda: _report(orders.status, READY), stop)
+    ticking.cancel()
+    logs.close()
     rooms.close()
     database.close()
 
 
-def _put_together(orders: Orders, config: Config, database: Database, rooms: Rooms) -> Runner:
-    nowhere = Nowhere()
-    made_from = sources(config, orders.bound, database, lambda _: nowhere)
+async def _tick(logs: Logs) -> None:
+    while True:
+        await asyncio.sleep(1.0)
+        logs.tick()
+
+
+def _put_together(
+    orders: Orders, config: Config, database: Database, rooms: Rooms, logs: Logs
+) -> Runner:
+    made_from = sources(config, orders.bound, database, logs.of)
     tell = Broadcast()
     keeper = Keeper(config, rooms, made_from, tell, time.monotonic)
     trials = Trials(config, rooms, made_from, keeper)

@@ -6,7 +6,8 @@ from typing import Literal, Protocol
 
 from tokens.secret import redact
 
-Stream = Literal["stdout", "stderr"]
+Stream = Literal["stdout", "stderr", "edge"]
+"""Where it was written; `edge` is what the edge itself has to say of a process."""
 
 KEPT_BYTES = 16 * 1024
 KEPT_LINES = 20
@@ -21,6 +22,10 @@ class Output(Protocol):
         """Take what came, cut anywhere."""
         ...
 
+    def end(self, instance: str) -> None:
+        """Nothing more comes from an instance."""
+        ...
+
 
 class Nowhere:
     """An `Output` that keeps nothing."""
@@ -28,6 +33,10 @@ class Nowhere:
     def write(self, stream: Stream, data: bytes, instance: str, deployment: str) -> None:
         """See `Output.write`."""
         del stream, data, instance, deployment
+
+    def end(self, instance: str) -> None:
+        """See `Output.end`."""
+        del instance
 
 
 class Tail:

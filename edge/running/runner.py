@@ -123,11 +123,18 @@ class Runner:
         tell: what the keeper tells the workers by.
     """
 
-    def __init__(self, source: Source, keeper: Keeper, trials: Trials, tell: Broadcast) -> None:
+    def __init__(
+        self,
+        source: Source,
+        keeper: Keeper,
+        trials: Trials,
+        tell: Broadcast,
+    ) -> None:
         self._source = source
         self._keeper = keeper
         self._trials = trials
         self._tell = tell
+        self._has_orphans = False
         self._generation = -1
         self._trouble = ""
         self._connections: set[asyncio.Task[None]] = set()
@@ -167,10 +174,16 @@ class Runner:
                 self._look()
 
     def _look(self) -> None:
+        """See what each instance takes, and reap the orphans that have ended."""
+        instances = self._keeper.instances() + self._trials.instances()
+        if not (instances or self._has_orphans):
+            return
         table = Table.read()
-        leaders = self._keeper.look(table) | self._trials.look(table)
-        orphans = table.children(os.getpid()) - leaders
+        for instance in instances:
+            instance.look(table)
+        orphans = table.children(os.getpid()) - {instance.pid for instance in instances}
         system.reap(pid for pid in orphans if table.seen[pid].is_zombie)
+        self._has_orphans = bool(instances or orphans)
 
     # The store.
 

@@ -12,7 +12,6 @@ from edge.running.keeper import Keeper, Kept
 from edge.running.protocol import StartTrial
 from edge.running.rooms import Rooms
 from edge.running.runs import RunFailed
-from edge.running.system import Table
 
 
 @dataclass(slots=True, eq=False)
@@ -100,12 +99,9 @@ class Trials:
         if tried is not None and not tried.deployment:
             await tried.instance.end(self._config.stop_timeout if timeout is None else timeout)
 
-    def look(self, table: Table) -> set[int]:
-        """See what each takes; the pids of their leaders."""
-        tried = [one.instance for one in self._tried.values() if not one.deployment]
-        for instance in tried:
-            instance.look(table)
-        return {instance.pid for instance in tried}
+    def instances(self) -> list[Instance]:
+        """Those that nobody has adopted."""
+        return [one.instance for one in self._tried.values() if not one.deployment]
 
     async def stop(self) -> None:
         """End them all."""
