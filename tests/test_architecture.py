@@ -450,6 +450,7 @@ MAP = """
 0 -    edge.cli.token_file              --token-file, made ready before the token
 1 -    edge.cli.context                 which edge a command acts on, and how
 1 -    edge.cli.deploying               what deploy and serve --project share
+1 -    edge.cli.secret_files            files of secrets, found and read
 1 -    edge.cli.stdio_bridge            MCP on stdio, bridged to HTTP
 2 -    edge.cli.group                   how commands are declared and loaded
 3 -    edge.cli.access                  jelou access

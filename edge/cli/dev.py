@@ -23,12 +23,20 @@ from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.deploying import from_directory
 from edge.cli.group import command, session
-from edge.cli.project_files import read_project
+from edge.cli.log_lines import shown
+from edge.cli.project_files import read_project, slug_of
+from edge.cli.secret_files import from_file
 from edge.config import ADMIN_SOCKET, Config
 from edge.server.supervisor import serve as run_edge
 
 Told = Callable[[DeployResult], Iterable[str]]
 """What is said of a deploy."""
+
+WAIT = 1
+"""Seconds for which one look at the log lasts: the command ends no later than that after Ctrl-C."""
+
+SHOWN = 500
+"""Lines of the log taken at once."""
 
 HOST = "localhost"
 """On this host the function answers at the root, as it does on a host of its own."""
@@ -77,6 +85,7 @@ class Dev:
         self._directory = directory
         self._config = config
         self._env = env
+        self._secrets: dict[str, str] = {}
         self._operations = RemoteOperations(UnixTransport(config.data_dir / ADMIN_SOCKET))
 
     async def run(self, addresses: Iterable[str], watch: bool) -> None:
@@ -87,22 +96,59 @@ class Dev:
         """
         port = next(iter(addresses)).rpartition(":")[2]
         await self._deploy(lambda result: _served(result, f"http://{HOST}:{port}"))
-        if not watch:
-            return
-        self._session.out.lines([output.item("Watching", f"{self._directory} (Ctrl-C ends)")])
+        if watch:
+            self._session.out.lines([output.item("Watching", f"{self._directory} (Ctrl-C ends)")])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._show_logs())
+            if watch:
+                group.create_task(self._watch())
+
+    async def _watch(self) -> None:
         async for _ in watchfiles.awatch(self._directory, raise_interrupt=False):
             await self._deploy(_again)
 
     async def _deploy(self, told: Told) -> None:
         """Deploy the files as they are; what is wrong with them is told, and the last stays."""
         try:
-            result = await asyncio.to_thread(self._operations.deploy, self._request())
+            result = await asyncio.to_thread(self._deployed)
         except AdminError as error:
             self._session.out.fail(error.message)
             return
         self._session.out.lines(told(result))
         for message in result.warnings:
             self._session.out.warn(message)
+
+    def _deployed(self) -> DeployResult:
+        self._set_secrets()
+        return self._operations.deploy(self._request())
+
+    def _set_secrets(self) -> None:
+        """The file of secrets as it is now; what it no longer names is kept until the end."""
+        file = self._env or self._directory / ".env"
+        slug = slug_of(self._directory)
+        if slug is None or (self._env is None and not file.is_file()):
+            return
+        values = from_file(str(file))
+        if values != self._secrets:
+            self._operations.set_secrets(slug, values)
+            self._secrets = values
+
+    async def _show_logs(self) -> None:
+        """What the function writes, as it comes."""
+        cursor: str | None = None
+        while True:
+            slug = slug_of(self._directory)
+            try:
+                page = await asyncio.to_thread(
+                    self._operations.logs, slug or "", after=cursor, limit=SHOWN, wait=WAIT
+                )
+            except AdminError:  # it is not deployed, or a worker has just been replaced
+                await asyncio.sleep(WAIT)
+                continue
+            self._session.out.lines(shown(line) for line in page.lines)
+            cursor = page.cursor
+            if not page.is_run:
+                await asyncio.sleep(WAIT)
 
     def _request(self) -> DeployRequest:
         request = from_directory(DeployRequest(), self._directory, self._config, local=True)

@@ -1,8 +1,6 @@
 """`jelou secrets`: what functions are told and nobody is shown."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import click
 
@@ -10,11 +8,8 @@ from edge.admin.errors import AdminError
 from edge.admin.secret_operations import SecretInfo, SecretsChanged
 from edge.cli import output
 from edge.cli.context import Session
-from edge.cli.env_file import BadLine, read_env
 from edge.cli.group import command, group, session
-
-LARGEST_FILE = 4 * 1024 * 1024
-"""Bytes of a file of secrets: four times what one function may have."""
+from edge.cli.secret_files import from_file
 
 
 @group("secrets")
@@ -41,7 +36,7 @@ def set_(session: Session, slug: str, pairs: tuple[str, ...], source: str | None
     KEY alone asks for the value, which is not shown; so does leaving all out. Other users of the
     machine may see values on a command line while it runs: a file or the question keeps them.
     """
-    values = _from_file(source) if source is not None else {}
+    values = from_file(source) if source is not None else {}
     values |= _from_pairs(session, pairs)
     if not values:
         values = _asked(session)
@@ -75,27 +70,6 @@ def _from_pairs(session: Session, pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         values[name] = value if equals else _value(session, name)
-    return values
-
-
-def _from_file(source: str) -> dict[str, str]:
-    try:
-        if source == "-":
-            text = sys.stdin.read(LARGEST_FILE + 1)
-        else:
-            with Path(source).open(encoding="utf-8") as file:
-                text = file.read(LARGEST_FILE + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise AdminError("INPUT_ERROR", f"{source} cannot be read: {reason}") from None
-    if len(text) > LARGEST_FILE:
-        raise AdminError("INPUT_ERROR", f"{source} is too large for a file of secrets")
-    try:
-        values = read_env(text)
-    except BadLine as error:
-        raise AdminError("INPUT_ERROR", f"{source}, {error}") from None
-    if not values:
-        raise AdminError("INPUT_ERROR", f"{source} sets nothing; write KEY=VALUE lines")
     return values
 
 
