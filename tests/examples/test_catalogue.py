@@ -26,11 +26,9 @@ def test_every_example_has_a_row() -> None:
 
 @pytest.mark.parametrize(("name", "target", "line"), ROWS)
 def test_a_row_names_and_runs_a_program_that_is_there(name: str, target: str, line: str) -> None:
-    words = shlex.split(line)
-
     assert (EXAMPLES / name).exists()
-    assert (ROOT / words[1]).is_file()
-    assert words[1] == f"examples/{target}"
+    assert (ROOT / "examples" / target).is_file()
+    assert f"examples/{target}" in shlex.split(line)
 
 
 LOCKS = [".ci/requirements.txt", ".ci/requirements-dev.txt"]
