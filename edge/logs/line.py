@@ -144,6 +144,6 @@ def _plain(raw: bytes, stream: str, now: float, more: int) -> dict[str, Any]:
 def _level(text: str, stream: str) -> str:
     """What a line on stderr says of itself first, as many loggers do; else by its stream."""
     if stream != "stderr":
-        return "info"
+        return "warn" if stream == "edge" else "info"
     found = _LEVEL.match(text)
     return _LEVELS.get(found[1].lower(), "error") if found else "error"

@@ -17,6 +17,7 @@ PROMISED = [
     *("tokens create", "tokens list", "tokens revoke", "tokens rotate", "tokens check"),
     *("functions list", "functions info", "functions delete"),
     *("functions init", "functions dev", "functions deploy"),
+    *("logs", "functions logs"),
     *("secrets set", "secrets list", "secrets delete"),
     *("functions secrets set", "functions secrets list", "functions secrets delete"),
     *("deployments list", "deployments info", "deployments download"),
