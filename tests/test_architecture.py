@@ -42,6 +42,7 @@ LATE = {
 OWNERS = {
     "anyio": (
         "edge.admin.api",
+        "edge.admin.files",
         "edge.app",
         "edge.compose",
         "edge.compose_cron",
@@ -81,6 +82,7 @@ OWNERS = {
         "mcp_bridge.upstream_client",
     ),
     "orjson": ("*",),
+    "pathspec": ("edge.code.collect",),
     "pydantic": (
         "edge.sdk.typed_shapes",
         "mcp_bridge.checks",
@@ -235,8 +237,10 @@ MAP = """
 3 pure edge.gate.decide                 decide(): the one decision in front of everything
 
 == 4 edge, project file: jelou.json as values
+0 pure edge.project_file.declared       what code declares, under the file
 0 pure edge.project_file.positions      where in the text each key stands
 0 pure edge.project_file.routes         addresses with settings of their own
+1 pure edge.project_file.catalogs       project file and document to tools and routes
 1 pure edge.project_file.reader         reads an object, noting all that is wrong
 2 pure edge.project_file.texts          what single strings may be
 3 pure edge.project_file.cron           cron in a project file
@@ -245,7 +249,6 @@ MAP = """
 4 pure edge.project_file.config         config in a project file
 4 pure edge.project_file.upstream       upstream in a project file
 5 pure edge.project_file.tools          tools in a project file
-6 pure edge.project_file.catalogs       project file and document to tools and routes
 6 pure edge.project_file.root           the top level, its parts put together
 7 pure edge.project_file.parse          a project file as a Project, and back
 
@@ -255,6 +258,15 @@ MAP = """
 1 -    edge.registry.memory             a registry in memory
 1 pure edge.registry.rows               deployments as rows
 2 -    edge.registry.sqlite             a registry in the shared file
+
+== 5 edge, code: the files of functions that the edge runs
+0 pure edge.code.limits                 how much code may be, and which paths
+1 -    edge.code.collect                which files of a project are deployed
+1 -    edge.code.command                runs one program to its end
+1 pure edge.code.recipe                 what code is made of
+2 -    edge.code.archive                the files as a tar, unpacked with care
+3 -    edge.code.store                  code on disk, immutable once made
+4 -    edge.code.making                 unpacked, installed, built, sealed
 
 == 5 edge, secrets: what functions are told and nobody is shown
 0 pure edge.secrets.references          secrets that a project's headers name, put in
@@ -370,9 +382,11 @@ MAP = """
 0 pure edge.admin.log_operations        what can be done with logs
 0 -    edge.admin.socket                the Unix socket, from the client's side
 0 pure edge.admin.times                 times, and how they are written
+1 pure edge.admin.code_operations       what can be done with code
 1 pure edge.admin.codec                 the values as JSON and back
 1 pure edge.admin.cron_operations       what can be done with schedules
 1 pure edge.admin.expectations          tools a deploy was told to expect, others refused
+1 -    edge.admin.files                 bodies that are files
 1 -    edge.admin.local_logs            functions' logs in a data directory
 1 pure edge.admin.secret_operations     what can be done with secrets
 1 -    edge.admin.secret_references     secrets that deploys and documents need
@@ -384,12 +398,14 @@ MAP = """
 2 pure edge.admin.operations            what can be done: the Protocol and its values
 3 pure edge.admin.projects              a project file's problems as one error
 3 pure edge.admin.routes                method, path, arguments of each operation
+3 -    edge.admin.running               code made, tried, asked what it declares
 3 -    edge.admin.stores                opens a store and its token operations
 4 -    edge.admin.api                   the operations over HTTP, an ASGI app
 4 -    edge.admin.client                the operations of an edge elsewhere
-4 -    edge.admin.deploying             deploying, and looking for documents again
-5 -    edge.admin.local                 all operations on a store
-6 -    edge.admin.opening               opens a store with all operations
+4 -    edge.admin.deploying             deploying: all checked, then written
+5 -    edge.admin.refreshing            documents looked for again
+6 -    edge.admin.local                 all operations on a store
+7 -    edge.admin.opening               opens a store with all operations
 
 == 7 edge, server: sockets, Hypercorn, workers
 0 pure edge.server.body                 a request's body, and where it ends

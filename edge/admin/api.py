@@ -14,8 +14,10 @@ import anyio.to_thread
 
 from edge.admin.codec import LARGEST, Mismatch, decode, encode
 from edge.admin.errors import AdminError, failure
+from edge.admin.files import receive_file, scratch, send_file
 from edge.admin.operations import Identity, Operations
 from edge.admin.routes import ENDPOINTS, ROOT, Endpoint
+from edge.code.limits import Limits
 
 AT_ONCE = 16
 """Calls that work at a time; others wait."""
@@ -31,6 +33,10 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+
+
+_ANSWERED = object()
+"""What stands for the answer of an operation that has sent its own."""
 
 
 class Authenticator(Protocol):
@@ -63,7 +69,7 @@ class AdminApi:
         if scope["type"] != "http":
             return
         try:
-            data = await self._answer(scope, receive)
+            data = await self._answer(scope, receive, send)
         except AdminError as error:
             await _send(send, error.status, failure(error), _error_headers(error))
         except Exception:
@@ -71,15 +77,18 @@ class AdminApi:
             await _send(send, broken.status, failure(broken), [])
             raise  # for the server to log: the client has its answer
         else:
-            await _send(send, 200, {"ok": True, "data": data}, [])
+            if data is not _ANSWERED:
+                await _send(send, 200, {"ok": True, "data": data}, [])
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Any:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Any:
         headers: Headers = [(name.lower(), value) for name, value in scope["headers"]]
         _refuse_strangers(scope, headers)
         caller = await self._caller(headers)
         call = _route(scope)
         if caller is not None and call.endpoint.operation in LOCAL_ONLY:
             raise AdminError("FORBIDDEN", "Access tokens are managed on the edge's own machine")
+        if call.endpoint.takes or call.endpoint.gives:
+            return await self._carry(call, receive, send)
         body = await _body(scope, headers, receive)
         arguments = _arguments(call, scope["query_string"], body)
         if call.endpoint.operation == "whoami" and caller is not None:
@@ -87,6 +96,22 @@ class AdminApi:
         operation = call.endpoint.operation
         work = getattr(self._operations, operation)
         return encode(await self._run(work, arguments, waits=operation in WAITING))
+
+    async def _carry(self, call: _Call, receive: Receive, send: Send) -> Any:
+        """An operation on a file, which is the request's body or becomes the answer's."""
+        endpoint = call.endpoint
+        operation = getattr(self._operations, endpoint.operation)
+        with scratch() as path:
+            if endpoint.takes:
+                info = await self._run(self._operations.info, {})
+                most = Limits(info.code_files, info.code_size).archive
+                await receive_file(receive, path, most)
+            arguments = {**call.path_values, endpoint.takes or endpoint.gives: path}
+            result = await self._run(operation, arguments)
+            if endpoint.takes:
+                return encode(result)
+            await send_file(send, path)
+            return _ANSWERED
 
     async def _identity(self, caller: str) -> Identity:
         info = await self._run(self._operations.info, {})

@@ -6,13 +6,17 @@ given for: redirects are not followed, and plain HTTP is for loopback alone.
 
 import http.client
 import json
+import os
+import shutil
+import socket
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import IO, Any, Protocol, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 from edge.admin import socket as admin_socket
+from edge.admin.code_operations import CodeInfo, Downloaded
 from edge.admin.codec import LARGEST, Mismatch, camel, decode, encode
 from edge.admin.cron_operations import OVERLAP, CronRunInfo, ScheduleInfo, SigningSecret
 from edge.admin.errors import STATUSES, AdminError
@@ -42,7 +46,13 @@ from edge.admin.token_operations import (
 
 TIMEOUT = 60.0
 """Seconds; a deploy may wait for a document (10 s) and for the store (5 s)."""
+SLOW = 4000.0
+"""Seconds, for what waits for a function's programs; the edge has its own bounds on those."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+Body = bytes | IO[bytes] | None
+"""Of a request: JSON, or a file's content."""
 
 
 class Transport(Protocol):
@@ -145,6 +155,17 @@ class RemoteOperations:
     def deploy(self, request: DeployRequest) -> DeployResult:
         """See Operations."""
         return cast(DeployResult, self._call("deploy", request=request))
+
+    def put_code(self, archive: Path) -> CodeInfo:
+        """See Operations."""
+        with archive.open("rb") as file:
+            return cast(CodeInfo, self._call("put_code", archive=file))
+
+    def download_code(self, slug: str, id: str, to: Path) -> Downloaded:  # noqa: A002
+        """See Operations."""
+        with to.open("wb") as file:
+            self._call("download_code", slug=slug, id=id, to=file)
+        return Downloaded(id, slug, to.stat().st_size)
 
     def functions(self) -> tuple[FunctionSummary, ...]:
         """See Operations."""
@@ -280,7 +301,14 @@ class RemoteOperations:
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         endpoint = BY_OPERATION[operation]
-        status, body = self._exchange(endpoint, *request_for(endpoint, arguments))
+        out = arguments.pop(endpoint.gives) if endpoint.gives else None
+        target, body = request_for(endpoint, arguments)
+        status, said = self._exchange(endpoint, target, body, out)
+        if out is not None and status == http.client.OK:
+            return None
+        return self._result(endpoint, status, said)
+
+    def _result(self, endpoint: Endpoint, status: int, body: bytes) -> Any:
         answer = _parsed(body, status, self._transport.name)
         if answer.get("ok") is True:
             try:
@@ -291,15 +319,28 @@ class RemoteOperations:
                 ) from None
         raise _refused(answer.get("error"), status)
 
-    def _exchange(self, endpoint: Endpoint, target: str, body: bytes | None) -> tuple[int, bytes]:
+    def _exchange(
+        self, endpoint: Endpoint, target: str, body: Body, out: IO[bytes] | None
+    ) -> tuple[int, bytes]:
+        """The status and the body of the answer; the body of a good one goes to `out`, if given."""
         headers = {"Accept": "application/json", **self._transport.headers()}
-        if body is not None:
+        if isinstance(body, bytes):
             headers["Content-Type"] = "application/json"
+        elif body is not None:
+            headers |= {
+                "Content-Type": "application/x-tar",
+                "Content-Length": str(os.fstat(body.fileno()).st_size),
+            }
         connection = None
         try:
             connection = self._transport.connection()
+            if endpoint.is_slow:
+                _be_patient(connection)
             connection.request(endpoint.method, target, body=body, headers=headers)
             response = connection.getresponse()
+            if out is not None and response.status == http.client.OK:
+                shutil.copyfileobj(response, out)
+                return response.status, b""
             return response.status, response.read(LARGEST)
         except (OSError, http.client.HTTPException) as error:
             raise _unreachable(self._transport.name, error) from None
@@ -308,14 +349,26 @@ class RemoteOperations:
                 connection.close()
 
 
-def request_for(endpoint: Endpoint, arguments: Mapping[str, Any]) -> tuple[str, bytes | None]:
+def _be_patient(connection: http.client.HTTPConnection) -> None:
+    """Wait long for the answer, yet not for an edge that is gone."""
+    if connection.sock is None:
+        connection.connect()
+    connection.sock.settimeout(SLOW)
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def request_for(endpoint: Endpoint, arguments: Mapping[str, Any]) -> tuple[str, Body]:
     """The request target and body of a call."""
+    arguments = dict(arguments)
+    file = arguments.pop(endpoint.takes) if endpoint.takes else None
     left = {camel(name): encode(value) for name, value in arguments.items()}
     segments = [
         quote(str(left.pop(camel(s[1:-1]))), safe="") if s.startswith("{") else s
         for s in endpoint.segments
     ]
     target = f"{ROOT}/" + "/".join(segments)
+    if file is not None:
+        return target, file
     if endpoint.whole_body:
         (whole,) = left.values()
         return target, json.dumps(whole).encode()

@@ -1,12 +1,11 @@
 """Deploying: project file and document in, a live deployment and its first token out.
 
-Also what follows a deploy later: documents that were missing or have changed. Blocking; nothing
-is written before everything has been read and checked.
+Blocking; nothing is written before everything has been read and checked. Not here: documents that
+come or change later (`refreshing.py`), and code (`running.py`).
 """
 
-import itertools
 import json
-from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from edge.admin import documents, example
@@ -14,9 +13,10 @@ from edge.admin.errors import AdminError
 from edge.admin.expectations import refuse_others
 from edge.admin.operations import DeployRequest, DeployResult
 from edge.admin.projects import checked, listed, seen
+from edge.admin.running import Running, Tried
 from edge.admin.secret_references import References
 from edge.config import Config, base_url, function_url
-from edge.functions import Deployment, Function, Project, Route
+from edge.functions import Deployment, Project, Route
 from edge.project_file import catalogs
 from edge.project_file.parse import (
     Parsed,
@@ -27,16 +27,13 @@ from edge.project_file.parse import (
 )
 from edge.registry.store import Deployed, HostTaken, Registry, digest
 from mcp_bridge.catalog import Catalog
-from mcp_bridge.tool_changes import Seen, ToolChanges, compare
+from mcp_bridge.tool_changes import Seen, compare
 from mcp_bridge.tool_changes import digest as tools_digest
 from mcp_bridge.tools import ToolWarning
 from tokens.database import Database
 from tokens.service import TokenService
 
 FIRST_TOKEN = "default"
-RETRY_MISSING = 1.0
-"""Seconds; a missing document is looked for twice that late, then after twice as long each time,
-up to the refresh interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,39 +64,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Refreshed:
-    """A document that arrived late or changed, and the deployment made for it.
+class _Draft:
+    """All that a deployment will be made of.
 
     Attributes:
-        changes: what it changed for agents.
+        tried: its code, already up, where the edge runs it; None where it does not.
     """
-
-    function: str
-    deployment: str
-    changes: ToolChanges
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """All that a deployment will be made of."""
 
     project: Project
     document: bytes | None
     warnings: tuple[str, ...]
+    tried: Tried | None = None
 
-
-@dataclass(slots=True)
-class _Watch:
-    """When to look at a live deployment's document again.
-
-    Attributes:
-        pause: seconds after the next look.
-        due: by the monotonic clock.
-    """
-
-    deployment: str
-    pause: float
-    due: float
+    @property
+    def code(self) -> str:
+        """As `Deployment.code`."""
+        return self.tried.code if self.tried is not None else ""
 
 
 class Deployer:
@@ -112,18 +92,25 @@ class Deployer:
         tokens: TokenService,
         place: Place,
         references: References,
+        running: Running,
     ) -> None:
         self._references = references
+        self._running = running
         self._database = database
         self._registry = registry
         self._tokens = tokens
         self._place = place
-        self._watched: dict[str, _Watch] = {}
-        self._seen = -1
 
     def deploy(self, request: DeployRequest) -> DeployResult:
         """See `Operations.deploy`."""
-        draft = self._draft(request)
+        try:
+            with ExitStack() as trials:
+                return self._deploy(request, trials)
+        finally:
+            self._running.prune(self._registry.codes)
+
+    def _deploy(self, request: DeployRequest, trials: ExitStack) -> DeployResult:
+        draft = self._draft(request, trials)
         catalog = catalogs.catalog(draft.project, draft.document)
         # All that may fail is done before the write: a token made by it must not be lost after it.
         result = self._preview(draft, catalog, request)
@@ -139,22 +126,13 @@ class Deployer:
                 changed=deployed.changed,
                 first=deployed.first,
                 token=secret,
+                warnings=result.warnings + self._adopted(draft, deployed),
             )
         return replace(
             result, example=example.curl(call, secret, public=draft.project.config.public)
         )
 
-    def refresh(self, clock: Callable[[], float]) -> tuple[Refreshed, ...]:
-        """Look again at every document that is due; make a deployment of each that differs.
-
-        Args:
-            clock: a monotonic clock, seconds.
-        """
-        self._watch_live(clock())
-        due = [slug for slug, watch in self._watched.items() if watch.due <= clock()]
-        return tuple(found for slug in due if (found := self._look_again(slug, clock)))
-
-    def _draft(self, request: DeployRequest) -> _Draft:
+    def _draft(self, request: DeployRequest, trials: ExitStack) -> _Draft:
         if request.url is not None:
             return self._draft_for_url(request.url, request.slug)
         parsed = self._parsed(request)
@@ -163,6 +141,9 @@ class Deployer:
             raise AdminError("INPUT_ERROR", "--slug is for a URL; the project file names the slug")
         self._references.check(project)
         warnings = tuple(str(warning) for warning in parsed.warnings)
+        if project.run is not None:
+            tried = trials.enter_context(self._running.tried(project, request))
+            return _Draft(tried.project, tried.document, warnings + tried.warnings, tried)
         document, more = self._document(project, request)
         return _Draft(project, document, warnings + more)
 
@@ -233,10 +214,20 @@ class Deployer:
         with self._database.write():
             self._references.check(project)  # one may have been deleted meanwhile
             now = self._database.clock()
-            deployed = self._registry.deploy(project, draft.document, routes, "deploy", now)
+            wanted = draft.tried.deployment if draft.tried is not None else ""
+            deployed = self._registry.deploy(
+                project, draft.document, routes, "deploy", now, draft.code, wanted
+            )
+            self._registry.prune(project.slug, self._place.config.deployments_kept)
             if deployed.first and create_token:
                 secret = self._tokens.create(project.slug, FIRST_TOKEN).secret
         return deployed, secret
+
+    def _adopted(self, draft: _Draft, deployed: Deployed) -> tuple[str, ...]:
+        """What went wrong with letting a deployment that is live now have its process."""
+        if draft.tried is None or not deployed.changed:
+            return ()
+        return self._running.adopt(draft.tried.trial, deployed.deployment.id)
 
     def _preview(self, draft: _Draft, catalog: Catalog, request: DeployRequest) -> DeployResult:
         """The result of writing nothing: `changed` and `first` say what a deploy would do."""
@@ -246,9 +237,13 @@ class Deployer:
             owner = self._registry.by_host(host)
             if owner is not None and owner.slug != project.slug:
                 raise HostTaken(host, owner.slug)
-        changed = function is None or function.live.digest != digest(project, draft.document)
+        changed = function is None or function.live.digest != digest(
+            project, draft.document, draft.code
+        )
         after = seen(project, catalog)
-        before = after if not changed else self._seen_live(function.live) if function else {}
+        before = after
+        if changed:
+            before = seen_live(self._registry, function.live) if function else {}
         if request.expect_tools is not None:
             refuse_others(request.expect_tools, before, after)
         return DeployResult(
@@ -268,88 +263,10 @@ class Deployer:
             project=json.loads(render_project(project)),
         )
 
-    def _watch_live(self, now: float) -> None:
-        """Note what has been made live, or has gone, since the last time."""
-        changes = self._database.changes_since(self._seen)
-        if changes.keys is None:
-            known = self._watched
-            functions = self._registry.functions()
-            self._watched = {
-                function.slug: _kept(known.get(function.slug), function.live, now)
-                for function in functions
-                if _is_fetched(function.live)
-            }
-        for kind, slug in changes.keys or ():
-            if kind == "function":
-                self._watch(slug, self._registry.function(slug), now)
-        self._seen = changes.generation
 
-    def _watch(self, slug: str, function: Function | None, now: float) -> None:
-        known = self._watched.pop(slug, None)
-        if function is not None and _is_fetched(function.live):
-            self._watched[slug] = _kept(known, function.live, now)
-
-    def _look_again(self, slug: str, clock: Callable[[], float]) -> Refreshed | None:
-        watch, function = self._watched[slug], self._registry.function(slug)
-        if function is None or function.live.id != watch.deployment:
-            return None
-        made = self._refresh(function.live)
-        watch.pause = min(watch.pause * 2, float(function.live.project.document.refresh))
-        watch.due = clock() + watch.pause
-        return made
-
-    def _refresh(self, live: Deployment) -> Refreshed | None:
-        try:
-            document = documents.fetch(self._references.filled(live.project))
-        except documents.NoDocument:
-            return None
-        if any(_has(made, document) for made in (live, *self._rolled_back(live))):
-            return None
-        catalog = catalogs.catalog(live.project, document)
-        routes, after = catalogs.routes(live.project, catalog), seen(live.project, catalog)
-        changes = compare(self._seen_live(live) or {}, after or {})
-        with self._database.write():
-            current = self._registry.function(live.slug)
-            if current is None or current.live.id != live.id:
-                return None  # deployed anew while the document was on its way
-            now = self._database.clock()
-            deployed = self._registry.deploy(live.project, document, routes, "document", now)
-        if not deployed.changed:
-            return None
-        return Refreshed(live.slug, deployed.deployment.id, changes)
-
-    def _seen_live(self, live: Deployment) -> Seen | None:
-        """A deployment's tools as agents see them."""
-        document = self._registry.document(live.id)
-        return seen(live.project, catalogs.catalog(live.project, document))
-
-    def _rolled_back(self, live: Deployment) -> Iterable[Deployment]:
-        """What a rollback to `live` has left: finding a document of one again is no change."""
-        made = self._registry.deployments(live.slug)
-        return itertools.takewhile(lambda deployment: deployment.id != live.id, made)
-
-
-def _is_fetched(live: Deployment) -> bool:
-    return live.project.document.kind in ("path", "url")
-
-
-def _has(deployment: Deployment, document: bytes | None) -> bool:
-    """Whether this is the document of a deployment, told without reading it."""
-    return digest(deployment.project, document) == deployment.digest
-
-
-def _kept(known: _Watch | None, live: Deployment, now: float) -> _Watch:
-    """What is known of a deployment; a new one was looked at by its deploy, if it has a document.
-
-    A missing document is looked for at once, then less and less often: a function that is gone for
-    good must not cost as much as one that is about to come.
-    """
-    if known is not None and known.deployment == live.id:
-        return known
-    every = float(live.project.document.refresh)
-    if live.document_bytes is None:
-        return _Watch(live.id, min(RETRY_MISSING, every), now)
-    return _Watch(live.id, every, now + every)
+def seen_live(registry: Registry, live: Deployment) -> Seen | None:
+    """A deployment's tools as agents see them."""
+    return seen(live.project, catalogs.catalog(live.project, registry.document(live.id)))
 
 
 def tool_warnings(project: Project, document: bytes | None, catalog: Catalog) -> tuple[str, ...]:

@@ -6,10 +6,13 @@ The running edge serves these over its socket; without one the command line uses
 import getpass
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+from edge.admin.code_operations import CodeInfo, Downloaded
 from edge.admin.cron_operations import OVERLAP, CronRunInfo, ScheduleInfo, SigningSecret
-from edge.admin.deploying import Deployer, Place, Refreshed, tool_warnings
+from edge.admin.deploying import Deployer, Place, tool_warnings
 from edge.admin.local_cron import FireNow, LocalCron
 from edge.admin.local_logs import LocalLogs
 from edge.admin.local_secrets import LocalSecrets
@@ -28,6 +31,8 @@ from edge.admin.operations import (
     RolledBack,
 )
 from edge.admin.projects import listed, seen
+from edge.admin.refreshing import Refreshed, Refresher
+from edge.admin.running import Running
 from edge.admin.secret_operations import SecretInfo, SecretsChanged
 from edge.admin.secret_references import References
 from edge.admin.translation import explained
@@ -36,6 +41,7 @@ from edge.cron.store import CronStore
 from edge.functions import Deployment, Function
 from edge.observe.log import log_refreshed
 from edge.project_file import catalogs
+from edge.project_file.parse import as_written
 from edge.registry.store import Registry, UnknownDeployment
 from edge.running.client import Runner
 from edge.running.protocol import SOCKET
@@ -61,6 +67,7 @@ class LocalOperations(LocalTokens):
         cron: CronStore,
         signing: SigningSecrets,
         fire_now: FireNow | None,
+        running: Running,
         place: Place,
         version: str,
     ) -> None:
@@ -71,13 +78,17 @@ class LocalOperations(LocalTokens):
         self._references = References(secrets)
         self._logs = LocalLogs(place.config.data_dir, database.clock)
         self._secrets = LocalSecrets(database, registry, secrets, self._restarted)
-        self._deployer = Deployer(database, registry, tokens, place, self._references)
+        self._running = running
+        self._deployer = Deployer(database, registry, tokens, place, self._references, running)
+        self._refresher = Refresher(database, registry, self._references)
 
     def info(self) -> EdgeInfo:
         """See Operations."""
         with explained():
             count = self._registry.count()
-        return EdgeInfo(self._place.base, self._version, self._place.running, count)
+        config, place = self._place.config, self._place
+        limits = config.code_files, config.code_size
+        return EdgeInfo(place.base, self._version, place.running, count, *limits)
 
     def whoami(self) -> Identity:
         """See Operations."""
@@ -98,7 +109,7 @@ class LocalOperations(LocalTokens):
             clock: a monotonic clock, seconds.
         """
         with explained():
-            found = self._deployer.refresh(clock)
+            found = self._refresher.refresh(clock)
         for made in found:
             log_refreshed(made.function, made.deployment, made.changes)
         return found
@@ -124,6 +135,8 @@ class LocalOperations(LocalTokens):
             self._secrets.delete_all(slug)
             self._registry.delete(slug)
         self._logs.forget(slug)
+        with explained():
+            self._running.prune(self._registry.codes)
         return Deleted(slug, count)
 
     def deployments(self, slug: str) -> tuple[DeploymentInfo, ...]:
@@ -146,14 +159,32 @@ class LocalOperations(LocalTokens):
             found = self._deployment(slug, id)
             document = self._registry.document(found.id)
         text = document.decode("utf-8", "replace") if document is not None else None
-        return DeploymentFiles(found.id, slug, found.project.text, text)
+        project = as_written(found.project)
+        return DeploymentFiles(found.id, slug, project, text, found.code or None)
+
+    def put_code(self, archive: Path) -> CodeInfo:
+        """See Operations."""
+        return self._running.put(archive)
+
+    def download_code(self, slug: str, id: str, to: Path) -> Downloaded:  # noqa: A002
+        """See Operations."""
+        with explained():
+            self._existing(slug)
+            found = self._deployment(slug, id)
+        return self._running.download(found, to)
 
     def rollback(self, slug: str, id: str | None = None) -> RolledBack:  # noqa: A002
         """See Operations."""
-        with explained(), self._database.write():
-            made = self._registry.rollback(slug, id, self._database.clock())
-            self._references.check(made.project)
-        return RolledBack(made.id, slug, self._place.url(slug))
+        with explained(), ExitStack() as trials:
+            wanted = self._rolled_back_to(slug, id)
+            trial = None
+            if wanted.project.run is not None and wanted.id != self._existing(slug).live.id:
+                trial = trials.enter_context(self._running.again(wanted))
+            with self._database.write():
+                made = self._registry.rollback(slug, wanted.id, self._database.clock())
+                self._references.check(made.project)
+            warnings = self._running.adopt(trial, made.id) if trial is not None else ()
+        return RolledBack(made.id, slug, self._place.url(slug), made.code or None, warnings)
 
     def logs(
         self,
@@ -218,6 +249,15 @@ class LocalOperations(LocalTokens):
         """See Operations."""
         return self._cron.rotate(slug, overlap)
 
+    def _rolled_back_to(self, slug: str, id_: str | None) -> Deployment:
+        if id_ is not None:
+            self._existing(slug)
+            return self._deployment(slug, id_)
+        found = self._registry.predecessor(self._existing(slug).slug)
+        if found is None:
+            raise UnknownDeployment(slug, None)
+        return found
+
     def _deployment(self, slug: str, deployment_id: str) -> Deployment:
         found = self._registry.deployment(slug, deployment_id)
         if found is None:
@@ -256,6 +296,8 @@ class LocalOperations(LocalTokens):
             tools=listed(project, catalog),
             tools_digest=None if tools is None else digest(tools),
             warnings=tool_warnings(project, document, catalog),
+            run=self._running.told(live),
+            code=live.code or None,
         )
 
 
@@ -277,4 +319,5 @@ def _deployment_info(deployment: Deployment, live: str) -> DeploymentInfo:
         digest=deployment.digest,
         upstream=tuple(upstream.url for upstream in deployment.project.upstreams),
         document_bytes=deployment.document_bytes,
+        code=deployment.code or None,
     )

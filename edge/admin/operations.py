@@ -8,6 +8,7 @@ names become the JSON keys of the management API and of `--json`, in camelCase. 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from edge.admin.code_operations import CodeOperations, RunInfo
 from edge.admin.cron_operations import CronOperations
 from edge.admin.log_operations import LogOperations
 from edge.admin.secret_operations import SecretOperations
@@ -25,12 +26,15 @@ class EdgeInfo:
         version: of the software.
         running: whether an edge serves this store now.
         functions: how many functions are deployed.
+        code_files, code_size: how many files and bytes the code of a function may have.
     """
 
     url: str
     version: str
     running: bool
     functions: int
+    code_files: int
+    code_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class DeployRequest:
         url: the function's address where there is no project file, or None.
         slug: its name, or None to derive one from the address.
         dry_run: check and fetch everything, change nothing.
+        code: the digest of its files, as `put_code` gave it, where the edge runs it.
         create_token: whether a first deploy creates the token `default`.
         expect_tools: the digest that the tools must have, or None to take any.
     """
@@ -82,6 +87,7 @@ class DeployRequest:
     dry_run: bool = False
     create_token: bool = True
     expect_tools: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,8 @@ class FunctionInfo:
         upstream: its addresses.
         tokens: how many live tokens are its own.
         tools_digest: as in `DeployResult`.
+        run: how the edge runs it, or None if it does not.
+        code: the digest of its code then.
     """
 
     slug: str
@@ -147,6 +155,8 @@ class FunctionInfo:
     tools: tuple[ToolInfo, ...]
     tools_digest: str | None
     warnings: tuple[str, ...]
+    run: RunInfo | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +179,9 @@ class DeploymentInfo:
     Attributes:
         origin: `deploy` or `document`.
         live: whether it is the one that answers.
-        digest: SHA-256 in hex of project file and document.
+        digest: SHA-256 in hex of project file, code and document.
         document_bytes: size of its OpenAPI document, or None if it has none.
+        code: the digest of its code, or None if the edge does not run it.
     """
 
     id: str
@@ -181,6 +192,7 @@ class DeploymentInfo:
     digest: str
     upstream: tuple[str, ...]
     document_bytes: int | None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,21 +202,30 @@ class DeploymentFiles:
     Attributes:
         project: the project file as canonical JSON text.
         document: the OpenAPI document's text, or None.
+        code: the digest of its code, which `download_code` has; or None.
     """
 
     id: str
     function: str
     project: str
     document: str | None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """What a rollback made live: the deployment's id, its function and address."""
+    """What a rollback made live: the deployment's id, its function and address.
+
+    Attributes:
+        code: the digest of its code, or None if the edge does not run it.
+        warnings: what went less well than one would expect.
+    """
 
     id: str
     function: str
     url: str
+    code: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +236,9 @@ class Deleted:
     tokens: int
 
 
-class Operations(TokenOperations, SecretOperations, CronOperations, LogOperations, Protocol):
+class Operations(
+    CodeOperations, TokenOperations, SecretOperations, CronOperations, LogOperations, Protocol
+):
     """Managing one edge. Synchronous; safe to call from several threads."""
 
     def info(self) -> EdgeInfo:
@@ -235,7 +258,8 @@ class Operations(TokenOperations, SecretOperations, CronOperations, LogOperation
         Raises:
             AdminError: VALIDATION_ERROR with every problem of the project file and its line, or a
                 host that another function has; INPUT_ERROR for a bad address, name or digest;
-                TOOLS_CHANGED if the tools are not the expected ones.
+                TOOLS_CHANGED if the tools are not the expected ones. VALIDATION_ERROR too, with its
+                last output, for code that cannot be installed, built or started.
         """
         ...
 
@@ -268,6 +292,6 @@ class Operations(TokenOperations, SecretOperations, CronOperations, LogOperation
 
         Raises:
             AdminError: NOT_FOUND for the function or the version, VALIDATION_ERROR if there is no
-                earlier one or a host of it has gone to another function.
+                earlier one, a host of it has gone to another function, or its code does not start.
         """
         ...

@@ -21,12 +21,18 @@ class Endpoint:
         operation: the method of `Operations`.
         path: below the API's root; `{name}` is one segment.
         whole_body: whether the body is the one argument, rather than an object of them.
+        takes: the argument that is a file, whose content is the request's body; empty mostly.
+        gives: the argument that is a file, whose content is the answer's body; empty mostly.
+        is_slow: whether it may wait for programs of a function: an install, a build, a start.
     """
 
     operation: str
     method: str
     path: str
     whole_body: bool = False
+    takes: str = ""
+    gives: str = ""
+    is_slow: bool = False
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -58,14 +64,16 @@ ROOT = "/v1"
 ENDPOINTS = (
     Endpoint("info", "GET", "/edge"),
     Endpoint("whoami", "GET", "/whoami"),
-    Endpoint("deploy", "POST", "/deployments", whole_body=True),
+    Endpoint("put_code", "PUT", "/code", takes="archive", is_slow=True),
+    Endpoint("deploy", "POST", "/deployments", whole_body=True, is_slow=True),
     Endpoint("functions", "GET", "/functions"),
     Endpoint("function", "GET", "/functions/{slug}"),
     Endpoint("delete_function", "DELETE", "/functions/{slug}"),
     Endpoint("deployments", "GET", "/functions/{slug}/deployments"),
     Endpoint("deployment", "GET", "/functions/{slug}/deployments/{id}"),
     Endpoint("download", "GET", "/functions/{slug}/deployments/{id}/files"),
-    Endpoint("rollback", "POST", "/functions/{slug}/rollback"),
+    Endpoint("download_code", "GET", "/functions/{slug}/deployments/{id}/code", gives="to"),
+    Endpoint("rollback", "POST", "/functions/{slug}/rollback", is_slow=True),
     Endpoint("schedules", "GET", "/functions/{slug}/cron"),
     Endpoint("fire", "POST", "/functions/{slug}/cron/runs"),
     Endpoint("cron_runs", "GET", "/functions/{slug}/cron/runs"),
@@ -78,9 +86,9 @@ ENDPOINTS = (
     Endpoint("rotate_token", "POST", "/functions/{function}/tokens/{token}/rotate"),
     Endpoint("check_token", "POST", "/tokens/check"),
     Endpoint("logs", "GET", "/functions/{function}/logs"),
-    Endpoint("set_secrets", "POST", "/functions/{function}/secrets"),
+    Endpoint("set_secrets", "POST", "/functions/{function}/secrets", is_slow=True),
     Endpoint("secrets", "GET", "/functions/{function}/secrets"),
-    Endpoint("delete_secret", "DELETE", "/functions/{function}/secrets/{name}"),
+    Endpoint("delete_secret", "DELETE", "/functions/{function}/secrets/{name}", is_slow=True),
     Endpoint("create_access", "POST", "/access"),
     Endpoint("access_tokens", "GET", "/access"),
     Endpoint("revoke_access", "DELETE", "/access/{token}"),

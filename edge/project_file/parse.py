@@ -3,6 +3,7 @@
 What each key may hold is in `edge/project_file/`; fetching the document is not done here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ import orjson
 
 from edge.functions import Project, Upstream
 from edge.project_file.config import Rules
+from edge.project_file.declared import KEY as DECLARED
+from edge.project_file.declared import merged
 from edge.project_file.positions import Positions, TooDeep, locate
 from edge.project_file.reader import Finding, Findings, dotted, quote
 from edge.project_file.root import ROOT_KEYS, read_root
@@ -108,11 +111,27 @@ def load_project(text: str) -> Project:
         value = _load(text)
     except orjson.JSONDecodeError as error:
         raise ProjectError(str(_not_json(text, error))) from error
-    project = read_root(value, findings, Rules(2**53, "", lambda _: True), "")
+    whole = merged(value, value.pop(DECLARED, {}))
+    project = read_root(whole, findings, Rules(2**53, "", lambda _: True), "")
     if findings.problems:
         found = findings.problems[0]
         raise ProjectError(f"{dotted(found.path)}: {found.message}")
     return replace(project, text=text)
+
+
+def with_declared(project: Project, declared: dict[str, Any], rules: Mapping[str, Any]) -> Parsed:
+    """A project with what its code declares under its file (`edge.project_file.declared`).
+
+    Args:
+        rules: the keyword arguments of `parse_project`.
+    """
+    if not declared:
+        return Parsed(project)
+    value = _load(project.text)
+    found = parse_project(_canonical(merged(value, declared)), **rules)
+    if found.project is None:
+        return found
+    return Parsed(load_project(_canonical({**value, DECLARED: declared})), (), found.warnings)
 
 
 def project_for_url(url: str, slug: str | None = None) -> Project:
@@ -150,9 +169,16 @@ def slug_for(upstream: Upstream) -> str:
 
 def render_project(project: Project) -> str:
     """The project file of a project, as one writes it by hand."""
-    value: dict[str, Any] = orjson.loads(project.text)
+    value: dict[str, Any] = orjson.loads(project.text)  # what the code declares is not the file's
     ordered = {key: value[key] for key in ROOT_KEYS if key in value}
     return orjson.dumps(ordered, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def as_written(project: Project) -> str:
+    """A project's canonical text without what its code declares."""
+    value: dict[str, Any] = orjson.loads(project.text)
+    value.pop(DECLARED, None)
+    return _canonical(value)
 
 
 def _load(text: str) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class MemoryRegistry:
         origin: DeploymentOrigin,
         now: float,
         code: str = "",
+        id_: str = "",
     ) -> Deployed:
         """See `Registry.deploy`."""
         with self._lock:
@@ -68,7 +69,7 @@ class MemoryRegistry:
             print_ = digest(project, document, code)
             if known is not None and known.live.digest == print_:
                 return Deployed(known.live, first=False, changed=False)
-            id_ = self._fresh_id()
+            id_ = self._fresh_id(id_)
             size = None if document is None else len(document)
             made = Deployment(id_, run_as(project, id_), now, origin, size, routes, print_, code)
             self._documents[id_] = document
@@ -89,6 +90,31 @@ class MemoryRegistry:
     def deployment(self, slug: str, id_: str) -> Deployment | None:
         """See `Registry.deployment`."""
         return next((made for made in self.deployments(slug) if made.id == id_), None)
+
+    def predecessor(self, slug: str) -> Deployment | None:
+        """See `Registry.predecessor`."""
+        with self._lock:
+            function = self._functions.get(slug)
+            return function and self._predecessor(function)
+
+    def prune(self, slug: str, kept: int) -> None:
+        """See `Registry.prune`."""
+        with self._lock:
+            function = self._functions.get(slug)
+            if function is None:
+                return
+            needed = (function.live, self._predecessor(function))
+            history = self._deployments[slug]
+            deploys = [made for made in history if made.origin == "deploy" and made not in needed]
+            for made in deploys[: max(0, len(deploys) - kept)]:
+                history.remove(made)
+                del self._documents[made.id]
+
+    def codes(self) -> set[str]:
+        """See `Registry.codes`."""
+        with self._lock:
+            every = [made.code for history in self._deployments.values() for made in history]
+        return {code for code in every if code}
 
     def document(self, id_: str) -> bytes | None:
         """See `Registry.document`."""
@@ -125,10 +151,11 @@ class MemoryRegistry:
         older = history[: history.index(function.live)] if before else []
         return next((made for made in older if made.id == before), older[-1] if older else None)
 
-    def _fresh_id(self) -> str:
+    def _fresh_id(self, wanted: str) -> str:
         used = {made.id for history in self._deployments.values() for made in history}
-        while (id_ := deployment_id(self._random)) in used:
-            pass
+        id_ = wanted or deployment_id(self._random)
+        while id_ in used:
+            id_ = deployment_id(self._random)
         return id_
 
     def _make_live(self, function: Function) -> None:

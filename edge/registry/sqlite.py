@@ -42,6 +42,12 @@ _PRUNE = (
     "ORDER BY number DESC LIMIT ?)"
 )
 
+_PRUNE_DEPLOYS = (
+    "DELETE FROM deployments WHERE slug = ? AND origin = 'deploy' AND id NOT IN (?, ?) AND number "
+    "NOT IN (SELECT number FROM deployments WHERE slug = ? AND origin = 'deploy' "
+    "AND id NOT IN (?, ?) ORDER BY number DESC LIMIT ?)"
+)
+
 
 class SqliteRegistry:
     """See `Registry`. Every call may also raise `tokens.errors.StoreError`."""
@@ -79,6 +85,7 @@ class SqliteRegistry:
         origin: DeploymentOrigin,
         now: float,
         code: str = "",
+        id_: str = "",
     ) -> Deployed:
         """See `Registry.deploy`."""
         with self._database.write() as write:
@@ -89,7 +96,7 @@ class SqliteRegistry:
             equal = self._readable(slug, live) if live_print == print_ else None
             if equal is not None:
                 return Deployed(equal, first=False, changed=False)
-            id_ = _fresh_id(connection, self._random)
+            id_ = _fresh_id(connection, self._random, id_)
             size = None if document is None else len(document)
             made = Deployment(id_, run_as(project, id_), now, origin, size, routes, print_, code)
             _make_live(connection, Function(slug, created, made, since=now))
@@ -107,6 +114,26 @@ class SqliteRegistry:
         query = f"{_HISTORY} AND d.id = ?"
         rows = self._database.rows(query, (slug, id_))
         return deployment_of(rows[0]) if rows else None
+
+    def predecessor(self, slug: str) -> Deployment | None:
+        """See `Registry.predecessor`."""
+        connection = self._database.read()
+        known = connection.execute(_HEAD, (slug,)).fetchone()
+        return known and self.deployment(slug, _before(connection, slug, known[1]))
+
+    def prune(self, slug: str, kept: int) -> None:
+        """See `Registry.prune`."""
+        with self._database.write() as write:
+            known = write.connection.execute(_HEAD, (slug,)).fetchone()
+            if known is not None:
+                before = _before(write.connection, slug, known[1])
+                ours = (slug, known[1], before)
+                write.connection.execute(_PRUNE_DEPLOYS, (*ours, *ours, kept))
+
+    def codes(self) -> set[str]:
+        """See `Registry.codes`."""
+        rows = self._database.rows("SELECT DISTINCT code FROM deployments WHERE code != ''")
+        return {code for (code,) in rows}
 
     def document(self, id_: str) -> bytes | None:
         """See `Registry.document`."""
@@ -164,10 +191,11 @@ def _kept(known: Mapping[str, Function], row: tuple[Any, ...]) -> Function | Non
     return function if same(function, live=row[0], since=row[-1]) else None
 
 
-def _fresh_id(connection: sqlite3.Connection, random: Random) -> str:
+def _fresh_id(connection: sqlite3.Connection, random: Random, wanted: str) -> str:
     query = "SELECT 1 FROM deployments WHERE id = ?"
-    while connection.execute(query, (id_ := deployment_id(random),)).fetchone():
-        pass
+    id_ = wanted or deployment_id(random)
+    while connection.execute(query, (id_,)).fetchone():
+        id_ = deployment_id(random)
     return id_
 
 

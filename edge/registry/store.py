@@ -123,6 +123,7 @@ class Registry(Protocol):
         origin: DeploymentOrigin,
         now: float,
         code: str = "",
+        id_: str = "",
     ) -> Deployed:
         """Make a project and its document live, unless they are already.
 
@@ -132,6 +133,8 @@ class Registry(Protocol):
         Args:
             now: Unix time, seconds.
             code: the digest of the project's files where the edge runs them, else empty.
+            id_: what the deployment shall be called, by `deployment_id`; another is made up where
+                it is empty or taken.
 
         Raises:
             HostTaken: another live function has one of the hosts; nothing is written.
@@ -144,6 +147,21 @@ class Registry(Protocol):
 
     def deployment(self, slug: str, id_: str) -> Deployment | None:
         """One deployment of a live function."""
+        ...
+
+    def predecessor(self, slug: str) -> Deployment | None:
+        """What a rollback without an id makes live."""
+        ...
+
+    def prune(self, slug: str, kept: int) -> None:
+        """Forget all but the newest deployments that a deploy has made.
+
+        The live one and its predecessor are kept beside them.
+        """
+        ...
+
+    def codes(self) -> set[str]:
+        """The digests of the code of all deployments."""
         ...
 
     def document(self, id_: str) -> bytes | None:

@@ -1,0 +1,1 @@
+"""What the edge keeps of functions that it runs: their files."""
