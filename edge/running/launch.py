@@ -113,5 +113,6 @@ def launch(
         return Launch(run.command, code.directory, {**inherited, **secrets, **said})
     paths = [code.directory, *([code.packages] if code.packages else []), python.root]
     said["PYTHONPATH"] = ":".join(map(str, paths))
+    said["JELOU_SECRETS"] = ",".join(secrets)
     argv = (python.program, "-P", "-m", "edge.sdk.serving", run.entrypoint)
     return Launch(argv, code.directory, {**inherited, **secrets, **said})
