@@ -29,6 +29,9 @@ DEFAULT_BODY_LIMIT: Final = 10 * 1024 * 1024
 SIGNING_SECRET: Final = "JELOU_SIGNING_SECRET"
 """The function's signing secret, if its author sets it; old and new with a comma."""
 
+MAX_TRACEBACK: Final = 8 * 1024
+"""Characters of a traceback, its end: so that its line of the log is kept whole."""
+
 _JSON = ("Content-Type", "application/json")
 _HIDDEN = "The function failed; its log says why."
 
@@ -105,7 +108,7 @@ class Service:
 
     def report(self, context: Context, problem: BaseException) -> None:
         """Write a failure to the log, where the request's id finds it."""
-        said = "".join(traceback.format_exception(problem))
+        said = "".join(traceback.format_exception(problem))[-MAX_TRACEBACK:]
         about = {"requestId": context.request_id, "function": context.function}
         summary = f"{type(problem).__name__}: {problem}"
         self.write(line((summary,), "error", about | {"traceback": said}, {}))

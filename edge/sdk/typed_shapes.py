@@ -42,8 +42,15 @@ class TypedShape:
                 f"{declared!r} is neither a type nor a JSON Schema: {problem}"
             ) from None
 
+        self._schemas: dict[Use, JSON] = {}
+
     def schema(self, use: Use) -> JSON:
-        """As `Shape`."""
+        """As `Shape`; made once, when it is asked for."""
+        if use not in self._schemas:
+            self._schemas[use] = self._schema(use)
+        return self._schemas[use]
+
+    def _schema(self, use: Use) -> JSON:
         mode = "validation" if use == "input" else "serialization"
         return self._adapter.json_schema(mode=mode, schema_generator=_Untitled)  # type: ignore[arg-type]
 

@@ -257,6 +257,11 @@ def test_an_output_is_held_to_its_declaration_and_worded_by_it() -> None:
     assert returning("Ana", {"type": "string"}).json() == "Ana"
 
 
+def test_nothing_is_null_where_the_output_allows_it() -> None:
+    assert returning(None, {"type": ["object", "null"]}).body == b"null"
+    assert returning(None, Found | None).body == b"null"
+
+
 @pytest.mark.parametrize("output", [Found, PHONE])
 @pytest.mark.parametrize("value", [{"secret": "x"}, None, response.json({"secret": "x"})])
 def test_a_broken_promise_is_500_and_told_in_the_log_alone(output: Any, value: Any) -> None:
