@@ -349,7 +349,7 @@ async def _running(
     """Everything that has to run; at the end last use is written down and all is closed."""
     async with AsyncExitStack() as stack:
         stack.callback(store.database.close)
-        stack.callback(cron.presence.close)
+        stack.enter_context(cron.presence.held())
         stack.push_async_callback(beyond.pool.aclose)
         await stack.enter_async_context(bridge.run())
         await stack.enter_async_context(door.mcp.upstream.eras.run())

@@ -59,7 +59,7 @@ def composed_cron(
     url_of: Callable[[str], str],
     slot: int,
 ) -> ComposedCron:
-    """What the worker in a slot has to do with schedules; it has to be run, and closed."""
+    """What the worker in a slot has to do with schedules; it has to be present and run."""
     presence = Presence(config.data_dir, os.urandom)
     firing = Firing(
         forwarder=forwarder,

@@ -4,8 +4,8 @@ The kernel gives a lock up when its holder dies, however it dies; nothing beats 
 """
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tokens.generation import WriterLock
@@ -23,20 +23,22 @@ class Presence:
     """
 
     def __init__(self, directory: Path, random: Callable[[int], bytes]) -> None:
-        """Be present; raises OSError."""
-        _sweep(directory)
         self.id = random(8).hex()
-        self._path = _path(directory, self.id)
-        self._held = ExitStack()
-        lock = WriterLock(self._path)
-        self._held.callback(lock.close)
-        self._held.enter_context(lock.held(0))
+        self._directory = directory
 
-    def close(self) -> None:
-        """Be gone."""
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
-        self._held.close()
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be present in the block; raises OSError."""
+        _sweep(self._directory)
+        path = _path(self._directory, self.id)
+        lock = WriterLock(path)
+        try:
+            with lock.held(0):
+                yield
+        finally:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            lock.close()
 
 
 def is_gone(directory: Path, process: str) -> bool:

@@ -1,6 +1,7 @@
 """Processes that fire schedules on one store, with a clock that a test moves."""
 
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,27 @@ def unix(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
+@dataclass(frozen=True)
+class FastClock:
+    """Unix time that runs so many times as fast as everybody else's; processes may share it.
+
+    Attributes:
+        start: its time at `origin`, Unix seconds of the true clock.
+    """
+
+    start: float
+    origin: float
+    speed: float
+
+    def __call__(self) -> float:
+        """Now."""
+        return self.start + (time.time() - self.origin) * self.speed
+
+    async def sleep(self, seconds: float) -> None:
+        """For so many of its seconds."""
+        await anyio.sleep(seconds / self.speed)
+
+
 @dataclass
 class Clock:
     """Unix time that stands still until it is set; whoever sleeps looks again whenever it is."""
@@ -66,7 +88,7 @@ class Clock:
     async def asleep(self, loops: int = 1) -> None:
         """Wait until so many loops have nothing to do."""
         with anyio.fail_after(10):
-            while self.sleeping < loops:
+            while self.sleeping < loops:  # noqa: ASYNC110
                 await anyio.sleep(0.002)
 
 
@@ -117,14 +139,14 @@ class Process:
     async def ended(self, count: int, slug: str = SLUG) -> list[Run]:
         """Wait until so many runs have ended; all of them."""
         with anyio.fail_after(10):
-            while sum(run.state != "running" for run in self.runs(slug)) < count:
+            while sum(run.state != "running" for run in self.runs(slug)) < count:  # noqa: ASYNC110
                 await anyio.sleep(0.002)
         return self.runs(slug)
 
 
 @asynccontextmanager
 async def process(
-    directory: Path, clock: Clock, *, looping: bool = True, kept: int = 1000, monotonic: Any = None
+    directory: Path, clock: Clock | FastClock, *, looping: bool = True, kept: int = 1000
 ) -> AsyncIterator[Process]:
     """A process; it ends with the block."""
     async with AsyncExitStack() as stack:
@@ -132,7 +154,7 @@ async def process(
         stack.callback(database.close)
         registry = SqliteRegistry(database, os.urandom)
         presence = Presence(directory, os.urandom)
-        stack.callback(presence.close)
+        stack.enter_context(presence.held())
         pool = Pool()
         stack.push_async_callback(pool.aclose)
         store = CronStore(database, os.urandom, kept)
@@ -147,7 +169,7 @@ async def process(
             max_timeout=120_000,
             drain_timeout=1.0,
             clock=clock,
-            monotonic=monotonic or anyio.current_time,
+            monotonic=time.monotonic,
             random=os.urandom,
             log=_fail,
         )
@@ -209,7 +231,7 @@ class Receiver:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition."""
     with anyio.fail_after(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await anyio.sleep(0.002)
 
 
