@@ -98,6 +98,7 @@ async def _serve(service: Service, listener: socket.socket) -> None:
     config.backlog = BACKLOG
     config.graceful_timeout = GRACE
     config.keep_alive_timeout = KEEP_ALIVE
+    config.keep_alive_max_requests = sys.maxsize
     config.h11_max_incomplete_size = MAX_HEAD
     config.include_server_header = False
     config.accesslog = None
