@@ -464,11 +464,14 @@ MAP = """
 0 pure edge.cli.scaffold                the files of a new project
 0 pure edge.cli.snippets                what each MCP client wants to be told
 0 -    edge.cli.token_file              --token-file, made ready before the token
+1 -    edge.cli.code_files              a project's files on their way
 1 -    edge.cli.context                 which edge a command acts on, and how
-1 -    edge.cli.deploying               what deploy and serve --project share
+1 -    edge.cli.run_lines               how the edge runs a function, as lines
 1 -    edge.cli.secret_files            files of secrets, found and read
 1 -    edge.cli.stdio_bridge            MCP on stdio, bridged to HTTP
+2 -    edge.cli.deploying               what deploy and serve --project share
 2 -    edge.cli.group                   how commands are declared and loaded
+2 -    edge.cli.log_reader              reads a log and shows it
 3 -    edge.cli.access                  jelou access
 3 -    edge.cli.auth                    jelou login, logout, whoami, auth
 3 -    edge.cli.cron                    jelou cron

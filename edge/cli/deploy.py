@@ -9,14 +9,16 @@ import click
 
 from edge.admin.errors import AdminError
 from edge.admin.expectations import check_digest
-from edge.admin.operations import DeployRequest, DeployResult
+from edge.admin.operations import DeployRequest, DeployResult, Operations
 from edge.admin.projects import checked
-from edge.cli import output
+from edge.cli import code_files, output
 from edge.cli.context import Session
 from edge.cli.deploying import deployed_lines, from_directory
 from edge.cli.group import command, session
+from edge.cli.log_reader import BEFORE, LogReader
 from edge.cli.project_files import FILE
 from edge.cli.token_file import TokenFile
+from edge.code.collect import SourceFile
 from edge.project_file.parse import parse_project
 
 ADDRESSES = ("http://", "https://", "unix:")
@@ -32,6 +34,7 @@ ADDRESSES = ("http://", "https://", "unix:")
     help="Deploy nothing unless the tools have this digest.",
 )
 @click.option("--no-confirm", is_flag=True, help="Do not ask before deploying.")
+@click.option("--follow", is_flag=True, help="Show what it writes from then on, until Ctrl+C.")
 @click.option("--save", is_flag=True, help="Write jelou.json here, for a URL.")
 @click.option("--no-token", is_flag=True, help="Create no token on the first deploy.")
 @click.option(
@@ -48,13 +51,17 @@ def deploy(
     dry_run: bool,
     expect_tools: str | None,
     no_confirm: bool,
+    follow: bool,
     save: bool,
     no_token: bool,
     token_file: Path | None,
 ) -> None:
     """Put a function behind the edge, or bring it up to date.
 
-    DIR holds the project file jelou.json (default: the working directory). A URL deploys a
+    DIR holds the project file jelou.json (default: the working directory). Where it says how the
+    edge runs the function, its files are deployed too: they are installed and built, and go live
+    once the new process answers. What .jelouignore names is left out, as are hidden files,
+    node_modules, dist and Python's own. A URL deploys a
     function without one: its OpenAPI document is looked for at /openapi.json, /swagger.json and
     /v3/api-docs.
 
@@ -73,9 +80,12 @@ def deploy(
     else:
         local = session.target().directory is not None
         request = from_directory(request, Path(target), session.config(), local=local)
+    operations = session.operations("scratch" if dry_run else "create")
+    files = _files(session, operations, request, Path(target))
     if not dry_run and not no_confirm:
         _confirm(session, request)
-    operations = session.operations("scratch" if dry_run else "create")
+    if files is not None:
+        request = code_files.sent(operations, request, Path(target), files)
     with TokenFile(token_file) if token_file and not dry_run else nullcontext() as file:
         result = operations.deploy(request)
         result, saved = _stored(session, result, file)
@@ -85,6 +95,8 @@ def deploy(
     if not session.given.json:
         for message in result.warnings:
             session.out.warn(message)
+    if follow and result.id is not None:
+        LogReader(session, operations, result.function).follow(BEFORE)
 
 
 def _check_options(
@@ -96,6 +108,18 @@ def _check_options(
         raise click.UsageError("--no-token and --token-file exclude each other.")
     if save and (Path.cwd() / FILE).exists():
         raise AdminError("INPUT_ERROR", f"There is a {FILE} here already; --save would replace it")
+
+
+def _files(
+    session: Session, operations: Operations, request: DeployRequest, directory: Path
+) -> tuple[SourceFile, ...] | None:
+    """The files to be sent, after they have been told; None where none are."""
+    if not code_files.is_code(request):
+        return None
+    files = code_files.found(operations, directory)
+    if not session.given.json:
+        session.out.lines([code_files.told(files, directory)])
+    return files
 
 
 def _confirm(session: Session, request: DeployRequest) -> None:

@@ -8,6 +8,7 @@ from edge.admin.expectations import told
 from edge.admin.operations import DeployRequest, DeployResult, Operations
 from edge.admin.projects import checked
 from edge.cli import output
+from edge.cli.code_files import with_code
 from edge.cli.project_files import read_document, read_project
 from edge.config import Config
 from edge.project_file.parse import parse_project
@@ -15,7 +16,8 @@ from edge.project_file.parse import parse_project
 
 def deploy_directory(operations: Operations, directory: Path, config: Config) -> DeployResult:
     """Deploy a project directory of this machine; AdminError says why it cannot be."""
-    return operations.deploy(from_directory(DeployRequest(), directory, config, local=True))
+    request = from_directory(DeployRequest(), directory, config, local=True)
+    return operations.deploy(with_code(operations, request, directory))
 
 
 def from_directory(

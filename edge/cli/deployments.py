@@ -1,7 +1,7 @@
 """`jelou deployments` and `jelou rollback`: a function's versions."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -44,16 +44,25 @@ def info(session: Session, slug: str, deployment: str) -> None:
 @click.option(
     "-o",
     "--output",
-    "directory",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Where to write the files; default SLUG-ID here.",
+    "where",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Where to write: a file for code, a directory else; default SLUG-ID(.tar.gz) here.",
 )
 @session
-def download(session: Session, slug: str, deployment: str, directory: Path | None) -> None:
-    """Write a deployment's project file and OpenAPI document."""
-    found = session.operations().download(slug, deployment)
-    written = _write(directory or Path(f"{slug}-{found.id}"), found)
+def download(session: Session, slug: str, deployment: str, where: Path | None) -> None:
+    """Write what a deployment was made from.
+
+    For a function that the edge runs, that is a tar.gz of the project; for others a directory with
+    the project file and the OpenAPI document.
+    """
+    operations = session.operations()
+    found = operations.download(slug, deployment)
+    if found.code is not None:
+        path = where or Path(f"{slug}-{found.id}.tar.gz")
+        written = [_write_code(path, lambda to: operations.download_code(slug, found.id, to))]
+    else:
+        written = _write(where or Path(f"{slug}-{found.id}"), found)
     session.show(found, lambda _: [output.done(f"Wrote {path}") for path in written])
 
 
@@ -64,9 +73,14 @@ def download(session: Session, slug: str, deployment: str, directory: Path | Non
 def rollback(session: Session, slug: str | None, deployment: str | None) -> None:
     """Make an earlier deployment answer again: the one named, else the one before.
 
-    Configuration and tools are restored; the function's own code is where it runs, and stays.
+    Where the edge runs the function, its code is restored too: it is started, and answers once it
+    is up. For other functions configuration and tools are restored; their code runs elsewhere.
     """
-    session.show(session.operations().rollback(slug_here(slug), deployment), _rolled_back)
+    result = session.operations().rollback(slug_here(slug), deployment)
+    session.show(result, _rolled_back)
+    if not session.given.json:
+        for message in result.warnings:
+            session.out.warn(message)
 
 
 for _command in (list_, info, download):
@@ -94,6 +108,22 @@ def _write(directory: Path, found: DeploymentFiles) -> list[Path]:
     return written
 
 
+def _write_code(path: Path, download: Callable[[Path], object]) -> Path:
+    """The archive, whole or not at all; nothing is replaced by it."""
+    if path.exists():
+        raise AdminError("INPUT_ERROR", f"{path} exists already; choose another with -o")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        download(part)
+        part.replace(path)
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise AdminError("INPUT_ERROR", message) from None
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
 def _table(found: tuple[DeploymentInfo, ...]) -> list[str]:
     rows = [[d.id, output.moment(d.created), d.origin, "live" if d.live else ""] for d in found]
     return output.table(["Id", "Created", "Origin", "State"], rows)
@@ -108,7 +138,8 @@ def _details(found: DeploymentInfo) -> list[str]:
             ("State", "live" if found.live else "not live"),
             ("Created", output.moment(found.created)),
             ("Origin", found.origin),
-            ("Upstream", ", ".join(found.upstream)),
+            ("Upstream", ", ".join(found.upstream) if found.code is None else "run by the edge"),
+            ("Code", found.code or "elsewhere"),
             ("Document", document),
             ("Digest", found.digest),
         ]
@@ -118,6 +149,8 @@ def _details(found: DeploymentInfo) -> list[str]:
 def _rolled_back(result: RolledBack) -> Iterator[str]:
     yield output.done(f"Rolled back to {result.id}")
     yield output.item("URL", result.url)
+    if result.code is not None:
+        return
     yield output.warning(
         "Configuration and tools are restored; the function's code runs elsewhere and is as it was."
     )

@@ -20,6 +20,7 @@ from edge.admin.client import RemoteOperations, UnixTransport
 from edge.admin.errors import AdminError
 from edge.admin.operations import DeployRequest, DeployResult
 from edge.cli import output
+from edge.cli.code_files import with_code
 from edge.cli.context import Session
 from edge.cli.deploying import from_directory
 from edge.cli.group import command, session
@@ -120,7 +121,8 @@ class Dev:
 
     def _deployed(self) -> DeployResult:
         self._set_secrets()
-        return self._operations.deploy(self._request())
+        request = with_code(self._operations, self._request(), self._directory)
+        return self._operations.deploy(request)
 
     def _set_secrets(self) -> None:
         """The file of secrets as it is now; what it no longer names is kept until the end."""

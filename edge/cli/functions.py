@@ -10,6 +10,7 @@ from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.durations import Duration, shown
 from edge.cli.group import Lazy, command, group, session
+from edge.cli.run_lines import run_fields, run_lines
 
 ALIASES = {
     "init": Lazy("edge.cli.init:init", "Start a function."),
@@ -110,7 +111,7 @@ def _details(found: FunctionInfo) -> Iterator[str]:
             ("URL", found.url),
             ("MCP", found.mcp_url or "off"),
             ("Hosts", ", ".join(found.hosts) or "none"),
-            ("Upstream", ", ".join(found.upstream)),
+            *_where(found),
             ("Access", "public" if found.public else "token"),
             ("Tokens", str(found.tokens)),
             ("Deployment", found.deployment),
@@ -119,9 +120,16 @@ def _details(found: FunctionInfo) -> Iterator[str]:
             ("Tools digest", found.tools_digest or "unknown: the tools are the upstream's own"),
         ]
     )
+    if found.run is not None:
+        yield from run_lines(found.run)
     if found.tools:
         yield f"{output.ITEM} Tools"
         yield from (f"    {_tool(tool.name, tool.description)}" for tool in found.tools)
+
+
+def _where(found: FunctionInfo) -> list[tuple[str, str]]:
+    """Where it listens, or how the edge runs it."""
+    return run_fields(found.run) if found.run else [("Upstream", ", ".join(found.upstream))]
 
 
 def _tool(name: str, description: str) -> str:
