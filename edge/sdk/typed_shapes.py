@@ -10,8 +10,13 @@ from edge.sdk.encoding import encode
 from edge.sdk.shapes import JSON, Detail, Invalid, Use
 
 
-class _Untitled(GenerateJsonSchema):
-    """Schemas without the titles that Pydantic derives from names: models read them for nothing."""
+class _AsWritten(GenerateJsonSchema):
+    """Schemas in the order of their declaration, without titles that Pydantic makes of names."""
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        """Not by the alphabet: a type is read first."""
+        del parent_key
+        return value
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """No."""
@@ -52,7 +57,7 @@ class TypedShape:
 
     def _schema(self, use: Use) -> JSON:
         mode = "validation" if use == "input" else "serialization"
-        return self._adapter.json_schema(mode=mode, schema_generator=_Untitled)  # type: ignore[arg-type]
+        return self._adapter.json_schema(mode=mode, schema_generator=_AsWritten)  # type: ignore[arg-type]
 
     def check(self, value: Any) -> Any:
         """As `Shape`; by the rules for JSON, so that strict models take dates as text."""
