@@ -67,9 +67,12 @@ def _named(name: str) -> User | None:
 
 def can_read(directory: Path, user: User) -> bool:
     """Whether a user may enter and list a directory, by the modes of it and those above it."""
-    path = directory.resolve()
-    above = all(_may(parent, user, 0o1) for parent in path.parents)
-    return above and _may(path, user, 0o5)
+    return can_reach(directory, user) and _may(directory.resolve(), user, 0o5)
+
+
+def can_reach(path: Path, user: User) -> bool:
+    """Whether a user may enter all directories above a path, by their modes."""
+    return all(_may(parent, user, 0o1) for parent in path.resolve().parents)
 
 
 def _may(path: Path, user: User, wanted: int) -> bool:
