@@ -31,7 +31,7 @@ from edge.registry.store import deployment_id
 from edge.running.launch import INHERITED
 from edge.running.protocol import FunctionStatus, LastExit
 from edge.running.runs import RunFailed, Runs, Trial
-from edge.running.users import NoSuchUser, can_reach, user_of
+from edge.running.users import NoSuchUser, can_reach, python_needs, user_of
 from edge.secrets.store import Secrets
 
 DECLARING = "/openapi.json"
@@ -181,7 +181,7 @@ class Running:
 
     def _owner(self, slug: str) -> Owner | None:
         try:
-            user = user_of(self._config.function_user, slug, ())
+            user = user_of(self._config.function_user, slug, python_needs())
         except NoSuchUser as error:
             raise AdminError("API_ERROR", str(error)) from None
         if user is None or not can_reach(self._store.root / slug, user):

@@ -7,6 +7,7 @@ give it one. Nothing has to be created: a number is enough.
 import os
 import pwd
 import stat
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -51,6 +52,12 @@ def user_of(setting: str, slug: str, needed: Iterable[Path]) -> User | None:
         user = User(number, number, is_own=True)
         return user if all(can_read(path, user) for path in needed) else None
     return _named(setting)
+
+
+def python_needs() -> tuple[Path, ...]:
+    """Directories that a user must be able to read to run this interpreter with its packages."""
+    program = Path(sys.executable)
+    return program.parent, program.resolve().parent, Path(os.__file__).parent
 
 
 def _named(name: str) -> User | None:
