@@ -144,11 +144,14 @@ def test_the_json_of_every_command_has_the_keys_that_are_documented(
         return data
 
     first = note("deploy", upstream, "--slug", "books")["id"]
-    project = {"function": "books", "upstream": upstream, "description": "another"}
+    cron = {"cron": [{"expression": "0 9 * * *"}]}
+    project = {"function": "books", "upstream": upstream, "description": "another", "config": cron}
     Path("jelou.json").write_text(json.dumps(project))
     note("deploy")
     note("functions list")
     note("functions info", "books")
+    note("functions rotate-secret", "books")
+    note("cron list", "books")
     note("deployments list")
     note("deployments info", "books", first)
     note("deployments download", "books", first)

@@ -174,9 +174,3 @@ WRONG = """{
 def test_the_mistakes_shown_are_told_as_shown() -> None:
     shown = re.findall(r"^  (line .+)$", PAGE, re.MULTILINE)
     assert [str(problem) for problem in parse_project(WRONG).problems] == shown
-
-
-def test_what_is_accepted_but_not_done_is_warned_of() -> None:
-    value = [{"expression": "0 9 * * *"}]
-    warnings = parsed(changed("config.cron", value)).warnings
-    assert any(warning.key == "config.cron" for warning in warnings)
