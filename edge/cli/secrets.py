@@ -1,15 +1,19 @@
 """`jelou secrets`: what functions are told and nobody is shown."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 
 import click
 
 from edge.admin.errors import AdminError
 from edge.admin.secret_operations import SecretInfo, SecretsChanged
+from edge.admin.stores import open_database, usable
 from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.group import command, group, session
 from edge.cli.secret_files import from_file
+from edge.secrets.store import KEYS, SqliteSecrets
 
 
 @group("secrets")
@@ -61,7 +65,27 @@ def delete(session: Session, slug: str, key: str) -> None:
     _show(session, session.operations().delete_secret(slug, key), _deleted)
 
 
-for _command in (set_, list_, delete):
+@dataclass(frozen=True, slots=True)
+class RotatedKey:
+    """The file of keys after a rotation, and how many secrets are sealed with the new one."""
+
+    file: str
+    secrets: int
+
+
+@command("rotate-key")
+@session
+def rotate_key(session: Session) -> None:
+    """Seal all secrets with a new key, while the edge runs; on its own machine."""
+    directory = session.target().directory
+    if directory is None:
+        raise AdminError("FORBIDDEN", "Keys are rotated on the edge's own machine")
+    with usable(directory), closing(open_database(directory, "open")) as database:
+        count = SqliteSecrets(database).rotate_key(database.clock())
+    session.show(RotatedKey(KEYS, count), _rotated)
+
+
+for _command in (set_, list_, delete, rotate_key):
     secrets.add_command(_command)
 
 
@@ -115,6 +139,10 @@ def _set(changed: SecretsChanged) -> Iterator[str]:
 
 def _deleted(_: SecretsChanged) -> Iterator[str]:
     yield output.done("Deleted secret")
+
+
+def _rotated(rotated: RotatedKey) -> Iterator[str]:
+    yield output.done(f"Rotated the key; {rotated.secrets} sealed anew")
 
 
 def _table(found: tuple[SecretInfo, ...]) -> list[str]:

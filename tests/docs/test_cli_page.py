@@ -163,6 +163,7 @@ def test_the_json_of_every_command_has_the_keys_that_are_documented(
     note("tokens revoke", "books", "ci")
     note("secrets set", "books", "A=1")
     note("secrets list", "books")
+    note("secrets rotate-key")
     note("secrets delete", "books", "A")
     note("mcp config", "books", "--client", "cursor")
     note("mcp rotate-keys")

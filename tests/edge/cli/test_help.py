@@ -18,8 +18,9 @@ PROMISED = [
     *("functions list", "functions info", "functions delete"),
     *("functions init", "functions dev", "functions deploy"),
     *("logs", "functions logs"),
-    *("secrets set", "secrets list", "secrets delete"),
+    *("secrets set", "secrets list", "secrets delete", "secrets rotate-key"),
     *("functions secrets set", "functions secrets list", "functions secrets delete"),
+    "functions secrets rotate-key",
     *("deployments list", "deployments info", "deployments download"),
     *(
         "mcp config",

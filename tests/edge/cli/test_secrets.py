@@ -75,6 +75,16 @@ def test_secrets_go_with_their_function(cli: Cli, deployed: None) -> None:
     assert cli("secrets", "list", "my-function", "--json").data == []
 
 
+def test_a_new_key_seals_what_is_there(cli: Cli, deployed: None) -> None:
+    cli("secrets", "set", "my-function", "A=1", "B=2")
+    path = Path(cli.environ["JELOU_DATA_DIR"]) / "secret-keys.json"
+    before = json.loads(path.read_text())
+    assert cli("secrets", "rotate-key").out == "✓ Rotated the key; 2 sealed anew\n"
+    after = json.loads(path.read_text())
+    assert [key["kid"] for key in after[1:]] == [key["kid"] for key in before]
+    assert cli("secrets", "rotate-key", "--edge", "https://edge.example").code == 1
+
+
 WRONG = [
     ("a=" + VALUE, "VALIDATION_ERROR"),
     ("__FN_X=" + VALUE, "VALIDATION_ERROR"),
