@@ -13,6 +13,9 @@ from edge.sdk.shapes import JSON, Detail, Invalid
 from mcp_bridge.document import find
 from mcp_bridge.jsontext import JSONError, parse
 
+MAX_FIELDS = 1_000
+"""Fields of a form."""
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WORDS = {"true": True, "false": False}
@@ -36,10 +39,18 @@ def raw_input(request: Request, schema: JSON | None) -> Any:
             return from_pairs(request.query, schema)
         return None if schema is None else {}
     if essence == _FORM and not request.body.lstrip().startswith((b"{", b"[")):
-        return from_pairs(parse_qsl(request.text(), keep_blank_values=True), schema)
+        return from_pairs(_form(request.text()), schema)
     if schema is None and not is_json(essence) and essence != _FORM:
         return _taken(request, essence)
     return _parsed(request.body)
+
+
+def _form(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        said = f"The form has more than {MAX_FIELDS} fields"
+        raise Invalid([Detail((), said, "too_much")]) from None
 
 
 def _taken(request: Request, essence: str) -> Any:

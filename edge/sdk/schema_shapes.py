@@ -7,13 +7,16 @@ from typing import Any
 from jsonschema_rs import ValidationError, validator_for
 
 from edge.sdk.encoding import encode
-from edge.sdk.shapes import JSON, Detail, Invalid, Use
-from mcp_bridge.jsontext import parse
-
-MAX_DETAILS = 20
-"""Violations that are told of one value."""
+from edge.sdk.shapes import JSON, MAX_DETAILS, UNNAMED, Detail, Invalid, Use
+from mcp_bridge.jsontext import has_more_than, is_deeper_than, parse
 
 _MAX_MESSAGE = 300
+_MAX_DEPTH = 6
+"""Nesting up to which a schema that refers to itself amid choices is explained: each choice is
+explained by all of its branches, and nested they multiply."""
+
+_MAX_VALUES = 1_000
+"""Values inside a value up to which all violations are sought; beyond, that takes minutes."""
 
 
 class SchemaShape:
@@ -31,6 +34,9 @@ class SchemaShape:
         except (ValueError, TypeError, OverflowError, RecursionError) as problem:
             said = str(problem).partition("\n")[0]
             raise ValueError(f"it is not a JSON Schema: {said}") from None
+        text = encode(self._schema)
+        has_choices = b'"anyOf"' in text or b'"oneOf"' in text
+        self._may_recur = has_choices and b'"$ref"' in text
 
     def schema(self, use: Use) -> JSON:
         """As `Shape`; the same for both uses."""
@@ -40,9 +46,16 @@ class SchemaShape:
     def check(self, value: Any) -> Any:
         """As `Shape`."""
         if not self._validator.is_valid(value):
-            found = islice(self._validator.iter_errors(value), MAX_DETAILS)
-            raise Invalid([_detail(each) for each in found])
+            raise Invalid(self._details(value))
         return value
+
+    def _details(self, value: Any) -> list[Detail]:
+        """What is wrong, sought no longer than a caller may make it take."""
+        if has_more_than(value, _MAX_VALUES):
+            return [UNNAMED]
+        if self._may_recur and is_deeper_than(value, _MAX_DEPTH):
+            return [UNNAMED]
+        return [_detail(each) for each in islice(self._validator.iter_errors(value), MAX_DETAILS)]
 
     def dump(self, value: Any) -> Any:
         """As `Shape`."""

@@ -25,6 +25,12 @@ class Detail:
         return {"path": list(self.path), "message": self.message, "code": self.code}
 
 
+MAX_DETAILS = 100
+"""Things wrong with one value that are told."""
+
+UNNAMED = Detail((), "It is not what was declared; so large, no place is named", "too_much")
+
+
 class Invalid(Exception):
     """A value is not what was declared."""
 

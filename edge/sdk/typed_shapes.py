@@ -7,7 +7,10 @@ from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from edge.sdk.encoding import encode
-from edge.sdk.shapes import JSON, Detail, Invalid, Use
+from edge.sdk.shapes import JSON, MAX_DETAILS, UNNAMED, Detail, Invalid, Use
+
+_MAX_WORDED = 1_000
+"""Things wrong with one value that Pydantic is asked to word: it words all or none."""
 
 
 class _AsWritten(GenerateJsonSchema):
@@ -76,5 +79,7 @@ class TypedShape:
 
 
 def _details(problem: ValidationError) -> list[Detail]:
+    if problem.error_count() > _MAX_WORDED:
+        return [UNNAMED]
     found = problem.errors(include_url=False, include_context=False, include_input=False)
-    return [Detail(tuple(each["loc"]), each["msg"], each["type"]) for each in found]
+    return [Detail(tuple(each["loc"]), each["msg"], each["type"]) for each in found[:MAX_DETAILS]]

@@ -176,6 +176,43 @@ def test_without_a_declared_input_anything_is_taken_as_it_is(
     assert got == [seen_as]
 
 
+RECURSIVE = {
+    "$ref": "#/$defs/node",
+    "$defs": {
+        "node": {
+            "anyOf": [
+                {"type": "object", "properties": {"c": {"$ref": "#/$defs/node"}}, "required": [key]}
+                for key in ("x", "y")
+            ]
+        }
+    },
+}
+DEEP = b'{"c":' * 60 + b"{}" + b"}" * 60
+WIDE = b'{"all":[' + b",".join([b"1"] * 100_000) + b"]}"
+
+
+class Words(BaseModel):
+    all: list[str]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("declared", "body"),
+    [(RECURSIVE, DEEP), (Words, WIDE), (Words.model_json_schema(), WIDE)],
+)
+def test_no_caller_makes_an_explanation_take_long(declared: Any, body: bytes) -> None:
+    result = call(define(input=declared, handler=plain), body=body)
+
+    [detail] = result.json()["details"]
+    assert (result.status, detail["path"], detail["code"]) == (400, [], "too_much")
+
+
+def test_a_form_with_too_many_fields_is_refused() -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    assert call(define(handler=plain), body=b"a&" * 5000, headers=form).status == 400
+
+
 def test_an_empty_body_is_an_empty_object_where_an_input_is_declared() -> None:
     result = call(define(input=Lookup, handler=seen), body=b"")
 
