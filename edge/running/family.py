@@ -1,11 +1,14 @@
 """All processes that came of one instance: forks too, and those that left its group and session.
 
 A process belongs to an instance if it is in its leader's group or session, descends from it, once
-did, or has the instance's marker in the environment it was started with.
+did, or bears the instance's mark: a resource limit that is inherited, or what it has in its
+environment. So a process that forks twice, leads a session of its own and starts a program with an
+empty environment is still found.
 """
 
 import asyncio
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from edge.running import system
@@ -17,6 +20,19 @@ ROUNDS = 200
 
 PAUSE = 0.01
 
+_OWN_BITS = 36
+"""Of a mark, for what is the instance's own."""
+
+
+def mark_of(instance: str) -> int:
+    """The number that the processes of an instance bear; those of one data directory are close.
+
+    Args:
+        instance: an id that begins as all of a data directory do (`edge/running/rooms.py`).
+    """
+    directory, _, own = instance.partition(".")
+    return (int(directory[:6], 16) << _OWN_BITS) + int(own or "0", 16)
+
 
 @dataclass(slots=True)
 class Family:
@@ -25,25 +41,22 @@ class Family:
     Attributes:
         leader: the pid of the process that was started. Its zombie is kept until all have ended,
             so that the number names nobody else.
-        marker: the value of `MARKER`.
+        instance: the id: the value of `MARKER`.
     """
 
     leader: int
-    marker: str
+    instance: str
     _known: dict[int, int] = field(default_factory=dict)
 
-    def alive(self, table: Table, *, thorough: bool = False) -> list[Seen]:
+    def alive(self, table: Table, strays: Collection[int] = ()) -> list[Seen]:
         """Its processes among those there are, zombies apart.
 
         Args:
-            thorough: whether environments are read too.
+            strays: the pids of those whose marks are looked at.
         """
         pids = table.led_by(self.leader) | {pid for pid in self._known if self._is_here(pid, table)}
         pids |= table.below(pids)
-        if thorough:
-            entry = f"{MARKER}={self.marker}".encode()
-            near = table.below((os.getpid(),)) - pids
-            pids |= {pid for pid in near if system.environment_holds(pid, entry)}
+        pids |= {pid for pid in strays if pid not in pids and self._is_marked(pid)}
         self._known = {pid: table.seen[pid].started for pid in pids}
         return [table.seen[pid] for pid in pids if not table.seen[pid].is_zombie]
 
@@ -51,23 +64,37 @@ class Family:
         seen = table.seen.get(pid)
         return seen is not None and seen.started == self._known[pid]
 
+    def _is_marked(self, pid: int) -> bool:
+        entry = f"{MARKER}={self.instance}".encode()
+        return system.mark_of(pid) == mark_of(self.instance) or system.environment_holds(pid, entry)
+
     async def kill(self) -> None:
         """SIGKILL until none is left."""
         for _ in range(ROUNDS):
-            found = self.alive(Table.read(), thorough=True)
+            table = Table.read()
+            found = self.alive(table, table.below((os.getpid(),)))
             if not found:
                 return
             system.kill(seen.pid for seen in found)
             await asyncio.sleep(PAUSE)
 
 
-def sweep(prefix: str) -> None:
-    """SIGKILL all whose marker begins so, whoever's children: what a killed runner has left."""
-    entry = f"{MARKER}={prefix}".encode()
+def sweep(directory: str) -> None:
+    """SIGKILL all processes of a data directory's instances: what a killed runner has left.
+
+    Args:
+        directory: what the ids of its instances begin with.
+    """
     for _ in range(ROUNDS):
         table = Table.read()
-        found = {p for p, s in table.seen.items() if not s.is_zombie and p != os.getpid()}
-        found = {pid for pid in found if system.environment_holds(pid, entry)}
+        found = {pid for pid, seen in table.seen.items() if not seen.is_zombie}
+        found = {pid for pid in found - {os.getpid()} if _is_of(directory, pid)}
         if not found:
             return
         system.kill(found | table.below(found))
+
+
+def _is_of(directory: str, pid: int) -> bool:
+    mark, first = system.mark_of(pid), mark_of(directory)
+    is_marked = first <= mark < first + (1 << _OWN_BITS)
+    return is_marked or system.environment_holds(pid, f"{MARKER}={directory}.".encode())

@@ -7,13 +7,14 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.config import Config
 from edge.functions import Run
+from edge.running.family import mark_of
 from edge.running.launch import Code, Launch, Named, Place, Python, launch
 from edge.running.output import Output, Stream
 from edge.running.process import CannotStart, Process
@@ -22,7 +23,7 @@ from edge.running.readiness import Readiness
 from edge.running.rooms import Rooms
 from edge.running.runs import RunFailed
 from edge.running.system import Limits, Table, listens
-from edge.running.users import NoSuchUser, User, user_of
+from edge.running.users import NoSuchUser, User, python_needs, user_of
 from tokens.errors import StoreError
 
 LOG = logging.getLogger("edge.running")
@@ -134,11 +135,15 @@ class Instance:
             self._output.end(self.id)
         await asyncio.to_thread(self._rooms.remove, self.id)
 
-    def look(self, table: Table) -> None:
-        """See what it takes; kill it if that is too much."""
+    def look(self, table: Table, strays: Collection[int] = ()) -> None:
+        """See what it takes; kill it if that is too much.
+
+        Args:
+            strays: the pids of processes that may be its own, by their marks.
+        """
         if self._process is None:
             return
-        alive = self._process.family.alive(table)
+        alive = self._process.family.alive(table, strays)
         self.memory = sum(seen.memory for seen in alive)
         self.processes = len(alive)
         most = self._config.function_memory
@@ -157,6 +162,7 @@ class Instance:
         limits = Limits(
             self._config.function_descriptors,
             self._config.function_processes if user and user.is_own else None,
+            mark_of(self.id),
         )
         launched = self._launch(code, place)
         self._process = Process(launched, user, limits)
@@ -164,7 +170,7 @@ class Instance:
         return place, self._process
 
     def _user(self, code: Code) -> User | None:
-        python = [Path(sys.executable).parent, ROOT] if self._wanted.run.entrypoint else []
+        python = [*python_needs(), ROOT] if self._wanted.run.entrypoint else []
         setting = self._config.function_user
         user = user_of(setting, self.slug, [code.directory, *python])
         if user is None and os.geteuid() == 0 and setting != "same":

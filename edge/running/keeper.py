@@ -247,6 +247,8 @@ class Keeper:
         self._tell(Gone(kept.id, instance.id))
         self._begin_end(kept, instance.id, 0.0)
         self.step(kept)
+        pause = kept.plan.retry_in(self._clock())
+        asyncio.get_running_loop().call_later(pause, self.step, kept)
 
     def _begin_end(self, kept: Kept, instance: str, timeout: float) -> None:
         if instance in kept.endings:

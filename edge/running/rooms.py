@@ -5,6 +5,7 @@ only where that is short, and where the processes' user can reach them.
 """
 
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -19,7 +20,7 @@ LONGEST_SOCKET = 107
 DIRECTORY = "run"
 
 _SOCKET = "s"
-_ROOM = len("/0123456789/s")
+_ROOM = len("/01234567/s")
 
 
 def mark_of(data_dir: Path, owner: str = "") -> str:
@@ -61,7 +62,7 @@ class Rooms:
 
     def name(self) -> str:
         """An id for an instance."""
-        return f"{self.mark}.{os.urandom(5).hex()}"
+        return f"{self.mark}.{secrets.token_hex(4)}"
 
     def make(self, instance: str, user: User | None) -> Place:
         """The place of an instance. Raises OSError."""

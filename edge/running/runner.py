@@ -179,9 +179,9 @@ class Runner:
         if not (instances or self._has_orphans):
             return
         table = Table.read()
-        for instance in instances:
-            instance.look(table)
         orphans = table.children(os.getpid()) - {instance.pid for instance in instances}
+        for instance in instances:
+            instance.look(table, orphans)
         system.reap(pid for pid in orphans if table.seen[pid].is_zombie)
         self._has_orphans = bool(instances or orphans)
 

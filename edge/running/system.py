@@ -5,6 +5,7 @@ Not here: which processes belong to whom by the rules of the edge (`edge/running
 
 import ctypes
 import os
+import re
 import resource
 import signal
 import socket
@@ -16,7 +17,10 @@ from typing import Self
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
+RLIMIT_RTTIME = 15
+
 _LISTEN = "0A"
+_MARK = re.compile(rb"Max realtime timeout +(\d+) ")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -47,10 +51,12 @@ class Limits:
     Attributes:
         descriptors: open files (RLIMIT_NOFILE).
         processes: of its user (RLIMIT_NPROC), or None for what the edge itself may.
+        mark: a number that its descendants have too, whatever they make of themselves.
     """
 
     descriptors: int
     processes: int | None
+    mark: int
 
 
 def become_subreaper() -> None:
@@ -68,6 +74,8 @@ def in_child(limits: Limits) -> Callable[[], None]:
             os._exit(1)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         _lower(resource.RLIMIT_NOFILE, limits.descriptors)
+        # It bounds real-time scheduling alone, is inherited, and can be read: it bears the mark.
+        _lower(RLIMIT_RTTIME, limits.mark)
         if limits.processes is not None:
             _lower(resource.RLIMIT_NPROC, limits.processes)
 
@@ -127,6 +135,14 @@ def _seen(pid: str) -> Seen | None:
         memory, ended = int(fields[21]) * _PAGE, fields[0] in (b"Z", b"X")
         return Seen(int(pid), parent, group, session, memory, started, ended)
     return None
+
+
+def mark_of(pid: int) -> int:
+    """The mark of a process (see `Limits`); 0 if it has none or is gone."""
+    with suppress(OSError), open(f"/proc/{pid}/limits", "rb") as file:
+        found = _MARK.search(file.read())
+        return int(found[1]) if found else 0
+    return 0
 
 
 def environment_holds(pid: int, entry: bytes) -> bool:

@@ -22,6 +22,7 @@ from edge.registry.sqlite import SqliteRegistry
 from edge.running.client import Runner
 from edge.running.orders import Orders
 from edge.running.protocol import SOCKET, Hello, Message, Need, Synced, Up, from_line, to_line
+from edge.secrets.store import SqliteSecrets
 from tokens.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,6 +98,10 @@ class Store:
         """Deploy a program; the deployment's id."""
         digest = put_code(self.data_dir, f"{slug}{int(self._now)}", source)
         return self.deploy(make_project(slug, **keys), digest)
+
+    def set_secret(self, slug: str, name: str, value: str) -> None:
+        """Keep a secret of a function."""
+        SqliteSecrets(self._database).set(slug, {name: value}, self._now)
 
     def delete(self, slug: str) -> None:
         """Forget a function."""
