@@ -91,7 +91,6 @@ def mypy(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_functions_type_check_strictly(tmp_path: Path) -> None:
     checked = mypy(tmp_path, GOOD)
