@@ -84,8 +84,8 @@ class Store:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self._database = Database.open(data_dir, create=True)
-        self._registry = SqliteRegistry(self._database, os.urandom)
+        self.database = Database.open(data_dir, create=True)
+        self._registry = SqliteRegistry(self.database, os.urandom)
         self._now = 1.0
 
     def deploy(self, project: Project, code: str) -> str:
@@ -101,7 +101,7 @@ class Store:
 
     def set_secret(self, slug: str, name: str, value: str) -> None:
         """Keep a secret of a function."""
-        SqliteSecrets(self._database).set(slug, {name: value}, self._now)
+        SqliteSecrets(self.database).set(slug, {name: value}, self._now)
 
     def delete(self, slug: str) -> None:
         """Forget a function."""
@@ -109,7 +109,7 @@ class Store:
 
     def close(self) -> None:
         """Close it."""
-        self._database.close()
+        self.database.close()
 
 
 class Worker:
