@@ -17,6 +17,7 @@ from edge.admin.running import Running, Tried
 from edge.admin.secret_references import References
 from edge.config import Config, base_url, function_url
 from edge.functions import Deployment, Project, Route
+from edge.logs import kept as logs
 from edge.project_file import catalogs
 from edge.project_file.parse import (
     Parsed,
@@ -142,6 +143,9 @@ class Deployer:
         self._references.check(project)
         warnings = tuple(str(warning) for warning in parsed.warnings)
         if project.run is not None:
+            if self._registry.function(project.slug) is None:
+                # What a deleted function said while it ended is not for the next of its name.
+                logs.remove(self._place.config.data_dir, project.slug)
             tried = trials.enter_context(self._running.tried(project, request))
             return _Draft(tried.project, tried.document, warnings + tried.warnings, tried)
         document, more = self._document(project, request)
@@ -274,6 +278,9 @@ def tool_warnings(project: Project, document: bytes | None, catalog: Catalog) ->
     lost = tuple(
         f"Tool {name}: its operation is not in the document, so its settings do not apply"
         for name in catalogs.unresolved(project, catalog)
+    ) + tuple(
+        f"Tool {name}: its path has parameters, so its schedules cannot be fired"
+        for name in catalogs.unscheduled(project, catalog)
     )
     if not project.config.mcp.enabled:
         return lost

@@ -27,6 +27,7 @@ PLATFORM = "__FN_"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _SET_BY_THE_EDGE = frozenset({"PORT", "HOST", "LISTEN_SOCKET", "HOME", "TMPDIR", "PATH"})
 _PREFIX_OF_THE_EDGE = "JELOU_"
+_READ_BY_THE_SDK = "JELOU_SIGNING_SECRET"
 _STEERS_LOADING = ("LD_", "DYLD_", "PYTHON", "GLIBC_", "BASH_ENV")
 
 
@@ -60,6 +61,8 @@ def wrong_name(name: str) -> str | None:
             f"{shown} is not a secret's name; write up to {LONGEST_NAME} of A-Z, 0-9 and _, "
             "a letter first"
         )
+    if name == _READ_BY_THE_SDK:
+        return None
     if name in _SET_BY_THE_EDGE or name.startswith(_PREFIX_OF_THE_EDGE):
         return f"{shown} is set by the edge itself; choose another name"
     if name.startswith(_STEERS_LOADING):

@@ -8,7 +8,7 @@ from edge.project_file.parse import parse_project
 from edge.secrets import names, references
 from edge.secrets.names import LARGEST, MOST, BadSecret
 
-GOOD = ["A", "API_KEY", "STRIPE_KEY_2", "X" * 128, "ENV", "TZ", "NODE_ENV"]
+GOOD = ["A", "API_KEY", "STRIPE_KEY_2", "X" * 128, "ENV", "TZ", "JELOU_SIGNING_SECRET"]
 BAD = {
     "": "letter first",
     "api_key": "A-Z",
