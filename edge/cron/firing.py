@@ -138,19 +138,22 @@ class Firing:
 
     async def _carry_out(self, order: Order) -> None:
         began = self.monotonic()
-        outcome = _Outcome("unknown")
         try:
-            outcome = await self._sent(order)
+            outcome = await self._outcome(order)
+            await self._write_down(order, outcome, began)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True), anyio.move_on_after(LAST_WORD_SECONDS):
-                await self._write_down(order, outcome, began)
+                await self._write_down(order, _Outcome("unknown"), began)
             raise
-        except Exception as error:
-            self.log(error, order.claimed.id.encode())
-            outcome = _Outcome("error", code="internal")
         finally:
             self._going -= 1
-        await self._write_down(order, outcome, began)
+
+    async def _outcome(self, order: Order) -> _Outcome:
+        try:
+            return await self._sent(order)
+        except Exception as error:
+            self.log(error, order.claimed.id.encode())
+            return _Outcome("error", code="internal")
 
     async def _write_down(self, order: Order, outcome: _Outcome, began: float) -> None:
         """Until it is written: a run that seems to go on keeps the next from starting."""

@@ -90,15 +90,17 @@ class CronLoop:
     async def run(self) -> None:
         """Fire until cancelled."""
         while True:
+            pause = LONGEST_SLEEP
             try:
                 if not self._draining() and await self._refresh():
                     await self._fire(self._clock())
+                    pause = self._until_next()
             except StoreError:
                 self._forget()  # what was due is offered again, once the store can be written
             except Exception as error:
                 self._forget()
                 self._log(error, b"-")
-            await self._sleep(self._until_next())
+            await self._sleep(pause)
 
     async def _fire(self, now: float) -> None:
         """Start what is due by now."""

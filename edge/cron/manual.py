@@ -1,7 +1,8 @@
 """A run that somebody asks for now; called in a thread beside the event loop."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import anyio.from_thread
 
@@ -22,7 +23,7 @@ class FireNow:
     """
 
     firing: Firing
-    live: Callable[[str], Awaitable[tuple[Function | None, int]]]
+    live: Callable[[str], Coroutine[Any, Any, tuple[Function | None, int]]]
 
     def __call__(self, slug: str, key: str) -> str | None:
         """Start a run of a schedule, and give its id; None if there is no such schedule any more.

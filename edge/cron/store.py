@@ -296,4 +296,5 @@ def _is_free(connection: sqlite3.Connection, which: tuple[str, str], tick: int) 
 
 
 def _run(row: tuple[Any, ...]) -> Run:
-    return Run(*row[:7], bool(row[7]), *row[8:])
+    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    return Run(**values | {"manual": bool(values["manual"])})

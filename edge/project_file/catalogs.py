@@ -60,6 +60,16 @@ def unresolved(project: Project, found: Catalog) -> tuple[str, ...]:
     return unresolved_tools(project, _operations(found))
 
 
+def unscheduled(project: Project, found: Catalog) -> tuple[str, ...]:
+    """Tools with schedules whose path has parameters: nobody says what stands in their place."""
+    paths = {route.tool: route.template for route in routes(project, found)}
+    return tuple(
+        tool.name
+        for tool in project.tools
+        if tool.cron and tool.name in paths and paths[tool.name].parameters
+    )
+
+
 def _operations(found: Catalog) -> list[tuple[str, str, str]]:
     """Name, method and path of every tool, also of those that `/mcp` leaves out."""
     every = (*found.tools, *found.hidden)

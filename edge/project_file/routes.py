@@ -32,11 +32,10 @@ class Address:
 def resolve_routes(project: Project, tools: Iterable[tuple[str, str, str]]) -> tuple[Route, ...]:
     """The routes of a deployment; the first that takes a request is the one that counts.
 
-    Tools with `public`, `methods`, `timeout` or `cron` of their own have one, and so has every other
-    tool
-    that a request could be confused with: `/users/me` beside a public `/users/{id}` stays as
-    protected as the function. A tool that must not be public on a public function and that nothing
-    is known of yet (its document is down) puts the whole function behind the token.
+    Tools with `public`, `methods`, `timeout` or `cron` of their own have one, and so has every
+    other tool that a request could be confused with: `/users/me` beside a public `/users/{id}`
+    stays as protected as the function. A tool that must not be public on a public function and that
+    nothing is known of yet (its document is down) puts the whole function behind the token.
 
     Args:
         tools: name (as the project file renames it), method and path template, as the function

@@ -52,6 +52,20 @@ def test_without_an_edge_schedules_are_listed_and_none_is_fired(tmp_path: Path) 
         assert operations.cron_runs("shop") == ()
 
 
+def test_a_tool_that_cannot_be_fired_is_told_at_deploy(tmp_path: Path) -> None:
+    tools = {
+        "user": {"method": "GET", "path": "/users/{id}", "config": {"cron": SCHEDULES[:1]}},
+        "report": {"method": "GET", "path": "/report", "config": {"cron": SCHEDULES[:1]}},
+    }
+    written = {"function": "shop", "upstream": "http://127.0.0.1:9", "tools": tools}
+    with store(tmp_path) as operations:
+        made = operations.deploy(DeployRequest(project=json.dumps(written)))
+        targets = {one.tool: one.target for one in operations.schedules("shop")}
+    told = [warning for warning in made.warnings if "schedules cannot be fired" in warning]
+    assert [warning.partition(":")[0] for warning in told] == ["Tool user"]
+    assert targets == {"user": None, "report": "/report"}
+
+
 def test_signing_secrets_are_made_once_rotated_and_gone_with_the_function(tmp_path: Path) -> None:
     with store(tmp_path) as operations:
         operations.deploy(project("http://127.0.0.1:9", []))
