@@ -76,13 +76,13 @@ async def _run(orders: Orders, config: Config) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_reader(sys.stdin.fileno(), _parent_is_gone, stop)
     database = Database.open(config.data_dir, create=True)
     rooms = Rooms(config.data_dir)
     sweep(rooms.mark)
     rooms.clear()
     logs = Logs(config.data_dir, Limits(config.log_size, config.log_files, config.log_rate))
     runner = _put_together(orders, config, database, rooms, logs)
+    loop.add_reader(sys.stdin.fileno(), _on_orphaned, runner, config, stop)
     ticking = asyncio.create_task(_tick(logs))
     await runner.run(config.data_dir / SOCKET, lambda: _report(orders.status, READY), stop)
     ticking.cancel()
@@ -107,9 +107,10 @@ def _put_together(
     return Runner(StoreSource(database), keeper, trials, tell)
 
 
-def _parent_is_gone(stop: asyncio.Event) -> None:
-    """Stdin is readable: it has ended, as nothing is written to it after the orders."""
+def _on_orphaned(runner: Runner, config: Config, stop: asyncio.Event) -> None:
+    """Stdin has ended, as nothing is written to it after the orders: the supervisor is gone."""
     asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    runner.patience = config.drain_timeout
     stop.set()
 
 

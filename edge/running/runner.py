@@ -133,6 +133,9 @@ class Runner:
         self._source = source
         self._keeper = keeper
         self._trials = trials
+        self.patience = 0.0
+        """Seconds for which functions still answer once it is told to stop, while workers are
+        connected: for an edge whose supervisor is gone."""
         self._tell = tell
         self._has_orphans = False
         self._generation = -1
@@ -163,10 +166,13 @@ class Runner:
 
     async def _work(self, stop: asyncio.Event) -> None:
         beat = 0
-        while not stop.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(RHYTHM):
-                    await stop.wait()
+        told = 0.0
+        while not stop.is_set() or (self._tell.workers and told < self.patience):
+            if stop.is_set():
+                told += RHYTHM
+                await asyncio.sleep(RHYTHM)
+            else:
+                await _wait(stop, RHYTHM)
             beat += 1
             self._catch_up()
             self._keeper.step_all()
@@ -320,6 +326,12 @@ def _passer(connection: Connection) -> Callable[[bytes], None]:
         left -= len(data)
 
     return said
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _unlink(path: Path) -> None:

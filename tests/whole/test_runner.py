@@ -81,6 +81,14 @@ def test_nothing_runs_on_after_an_edge_that_was_killed(tmp_path: Path) -> None:
         eventually(lambda: not any(map(is_alive, everyone)), "all notice that it is gone")
 
 
+def test_what_is_in_flight_is_answered_although_the_edges_parent_was_killed(tmp_path: Path) -> None:
+    with edge_with_a_function(tmp_path) as (edge, process):
+        caller, everyone = edge.caller().send("/one/slow"), children(edge.pid)
+        os.kill(edge.pid, signal.SIGKILL)
+        assert caller.receive().body == b"whole"
+        eventually(lambda: not any(map(is_alive, [process.pid, *everyone])), "all have ended")
+
+
 def _answers(data_dir: Path) -> bool:
     with suppress(RunFailed):
         Runner.connect(data_dir).status("one")
