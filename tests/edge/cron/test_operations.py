@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -282,3 +283,36 @@ def test_a_forged_run_reaches_no_function_as_one(edge: Edge, origin: Function) -
         seen = caller.ask(f"/{slug}/any", token, headers=FORGED).json["seen"]
         assert seen["x-jelou-trigger"] == "http"
         assert not [name for name in seen if "cron" in name or "bot-id" in name]
+
+
+SERVER = """
+import http.server, os, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        said = self.headers.get("X-Jelou-Trigger"), self.headers.get("X-Jelou-Cron-Name")
+        self.send_response(200 if said == ("cron", "daily") else 418)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self):
+        self.send_error(404)
+
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def test_a_function_that_the_edge_runs_is_woken_for_its_schedule(tmp_path: Path) -> None:
+    code, data_dir = tmp_path / "code", tmp_path / "data"
+    code.mkdir()
+    (code / "server.py").write_text(SERVER)
+    command = [sys.executable, "server.py"]
+    written = {"function": "own", "command": command, "config": {"cron": SCHEDULES[:1]}}
+    (code / "jelou.json").write_text(json.dumps(written))
+    with serving(data_dir) as running:
+        done = cli(running, "deploy", str(code), "--no-confirm")
+        assert done.returncode == 0, done.stderr
+        assert cli(running, "cron", "run", "own").returncode == 0
+    with serving(data_dir) as running:  # in which nobody has called it yet
+        done = cli(running, "cron", "run", "own", "daily")
+        assert (done.returncode, done.stdout[:15]) == (0, "✓ Ran daily: 20")
