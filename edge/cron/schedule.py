@@ -49,6 +49,8 @@ def schedules(function: Function) -> tuple[Schedule, ...]:
     project = function.live.project
     held = [("", cron) for cron in project.config.cron]
     held += [(tool.name, cron) for tool in project.tools for cron in tool.cron]
+    if not held:
+        return ()  # as nearly always, and asked of every function whenever one has changed
     timeouts = {tool.name: tool.timeout for tool in project.tools}
     equal: Counter[str] = Counter()
     found = []

@@ -129,9 +129,24 @@ def origin() -> Iterator[Function]:
         yield running
 
 
-@pytest.fixture
-def edge(tmp_path: Path) -> Iterator[Edge]:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """An edge of two workers, either of which may be asked."""
+    with serving(tmp_path_factory.mktemp("shared") / "data", workers=2) as running:
+        yield running
+
+
+@pytest.fixture
+def edge(shared: Edge) -> Iterator[Edge]:
+    """The same with no function."""
+    yield shared
+    for left in shared.operations.functions():
+        shared.operations.delete_function(left.slug)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Edge]:
+    """An edge of a test's own, to be ended by it."""
     with serving(tmp_path / "data", workers=2) as running:
         yield running
 
@@ -209,17 +224,17 @@ def test_a_run_that_goes_on_is_waited_for_and_keeps_a_second_from_starting(
     )
 
 
-def test_an_edge_that_is_killed_leaves_its_runs_unknown(edge: Edge, origin: Function) -> None:
+def test_an_edge_that_is_killed_leaves_its_runs_unknown(own: Edge, origin: Function) -> None:
     tools = {"hold": {"method": "POST", "path": "/hold", "config": {"cron": SCHEDULES[:1]}}}
     written = {"function": "shop", "upstream": origin.url, "tools": tools}
-    edge.operations.deploy(DeployRequest(project=json.dumps(written)))
-    run = edge.operations.fire("shop")
+    own.operations.deploy(DeployRequest(project=json.dumps(written)))
+    run = own.operations.fire("shop")
     origin.wait_for_held(1)
-    os.kill(edge.pid, signal.SIGKILL)
-    for worker in edge.workers:
+    os.kill(own.pid, signal.SIGKILL)
+    for worker in own.workers:
         os.kill(worker, signal.SIGKILL)
-    edge.program.process.wait()
-    with store(edge.data_dir) as operations:
+    own.program.process.wait()
+    with store(own.data_dir) as operations:
         eventually(
             lambda: operations.cron_run("shop", run.id).state == "unknown", "it is known as cut"
         )
@@ -227,16 +242,16 @@ def test_an_edge_that_is_killed_leaves_its_runs_unknown(edge: Edge, origin: Func
     assert (kept.id, kept.ended, kept.duration) == (run.id, None, None)
 
 
-def test_a_drain_lets_a_run_end(edge: Edge, origin: Function) -> None:
+def test_a_drain_lets_a_run_end(own: Edge, origin: Function) -> None:
     tools = {"hold": {"method": "POST", "path": "/hold", "config": {"cron": SCHEDULES[:1]}}}
     written = {"function": "shop", "upstream": origin.url, "tools": tools}
-    edge.operations.deploy(DeployRequest(project=json.dumps(written)))
-    run = edge.operations.fire("shop")
+    own.operations.deploy(DeployRequest(project=json.dumps(written)))
+    run = own.operations.fire("shop")
     origin.wait_for_held(1)
-    os.kill(edge.pid, signal.SIGTERM)
+    os.kill(own.pid, signal.SIGTERM)
     threading.Timer(0.5, origin.let_go.set).start()
-    edge.program.process.wait(20)
-    with store(edge.data_dir) as operations:
+    own.program.process.wait(20)
+    with store(own.data_dir) as operations:
         assert operations.cron_run("shop", run.id).state == "ok"
 
 
