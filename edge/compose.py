@@ -83,7 +83,8 @@ class Edge:
         local_admin: the management API for the data directory's socket.
         remote_admin: the management API for the admin address, behind access tokens.
         state: what the server tells the app; `draining` is set when a shutdown begins.
-        end_streams: ends every open stream; called when a shutdown begins.
+        end_streams: ends every open stream, and from then on gives runs of schedules their time;
+            called when a shutdown begins.
         running: what has to run while the apps are served.
     """
 

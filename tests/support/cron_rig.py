@@ -146,11 +146,16 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    directory: Path, clock: Clock | FastClock, *, looping: bool = True, kept: int = 1000
+    directory: Path,
+    clock: Clock | FastClock,
+    *,
+    looping: bool = True,
+    kept: int = 1000,
+    patience: float = 5.0,
 ) -> AsyncIterator[Process]:
-    """A process; it ends with the block."""
+    """A process; it ends with the block. `patience` as for `Database.open`."""
     async with AsyncExitStack() as stack:
-        database = Database.open(directory, create=True, wall_clock=clock)
+        database = Database.open(directory, create=True, patience=patience, wall_clock=clock)
         stack.callback(database.close)
         registry = SqliteRegistry(database, os.urandom)
         presence = Presence(directory, os.urandom)

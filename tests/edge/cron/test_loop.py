@@ -21,6 +21,7 @@ from edge.registry.sqlite import SqliteRegistry
 from tests.support import origin
 from tests.support.cron_rig import Clock, FastClock, Receiver, process, unix, until
 from tokens.database import Database
+from tokens.generation import WriterLock
 
 NINE = "0 9 * * *"
 MINUTES = "* * * * *"
@@ -330,6 +331,51 @@ async def test_workers_are_not_disturbed_by_runs(tmp_path: Path) -> None:
             await clock.set(unix("2026-01-05 09:00:00") + 60 * minute)
             await edge.ended(minute + 1)
         assert edge.database.generation() == generation == edge.database.mirror.read()
+
+
+async def test_a_tick_that_cannot_be_claimed_is_when_the_store_can_be_written_again(
+    tmp_path: Path,
+) -> None:
+    clock, function = Clock(), Receiver()
+    async with (
+        origin.serving(function.behave) as at,
+        process(tmp_path, clock, patience=0.05) as edge,
+    ):
+        edge.deploy(at.upstream, {"expression": NINE, "grace": 0}, {"expression": MINUTES})
+        await clock.asleep()
+        lock = WriterLock(tmp_path / "edge.lock")
+        with lock.held(5) as held:
+            assert held
+            await clock.set("2026-01-05 09:00:00")
+            assert edge.runs() == []
+        lock.close()
+        await clock.set("2026-01-05 09:00:01")
+        await edge.ended(2)
+        await clock.set("2026-01-05 09:00:02")
+        assert edge.ticks() == ["01-05 09:00", "01-05 09:00"]
+    assert len(function.seen) == 2
+
+
+async def test_what_became_of_a_run_is_written_down_once_the_store_can_be_written(
+    tmp_path: Path,
+) -> None:
+    clock, function = Clock(), Receiver()
+    function.close()
+    async with (
+        origin.serving(function.behave) as at,
+        process(tmp_path, clock, patience=0.05) as edge,
+    ):
+        edge.deploy(at.upstream, MINUTES)
+        await clock.set("2026-01-05 09:00:00")
+        await function.came(1)
+        lock = WriterLock(tmp_path / "edge.lock")
+        with lock.held(5):
+            function.open.set()
+            await anyio.sleep(0.2)  # in which writing it down fails
+            assert [run.state for run in edge.runs()] == ["running"]
+        lock.close()
+        (run,) = await edge.ended(1)
+    assert (run.state, run.status) == ("ok", 200)
 
 
 CRASHING = """
