@@ -81,7 +81,6 @@ def run(command: Command) -> None:
 
 def _started(command: Command) -> "subprocess.Popen[bytes]":
     owner = command.owner
-    other = {} if owner is None else {"user": owner.uid, "group": owner.gid, "extra_groups": ()}
     return subprocess.Popen(
         command.argv,
         cwd=command.directory,
@@ -91,7 +90,9 @@ def _started(command: Command) -> "subprocess.Popen[bytes]":
         stderr=subprocess.STDOUT,
         start_new_session=True,
         umask=0o022,
-        **other,  # type: ignore[call-overload]
+        user=None if owner is None else owner.uid,
+        group=None if owner is None else owner.gid,
+        extra_groups=None if owner is None else (),
     )
 
 

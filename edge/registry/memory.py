@@ -95,7 +95,7 @@ class MemoryRegistry:
         """See `Registry.predecessor`."""
         with self._lock:
             function = self._functions.get(slug)
-            return function and self._predecessor(function)
+            return None if function is None else self._predecessor(function)
 
     def prune(self, slug: str, kept: int) -> None:
         """See `Registry.prune`."""

@@ -119,7 +119,9 @@ class SqliteRegistry:
         """See `Registry.predecessor`."""
         connection = self._database.read()
         known = connection.execute(_HEAD, (slug,)).fetchone()
-        return known and self.deployment(slug, _before(connection, slug, known[1]))
+        if known is None:
+            return None
+        return self.deployment(slug, _before(connection, slug, known[1]))
 
     def prune(self, slug: str, kept: int) -> None:
         """See `Registry.prune`."""
