@@ -310,7 +310,8 @@ class _Passing:
         value = first(relayed.headers, SESSION_ID)
         if value is None:
             return None
-        said, session = homes.home(relayed.answer.upstream, value), message.session
+        answer, session = relayed.answer, message.session
+        said = homes.home(answer.upstream, answer.instance, value)
         if session is not None and said == home:
             return session.text
         opening = opening_of(message.known) if session is None else session.opening

@@ -58,7 +58,8 @@ async def _initialized(
         named = first(relayed.headers, SESSION_ID)
         if relayed.status != 200 or named is None:
             return None, None
-        return homes.home(relayed.answer.upstream, named), await _agreed(relayed, limit)
+        home = homes.home(relayed.answer.upstream, relayed.answer.instance, named)
+        return home, await _agreed(relayed, limit)
 
 
 async def _agreed(relayed: Relayed, limit: int) -> str | None:

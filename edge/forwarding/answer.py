@@ -43,6 +43,11 @@ class UpstreamAnswer:
         self.length = frame.length if frame.framing == "length" else None
 
     @property
+    def instance(self) -> str:
+        """The process that gave it, of a function that the edge runs; else empty."""
+        return self._exchange.instance
+
+    @property
     def body(self) -> Body:
         """The body's pieces, once; at its end the request's body is no longer asked for more.
 

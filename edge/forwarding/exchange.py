@@ -121,6 +121,11 @@ class Exchange:
             raise
 
     @property
+    def instance(self) -> str:
+        """See `Connection.instance`."""
+        return self._connection.instance
+
+    @property
     def complete(self) -> bool:
         """Whether the whole answer has come, read or not."""
         return self._reader.complete

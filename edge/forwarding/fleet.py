@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from edge.forwarding.connection import Connection
+from edge.forwarding.homes import short
 from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Upstream
 
@@ -40,6 +41,7 @@ class Process:
     """One process and its connections.
 
     Attributes:
+        name: its id, shortened: what `Upstream.socket` holds where a request is for it alone.
         idle: those of `open` that carry nothing, the one used last at the end.
         connecting: requests that are opening a connection to it.
         leaving: whether it is to be given nothing new.
@@ -49,6 +51,7 @@ class Process:
     """
 
     place: Place
+    name: str
     open: set[Connection] = field(default_factory=set)
     idle: list[Connection] = field(default_factory=list)
     connecting: int = 0
@@ -86,19 +89,30 @@ class Fleet:
     """The processes of one deployment; of one event loop.
 
     Attributes:
-        waiting: requests that no process takes yet.
+        key: what connections to all its processes are kept by in the pool.
         failure: why none could be started the last time, or empty.
     """
 
-    __slots__ = ("_forsaken", "_processes", "_stirred", "_used", "_waiters", "failure")
+    __slots__ = (
+        "_forsaken",
+        "_particular",
+        "_processes",
+        "_stirred",
+        "_used",
+        "_waiters",
+        "failure",
+        "key",
+    )
 
-    def __init__(self, stirred: asyncio.Event) -> None:
+    def __init__(self, key: str, stirred: asyncio.Event) -> None:
         """`stirred` is set when there is something to tell whoever starts processes."""
+        self.key = key
         self._stirred = stirred
         self._processes: dict[str, Process] = {}
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._used = False
         self._forsaken = False
+        self._particular = 0
         self.failure = ""
 
     # As a list of idle connections.
@@ -119,33 +133,45 @@ class Fleet:
         self._used = True
         return best.idle.pop()
 
+    def pop_at(self, name: str) -> Connection | None:
+        """An idle connection to one process, if it has one and takes requests."""
+        process = self._named(name)
+        if process is None or not process.takes_more or not process.idle:
+            return None
+        self._used = True
+        return process.idle.pop()
+
     def append(self, connection: Connection) -> None:
         """A connection is idle from now on."""
         self._processes[connection.instance].idle.append(connection)
-        self._wake(1)
+        self._wake_next()
 
     # For the pool.
 
-    async def reserve(self, patience: float) -> Process:
+    async def reserve(self, patience: float, wanted: str = "") -> Process:
         """The process that a new connection is to be opened to; counts as a request in flight.
 
         Behind it comes `opened` or `missed`. With as few requests in flight at several, the first.
 
         Args:
             patience: seconds to wait for a process to start, or to take one more request.
+            wanted: the name of the process that it must be while that takes requests at all.
 
         Raises:
             UpstreamFailure: `unreachable`, none could be started; `overloaded`, those that are up
                 had too much to do.
         """
+        self._particular += bool(wanted)
         try:
             async with asyncio.timeout(patience):
-                while (process := self._best()) is None:
+                while (process := self._chosen(wanted)) is None:
                     await self._wait()
         except TimeoutError:
             if any(not process.ended for process in self._processes.values()):
                 raise UpstreamFailure("overloaded", "its processes took no request") from None
             raise UpstreamFailure("unreachable", f"not started within {patience:g} s") from None
+        finally:
+            self._particular -= bool(wanted)
         self._used = True
         process.connecting += 1
         return process
@@ -209,7 +235,7 @@ class Fleet:
     def joins(self, place: Place) -> None:
         """A process is up."""
         self.failure, self._forsaken = "", False
-        process = self._processes.setdefault(place.instance, Process(place))
+        process = self._processes.setdefault(place.instance, Process(place, short(place.instance)))
         process.place = place
         process.leaving = process.ended = process.doubted = False
         self._wake(len(self._waiters))
@@ -269,6 +295,19 @@ class Fleet:
             self.ends(instance)
         return found
 
+    def _named(self, name: str) -> Process | None:
+        """A process that has not been told to leave."""
+        for process in self._processes.values():
+            if process.name == name and not process.leaving and not process.ended:
+                return process
+        return None
+
+    def _chosen(self, wanted: str) -> Process | None:
+        process = self._named(wanted) if wanted else None
+        if process is None:
+            return self._best()
+        return process if process.takes_more else None
+
     def _best(self) -> Process | None:
         """The process for the next request: fewest in flight, then one with an idle connection.
 
@@ -294,8 +333,12 @@ class Fleet:
             if waiter.cancelled():
                 self._waiters.remove(waiter)
             else:
-                self._wake(1)  # what it was woken for is the next one's
+                self._wake_next()  # what it was woken for is the next one's
             raise
+
+    def _wake_next(self) -> None:
+        """One more request may be taken: by the longest waiter, unless that wants it elsewhere."""
+        self._wake(len(self._waiters) if self._particular else 1)
 
     def _wake(self, count: int) -> None:
         while count and self._waiters:
@@ -312,7 +355,7 @@ class Fleet:
         """Something that was in flight at a process is over."""
         if process.over and self._processes.get(process.place.instance) is process:
             del self._processes[process.place.instance]
-        self._wake(1)
+        self._wake_next()
 
 
 class Fleets:
@@ -338,8 +381,8 @@ class Fleets:
         """The fleet of a deployment, perhaps without a process yet."""
         fleet = self._fleets.get(deployment)
         if fleet is None:
-            fleet = self._fleets[deployment] = Fleet(self.stirred)
-            self._table[_key(deployment)] = fleet
+            key = Upstream("run", host=deployment).key
+            fleet = self._fleets[deployment] = self._table[key] = Fleet(key, self.stirred)
             self.stirred.set()
         return fleet
 
@@ -354,8 +397,4 @@ class Fleets:
             self._fleets[deployment].failure = ""
         for deployment, fleet in self:
             if fleet.over:
-                del self._fleets[deployment], self._table[_key(deployment)]
-
-
-def _key(deployment: str) -> str:
-    return Upstream("run", host=deployment).key
+                del self._fleets[deployment], self._table[fleet.key]

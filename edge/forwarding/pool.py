@@ -118,6 +118,17 @@ class Pool:
             if not connection.closing:
                 connection.deadline = inf
                 return connection
+        if upstream.scheme == "run" and upstream.socket:
+            return self._take_at(upstream)
+        return None
+
+    def _take_at(self, upstream: Upstream) -> Connection | None:
+        """An idle connection to the process that an address of a function names."""
+        fleet = self.fleets.of(upstream.host)
+        while (connection := fleet.pop_at(upstream.socket)) is not None:
+            if not connection.closing:
+                connection.deadline = inf
+                return connection
         return None
 
     async def connect(self, upstream: Upstream, timeout: float) -> Connection:
@@ -134,18 +145,16 @@ class Pool:
 
     async def _connect_process(self, upstream: Upstream, timeout: float) -> Connection:
         """A connection to a process of a deployment; if that does not take it, perhaps another."""
-        fleet, patience = self.fleets.of(upstream.host), self.limits.start
-        process = await fleet.reserve(patience)
+        fleet, patience, wanted = self.fleets.of(upstream.host), self.limits.start, upstream.socket
+        process = await fleet.reserve(patience, wanted)
         with suppress(UpstreamFailure):
-            return await self._reach(fleet, process, upstream.key, timeout)
-        process = await fleet.reserve(patience)
-        return await self._reach(fleet, process, upstream.key, timeout)
+            return await self._reach(fleet, process, timeout)
+        process = await fleet.reserve(patience, wanted)
+        return await self._reach(fleet, process, timeout)
 
-    async def _reach(
-        self, fleet: Fleet, process: Process, key: Hashable, timeout: float
-    ) -> Connection:
+    async def _reach(self, fleet: Fleet, process: Process, timeout: float) -> Connection:
         try:
-            connection = await self._open(process.place.upstream, key, timeout)
+            connection = await self._open(process.place.upstream, fleet.key, timeout)
         except BaseException as error:
             fleet.missed(process, refused=isinstance(error, UpstreamFailure))
             raise

@@ -1,14 +1,16 @@
-"""Processes of functions that the edge runs, in the pool: who waits, which is chosen, which ends."""
+"""Processes of functions that the edge runs, in the pool: who waits, which is chosen, what ends."""
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge.forwarding.fleet import Place
+from edge.forwarding.homes import short
 from edge.forwarding.limit import InFlight, Overloaded
 from edge.forwarding.pool import Pool, PoolLimits
 from edge.forwarding.wire import UpstreamFailure
@@ -208,3 +210,46 @@ async def test_a_function_has_as_many_places_as_its_processes_take(
     assert not limit.try_acquire("f", run)
     with pytest.raises(Overloaded, match=f"{places} in flight"):
         await limit.acquire("f", run)
+
+
+async def test_a_request_for_one_process_goes_there_for_as_long_as_it_takes_requests(
+    tmp_path: Path,
+) -> None:
+    async with (
+        serving(answering(OK), path=tmp_path / "a") as one,
+        serving(answering(OK), path=tmp_path / "b") as other,
+        pooled() as pool,
+    ):
+        fleet = pool.fleets.of("dep_1")
+        fleet.joins(place(one, "a"))
+        fleet.joins(place(other, "b"))
+        there = replace(DEPLOYMENT, socket=short("b"))
+        for _ in range(3):
+            answer = await call(pool, there)
+            assert (await read(answer), answer.instance) == (b"ok", "b")
+        assert (one.visits, other.visits, pool.open_count) == (0, 1, 1)
+        fleet.leaves("b")
+        answer = await call(pool, there)
+        assert (await read(answer), answer.instance) == (b"ok", "a")
+
+
+async def test_who_waits_for_one_process_keeps_nobody_from_another(tmp_path: Path) -> None:
+    async with (
+        holding(tmp_path, "a") as (one, finish_one),
+        holding(tmp_path, "b") as (other, finish_other),
+        pooled() as pool,
+    ):
+        fleet = pool.fleets.of("dep_1")
+        fleet.joins(place(one, "a", concurrency=1))
+        fleet.joins(place(other, "b", concurrency=1))
+        busy = [asyncio.create_task(asked(pool)) for _ in range(2)]
+        await until(lambda: one.seen and other.seen)
+        particular = asyncio.create_task(asked(pool, replace(DEPLOYMENT, socket=short("a"))))
+        await until(lambda: fleet.waiting == 1)
+        anyone = asyncio.create_task(asked(pool))
+        await until(lambda: fleet.waiting == 2)
+        finish_other.set()
+        assert await anyone == b"ok"
+        assert not particular.done()
+        finish_one.set()
+        assert await asyncio.gather(particular, *busy) == [b"ok"] * 3

@@ -14,7 +14,7 @@ from edge.state import instances
 from tests.support.calling import TOKEN, Caller, until
 from tests.support.edge_in_process import EdgeInProcess, running
 from tests.support.fake_runner import FakeRunner, deploy_run, runner, saying
-from tests.support.origin import Visit, resets_before_head
+from tests.support.origin import Behaviour, Visit, resets_before_head
 from tests.support.websockets import connected, echo, speaks
 
 
@@ -370,3 +370,49 @@ async def test_a_function_made_by_define_says_so(world: World) -> None:
     assert "tools" not in answer.json
     published = await world.caller.ask("/openapi.json", token=None)
     assert "x-jelou" not in published.json
+
+
+async def test_a_session_of_an_mcp_server_stays_with_the_process_that_opened_it(
+    world: World,
+) -> None:
+    def serves(name: bytes) -> Behaviour:
+        answer = b'{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25"}}'
+
+        async def behave(visit: Visit) -> None:
+            while True:
+                seen = await visit.request()
+                known = seen.values(b"mcp-session-id")
+                status = b"404 Not Found" if known not in ([], [name]) else b"200 OK"
+                await visit.send(
+                    b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nmcp-session-id: %b\r\n"
+                    b"content-length: %d\r\n\r\n%b" % (status, name, len(answer), answer)
+                )
+
+        return behave
+
+    deployed = deploy_run(world.edge, scale={"max": 3}, mcp={"upstream": "/mcp"})
+    names = (b"one", b"two", b"three")
+    processes = [
+        world.runner.processes[await world.runner.start(deployed.id, serves(name))]
+        for name in names
+    ]
+    await until(lambda: world.runner.heard)
+    fields = [("content-type", "application/json"), ("accept", "application/json")]
+    opening = (
+        b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25",'
+        b'"capabilities":{},"clientInfo":{"name":"t","version":"1"}}}'
+    )
+    opened = await world.caller.ask("/mcp", "POST", fields, opening)
+    assert opened.status == 200, opened
+    session = ("mcp-session-id", opened.one("mcp-session-id"))
+    before = [len(process.seen) for process in processes]
+    home = before.index(1)
+    calls = [
+        world.caller.ask(
+            "/mcp", "POST", [*fields, session], b'{"jsonrpc":"2.0","id":2,"method":"ping"}'
+        )
+        for _ in range(9)
+    ]
+    assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
+    assert len(processes[home].seen) == 10
+    assert sum(len(process.seen) for process in processes) == 10
