@@ -248,12 +248,16 @@ class FastConnection(Turns):
         decision = self._unless_looping(head, decision)
         if self._credit < 0:
             self._credit = CREDIT  # the first request: whether a second one comes is not known
-        elif self._credit and isinstance(decision, Forward | Refuse):
+        elif self._credit and isinstance(decision, Forward | Refuse | ToMcp):
             self._learn(block, head, decision, plain)
         self._carry_out(head, decision, length)
 
     def _learn(
-        self, block: bytes, head: Head, decision: Forward | Refuse, plain: tuple[int | None, bool]
+        self,
+        block: bytes,
+        head: Head,
+        decision: Forward | Refuse | ToMcp,
+        plain: tuple[int | None, bool],
     ) -> None:
         if is_learnable(block, head, decision):
             door = self._lane.door
@@ -323,8 +327,7 @@ class FastConnection(Turns):
         if self._request is None:
             return None
         head, decision, fresh = self._request
-        request_id = plan.ids(self.varying, fresh).request_id
-        return Asked(head, decision, self._lane.door.networks, fresh, request_id)
+        return Asked(head, decision, self._lane.door.networks, plan.ids(self.varying, fresh))
 
     def _forward(
         self, head: Head, decision: Forward, length: int | None, data: bytes, fresh: bytes

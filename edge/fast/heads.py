@@ -27,7 +27,6 @@ class Heads:
         "_alike",
         "_asker",
         "_decision",
-        "_fresh",
         "_head",
         "_ids",
         "_lane",
@@ -46,7 +45,6 @@ class Heads:
         self._asker = asker
         self._head = head
         self._decision = decision
-        self._fresh = fresh
         self._ids = plan.ids(asker.varying, fresh)
 
     def request(self, upstream: Upstream, body: RequestBody) -> bytes:
@@ -145,7 +143,7 @@ class Heads:
 
     def _caller(self) -> plan.Caller:
         place, networks = self._decision.place, self._lane.door.networks
-        return plan.caller(self._head, place.authority, place.prefix, networks, self._fresh)
+        return plan.caller(self._head, place.authority, place.prefix, networks, self._ids)
 
     def _lasting(self, upstream: Upstream) -> Lasting:
         """What lasts of this caller, found once for each upstream that is tried."""

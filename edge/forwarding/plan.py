@@ -86,20 +86,19 @@ def caller(
     authority: bytes,
     prefix: bytes,
     networks: headers.Networks,
-    fresh: bytes,
+    named: Ids,
 ) -> Caller:
     """Read who is calling from a head.
 
     Args:
         networks: `trusted_proxies`; what other peers say of themselves is not believed.
-        fresh: 40 random bytes: a request id and a trace, used where the caller brings none.
+        named: the request's ids.
     """
     chain = headers.forwarded_for(head.headers, head.peer.address, networks)
     proto, host = head.peer.scheme.encode(), authority
     if headers.is_trusted(head.peer.address, networks):
         proto = (headers.proxied_proto(head.headers) or proto).lower()
         host = headers.proxied_host(head.headers) or host
-    named = ids(head.headers, fresh)
     return Caller(
         authority=host,
         prefix=prefix,

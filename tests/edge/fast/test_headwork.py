@@ -125,7 +125,8 @@ class Asked:
 
     def caller(self, fresh: bytes) -> plan.Caller:
         place = self.decision.place
-        return plan.caller(self.head, place.authority, place.prefix, self.networks, fresh)
+        named = plan.ids(self.head.headers, fresh)
+        return plan.caller(self.head, place.authority, place.prefix, self.networks, named)
 
 
 def let_in(block: bytes, peer: Peer, networks: Networks, asked_for: Function) -> Asked | None:

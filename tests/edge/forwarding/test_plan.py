@@ -33,7 +33,7 @@ def called(
     authority: bytes = b"shop.fn.localhost",
 ) -> plan.Caller:
     asked = head("GET", b"/a", *fields, host=authority, peer=peer)
-    return plan.caller(asked, authority, prefix, networks, FRESH)
+    return plan.caller(asked, authority, prefix, networks, plan.ids(asked.headers, FRESH))
 
 
 def sent(
