@@ -57,7 +57,7 @@ class Asked:
 
     def caller(self, place: Place) -> plan.Caller:
         """Who is asking, as a function is told."""
-        return plan.caller(self.head, place.authority, place.prefix, self.networks, self.ids)
+        return plan.caller(self.head, place.authority, place.prefix, self.networks)
 
     @property
     def cors(self) -> Headers:

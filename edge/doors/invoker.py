@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Never
 
 from edge.errors import EdgeError, Errors, Refusal, refusal
@@ -29,6 +29,7 @@ class FunctionInvoker:
     forwarder: Forwarder
     function: Function
     principal: Principal | None
+    ids: plan.Ids
     caller: plan.Caller
     max_timeout: int
 
@@ -50,13 +51,14 @@ class FunctionInvoker:
             raise failed(refused)
         timeout = request.tool.timeout or self.function.config.timeout
         trace = traceparent(request.headers)
-        caller = self.caller
+        ids = self.ids
         if trace is not None:
-            caller = replace(caller, traceparent=trace, continued=True)
+            ids = plan.Ids(ids.request_id, trace, continued=True)
         return Call(
             function=self.function,
             principal=self.principal,
-            caller=caller,
+            ids=ids,
+            caller=self.caller,
             trigger="mcp",
             method=request.method,
             target=request.target,

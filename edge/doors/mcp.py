@@ -122,6 +122,7 @@ class McpDoor:
             forwarder=self.forwarder,
             function=function,
             principal=decision.principal,
+            ids=asked.ids,
             caller=caller,
             max_timeout=self.limits.timeout,
         )

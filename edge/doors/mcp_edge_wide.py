@@ -91,6 +91,7 @@ class EdgeWideMcp:
             forwarder=self.forwarder,
             function=function,
             principal=decision.principal,
+            ids=asked.ids,
             caller=asked.caller(decision.place(function)),
             max_timeout=self.max_timeout,
         )

@@ -211,6 +211,7 @@ class _Passing:
         return Call(
             function=function,
             principal=self.decision.principal,
+            ids=self.asked.ids,
             caller=self.asked.caller(place),
             trigger="mcp",
             method=head.method,

@@ -142,7 +142,7 @@ class Calling(Errand):
 
     def _broke(self, error: Exception) -> Whole:
         """The answer to a call that the edge itself failed: nobody else would give one."""
-        self._lane.log(error, self._asked.caller.request_id)
+        self._lane.log(error, self._asked.ids.request_id)
         return self._call.failed(InvocationError("internal", BROKE))
 
     def _fail(self, kind: FailureKind, detail: str) -> None:
