@@ -144,6 +144,19 @@ async def test_a_server_that_is_down_is_no_success(
         assert '"code":-32000' in known.text
 
 
+async def test_a_revision_that_nobody_knows_is_answered_with_those_that_are_spoken(
+    edge: EdgeInProcess, server: McpOrigin, era: str
+) -> None:
+    deploy(edge, server)
+    async with httpx2.AsyncClient(headers=fields(edge.token)) as http:
+        answer = await http.post(url(edge), **_call_of("echo", "2999-01-01"))
+    assert answer.status_code == 400
+    error = answer.json()
+    assert (error["id"], error["error"]["code"]) == (1, -32022)
+    assert "2026-07-28" in error["error"]["data"]["supported"]
+    assert server.seen().calls == []
+
+
 async def test_what_has_no_meaning_across_is_refused(
     edge: EdgeInProcess, server: McpOrigin, era: str
 ) -> None:
