@@ -12,8 +12,8 @@ from mcp.shared.inbound import (
 from mcp_types.methods import validate_client_request
 from pydantic import BaseModel, ValidationError
 
+from mcp_bridge.admission import Fields
 from mcp_bridge.catalog import Entry
-from mcp_bridge.endpoint import Fields
 from mcp_bridge.jsonrpc import Message
 from mcp_bridge.revisions import is_stateless
 

@@ -98,10 +98,10 @@ class Judge:
         try:
             return self._judge(endpoint, request)
         except Rejection as rejection:
-            return rejected(endpoint.request_id, rejection)
+            return rejected(request.id, rejection)
 
     def _judge(self, endpoint: Endpoint, request: McpRequest) -> Outcome:
-        admitted = admit(request.method, request.headers, lambda text: self._find(text, endpoint))
+        admitted = admit(request.head, lambda text: self._find(text, endpoint))
         if request.method == "DELETE":
             return End(admitted.session)
         if request.method == "GET":

@@ -122,7 +122,7 @@ class SdkServer:
             self._manager.handle_request, request.method, "/mcp", fields, request.body
         )
         if whole.status >= 400:
-            body = as_edge_error(whole.body, whole.status, endpoint.request_id)
+            body = as_edge_error(whole.body, whole.status, request.id)
             return Whole(whole.status, body, (*whole.headers, *OF_ERRORS))
         return whole
 

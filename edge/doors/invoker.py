@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Never
+from typing import Never, Self
 
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding import plan
@@ -32,6 +32,12 @@ class FunctionInvoker:
     ids: plan.Ids
     caller: plan.Caller
     max_timeout: int
+
+    def again(self, ids: plan.Ids) -> Self:
+        """The same for another request of the same caller."""
+        return type(self)(
+            self.forwarder, self.function, self.principal, ids, self.caller, self.max_timeout
+        )
 
     @asynccontextmanager
     async def open(self, request: ToolRequest) -> AsyncIterator[Answering]:
@@ -74,6 +80,10 @@ class Refusing:
     """Fails every call alike, where there is no function to call; fulfils `Invoker`."""
 
     refused: Refusal
+
+    def again(self, _ids: plan.Ids) -> Self:
+        """The same for another request."""
+        return self
 
     @asynccontextmanager
     async def open(self, request: ToolRequest) -> AsyncIterator[Answering]:

@@ -16,9 +16,10 @@ from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, body_too_large, refusal
 from edge.fast import wording
 from edge.fast.body_clock import BodyClock
+from edge.fast.bridged import Bridged, bridged
 from edge.fast.calling import Calling
 from edge.fast.lane import Lane
-from edge.gate.decisions import ToMcp
+from edge.gate.decisions import Bridge, ToMcp
 from edge.server.body import RequestBody
 from edge.state.streams import OpenStream
 from mcp_bridge.calls import COMMENT_EVERY, STREAM_AFTER, ToolCall
@@ -30,7 +31,13 @@ from mcp_bridge.watching import Watch
 
 
 class McpAsker(Protocol):
-    """The client's connection, as a request to `/mcp` needs it; see `lane.Asker`."""
+    """The client's connection, as a request to `/mcp` needs it; see `lane.Asker`.
+
+    Attributes:
+        bridged: what its last request to `/mcp` was, or None.
+    """
+
+    bridged: Bridged | None
 
     @property
     def congested(self) -> bool: ...
@@ -68,6 +75,7 @@ class Bridging:
         "_clock",
         "_decision",
         "_keep",
+        "_kept",
         "_lane",
         "_over",
         "_pieces",
@@ -86,6 +94,7 @@ class Bridging:
         self._asker = asker
         self._asked = asked
         self._decision = decision
+        self._kept = asker.bridged = bridged(asked, decision, asker.bridged)
         self._body = body
         self._pieces: list[bytes] = []
         self._clock: BodyClock | None = None
@@ -157,10 +166,13 @@ class Bridging:
     # Judging.
 
     def _judge(self) -> None:
-        request = self._lane.door.mcp.request(self._asked.head, b"".join(self._pieces))
+        door, kept, asked, decision = self._lane.door.mcp, self._kept, self._asked, self._decision
+        request = door.request(asked, kept.head, b"".join(self._pieces))
         self._pieces.clear()
         try:
-            served = self._lane.door.mcp.at_once(self._asked, self._decision, request)
+            served = door.at_once(asked, decision, request, kept.served)
+            if isinstance(decision, Bridge):
+                kept.served = served
             if served is None:
                 self._run(self._judge_later(request))
             else:
@@ -224,7 +236,7 @@ class Bridging:
             self._ticket = calls.add(session, call.asking.id, self._cancel)
         if call.streaming:
             self._stream_call()
-        self._calling = Calling(self._lane, asked, call, self._told, self._finish)
+        self._calling = Calling(self._lane, asked, self._kept, call, self._told, self._finish)
         self._calling.begin()
 
     def _stream_call(self) -> None:

@@ -15,6 +15,7 @@ from edge.doors.asked import FRESH, Asked
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.fast.answer_rote import AnswerRote
+from edge.fast.bridged import Bridged
 from edge.fast.bridging import Bridging
 from edge.fast.forward import Forwarding
 from edge.fast.headwork import Lasting
@@ -59,6 +60,7 @@ class FastConnection(Turns):
         "_task",
         "answer_credit",
         "answer_rote",
+        "bridged",
         "lasting",
         "rote",
         "varying",
@@ -68,6 +70,7 @@ class FastConnection(Turns):
         super().__init__(lane, host)
         self.lasting: Lasting | None = None
         self.rote: Rote | None = None
+        self.bridged: Bridged | None = None
         self.answer_rote: AnswerRote | None = None
         self.answer_credit = CREDIT
         self.varying: Headers = ()
@@ -134,8 +137,8 @@ class FastConnection(Turns):
         waited = now - self._since
         if self._forwarding is not None:
             self._forwarding.tick(now)
-        elif self._phase is Phase.IDLE and waited > REMEMBERED and self.lasting is not None:
-            self.rote = self.answer_rote = self.lasting = None
+        elif self._phase is Phase.IDLE and waited > REMEMBERED and self._remembers:
+            self.rote = self.answer_rote = self.lasting = self.bridged = None
             self.varying = ()
         elif self._phase is Phase.IDLE and waited > self._lane.keep_alive:
             self.finish(unread=False)
@@ -219,6 +222,11 @@ class FastConnection(Turns):
             self._refuse_unread(error.refusal)
         self._scanned = len(self._held)
 
+    @property
+    def _remembers(self) -> bool:
+        """Whether anything is known of an earlier request."""
+        return not (self.lasting is None and self.rote is None and self.bridged is None)
+
     def _take(self, block: bytes) -> None:
         """One request, whose head is held whole."""
         if self.rote is not None:
@@ -246,6 +254,8 @@ class FastConnection(Turns):
             self._wait(self._decide_later(head, length))
             return
         decision = self._unless_looping(head, decision)
+        if not isinstance(decision, ToMcp):
+            self.bridged = None
         if self._credit < 0:
             self._credit = CREDIT  # the first request: whether a second one comes is not known
         elif self._credit and isinstance(decision, Forward | Refuse | ToMcp):

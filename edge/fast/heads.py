@@ -169,8 +169,9 @@ class Heads:
         return known
 
     def _fits(self, alike: Lasting, upstream: Upstream) -> bool:
-        place, principal = self._decision.place, self._decision.principal
-        return alike.fits(place.function.live, principal, place.authority, place.prefix, upstream)
+        place, principal, who = self._decision.place, self._decision.principal, alike.who
+        same = who.authority == place.authority and who.prefix == place.prefix
+        return same and alike.fits(place.function.live, principal, upstream)
 
     def _made(self, upstream: Upstream) -> Lasting:
         function, principal = self._decision.place.function, self._decision.principal

@@ -59,22 +59,9 @@ class Lasting:
     cors: bytes | None
     known: dict[bytes, bool] = field(default_factory=dict)
 
-    def fits(
-        self,
-        live: Deployment,
-        principal: Principal | None,
-        authority: bytes,
-        prefix: bytes,
-        upstream: Upstream,
-    ) -> bool:
-        """Whether this is what a request needs whose caller told of no other address."""
-        return (
-            self.live is live
-            and self.principal is principal
-            and self.upstream is upstream
-            and self.who.authority == authority
-            and self.who.prefix == prefix
-        )
+    def fits(self, live: Deployment, principal: Principal | None, upstream: Upstream) -> bool:
+        """Whether this is what a request of the same caller needs."""
+        return self.live is live and self.principal is principal and self.upstream is upstream
 
 
 def lasting(

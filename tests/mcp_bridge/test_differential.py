@@ -13,6 +13,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 
+from mcp_bridge.admission import McpHead
 from mcp_bridge.catalog import build
 from mcp_bridge.endpoint import Endpoint, McpRequest
 from mcp_bridge.judging import ForSdk
@@ -31,6 +32,7 @@ from tests.mcp_bridge.differential import (
     answer,
     asking,
     headers_for,
+    posted,
     requests,
 )
 from tests.mcp_bridge.serving import ENVELOPE, STATELESS, principal
@@ -91,7 +93,7 @@ async def test_odd_texts_are_read_as_the_sdk_reads_them(name: str, revision: str
     async with twice(answer) as both:
         for tool in ("still", "hidden", "save"):
             meant = {"method": "tools/call", "params": {"name": tool}}
-            request = McpRequest("POST", headers_for(meant, revision), body)
+            request = posted(headers_for(meant, revision), body)
             await compare(both, ENDPOINT, request)
 
 
@@ -103,7 +105,7 @@ async def test_headers_are_held_against_the_body_as_by_the_sdk(name: str) -> Non
             for revision in (STATELESS, "2025-11-25"):
                 good = asking(method, params, revision)
                 sent = WRONG[name](list(good.headers))
-                await compare(both, ENDPOINT, replace(good, headers=sent))
+                await compare(both, ENDPOINT, replace(good, head=McpHead("POST", sent)))
 
 
 @pytest.mark.parametrize("revision", REVISIONS)

@@ -139,9 +139,9 @@ class Asked:
 
     def is_served_by(self, alike: Lasting, upstream: Upstream) -> bool:
         """Whether what was made ready for another request serves this one."""
-        place = self.decision.place
-        live, principal = place.function.live, self.decision.principal
-        return alike.fits(live, principal, place.authority, place.prefix, upstream)
+        place, who = self.decision.place, alike.who
+        same = (who.authority, who.prefix) == (place.authority, place.prefix)
+        return same and alike.fits(place.function.live, self.decision.principal, upstream)
 
 
 def let_in(block: bytes, peer: Peer, networks: Networks, asked_for: Function) -> Asked | None:
