@@ -26,6 +26,8 @@ Fields = Sequence[tuple[bytes, bytes]]
 
 VERSION = b"mcp-protocol-version"
 SESSION_ID = b"mcp-session-id"
+_OF_MCP = b"mcp-"
+_MIRRORED = "mcp-param-"
 
 _OF_NO_WEIGHT = re.compile(rb"(?:^|;)\s*q=0(?:\.0{0,3})?\s*(?:;|$)")
 
@@ -110,6 +112,22 @@ class McpHead:
     def session_id(self) -> str | None:
         """What `Mcp-Session-Id` says."""
         return only(self.headers, SESSION_ID)
+
+    @cached_property
+    def routing(self) -> tuple[tuple[str, str], ...]:
+        """The fields of MCP's own, as text."""
+        return tuple(
+            [
+                (name.decode("latin-1"), value.decode("latin-1"))
+                for name, value in self.headers
+                if name.startswith(_OF_MCP)
+            ]
+        )
+
+    @cached_property
+    def mirrors(self) -> bool:
+        """Whether any of them claims to say what an argument does."""
+        return any(name.startswith(_MIRRORED) for name, _ in self.routing)
 
     @cached_property
     def media_fault(self) -> tuple[int, str, str] | None:
