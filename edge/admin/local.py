@@ -27,7 +27,7 @@ from edge.functions import Deployment, Function
 from edge.observe.log import log_refreshed
 from edge.project_file import catalogs
 from edge.registry.store import Registry, UnknownDeployment
-from mcp_bridge.tool_changes import digest
+from mcp_bridge.tool_changes import Seen, compare, digest
 from tokens.access import AccessService
 from tokens.database import Database
 from tokens.service import TokenService
@@ -126,8 +126,22 @@ class LocalOperations(LocalTokens):
     def rollback(self, slug: str, id: str | None = None) -> RolledBack:  # noqa: A002
         """See Operations."""
         with explained(), self._database.write():
-            made = self._registry.rollback(slug, id, self._database.clock())
-        return RolledBack(made.id, slug, self._place.url(slug))
+            function = self._registry.function(slug)
+            left = None if function is None else self._with_document(function.live)
+            made = self._with_document(self._registry.rollback(slug, id, self._database.clock()))
+        before, after = left and _seen(*left), _seen(*made)
+        live = made[0]
+        return RolledBack(
+            id=live.id,
+            function=slug,
+            url=self._place.url(slug),
+            mcp_url=self._place.mcp_url(live.project),
+            tool_changes=compare(before or {}, after or {}),
+            tools_digest=None if after is None else digest(after),
+        )
+
+    def _with_document(self, deployment: Deployment) -> tuple[Deployment, bytes | None]:
+        return deployment, self._registry.document(deployment.id)
 
     def _deployment(self, slug: str, deployment_id: str) -> Deployment:
         found = self._registry.deployment(slug, deployment_id)
@@ -168,6 +182,12 @@ class LocalOperations(LocalTokens):
             tools_digest=None if tools is None else digest(tools),
             warnings=tool_warnings(project, document, catalog),
         )
+
+
+def _seen(deployment: Deployment, document: bytes | None) -> Seen | None:
+    """A deployment's tools as agents see them."""
+    project = deployment.project
+    return seen(project, catalogs.catalog(project, document))
 
 
 def _user() -> str:

@@ -24,7 +24,6 @@ class EdgeInfo:
 
     Attributes:
         url: the base of every address that it publishes.
-        version: of the software.
         running: whether an edge serves this store now.
         functions: how many functions are deployed.
     """
@@ -248,11 +247,14 @@ class DeploymentFiles:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """What a rollback made live: the deployment's id, its function and address."""
+    """What a rollback made live; all but its `id` as in a `DeployResult`."""
 
     id: str
     function: str
     url: str
+    mcp_url: str | None
+    tool_changes: ToolChanges
+    tools_digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
