@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -72,8 +73,17 @@ def build(tool: Tool, arguments: Mapping[str, Any], context: bytes | None = None
 
 
 def _path(tool: Tool, given: Mapping[Parameter, Any]) -> str:
+    path = tool.operation.path
+    if "{" not in path:
+        return _static(path)
     by_name = {item.name: item for item in tool.operation.parameters if item.place == "path"}
-    return "/".join(_segment(part, by_name, given) for part in tool.operation.path.split("/"))
+    return "/".join(_segment(part, by_name, given) for part in path.split("/"))
+
+
+@lru_cache(maxsize=1024)
+def _static(text: str) -> str:
+    """What of a path template is no parameter, as it stands in a target."""
+    return quote(text, safe=STATIC_SAFE)
 
 
 def _segment(
@@ -81,15 +91,15 @@ def _segment(
 ) -> str:
     names = _TEMPLATE.findall(template)
     if not names:
-        return quote(template, safe=STATIC_SAFE)
+        return _static(template)
     pieces: list[str] = []
     end = 0
     for match in _TEMPLATE.finditer(template):
         parameter = by_name[match[1]]
         value = path_text(parameter, given[parameter]) if parameter in given else ""
-        pieces += [quote(template[end : match.start()], safe=STATIC_SAFE), value]
+        pieces += [_static(template[end : match.start()]), value]
         end = match.end()
-    segment = "".join(pieces) + quote(template[end:], safe=STATIC_SAFE)
+    segment = "".join(pieces) + _static(template[end:])
     if segment in {"", ".", ".."}:
         raise ArgumentError(
             by_name[names[0]].argument, f"the path segment would be {segment!r}, which is not sent"

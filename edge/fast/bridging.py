@@ -35,9 +35,11 @@ class McpAsker(Protocol):
 
     Attributes:
         bridged: what its last request to `/mcp` was, or None.
+        loop: the one that it runs on; asking which one runs costs a system call.
     """
 
     bridged: Bridged | None
+    loop: asyncio.AbstractEventLoop
 
     @property
     def congested(self) -> bool: ...
@@ -127,9 +129,11 @@ class Bridging:
             self._judge()
         elif self._clock is None:
             self._asker.resume()  # while the gate decided, much may have come, and been held up
-            self._clock = BodyClock(self._lane.pace.idle, self._lane.pace.rate, _now())
+            self._clock = BodyClock(
+                self._lane.pace.idle, self._lane.pace.rate, self._asker.loop.time()
+            )
         else:
-            self._clock.came(len(piece), _now())
+            self._clock.came(len(piece), self._asker.loop.time())
 
     def client_writable(self) -> None:
         """The client takes bytes again."""
@@ -204,7 +208,7 @@ class Bridging:
         self._finish(await bridge.answer(served.endpoint, served.invoker, request, outcome))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._guarded(work))
+        self._task = self._asker.loop.create_task(self._guarded(work))
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -228,7 +232,7 @@ class Bridging:
         except InvocationError as error:
             self._finish(call.failed(error))
             return
-        self._since = _now()
+        self._since = self._asker.loop.time()
         self._call = call
         session = call.asking.session
         if session is not None:
@@ -282,7 +286,7 @@ class Bridging:
 
     def _start(self) -> None:
         self._started = True
-        self._since = _now()
+        self._since = self._asker.loop.time()
         self._keep = self._asker.stays
         every = dressed(self._asked, FIELDS, checked=self._decision.checked)
         closes = () if self._keep else (wording.CLOSE,)
@@ -290,7 +294,7 @@ class Bridging:
         self._asker.write(wording.answer_head(200, b"", head))
 
     def _write(self, data: bytes) -> None:
-        self._since = _now()
+        self._since = self._asker.loop.time()
         self._asker.write(wording.chunk(data))
 
     def _finish(self, whole: Whole) -> None:
@@ -326,7 +330,3 @@ class Bridging:
         if self._call is not None and self._call.asking.session is not None:
             calls = self._lane.door.mcp.bridge.calls
             calls.remove(self._call.asking.session, self._call.asking.id, self._ticket)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
