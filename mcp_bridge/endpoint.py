@@ -101,7 +101,7 @@ class Endpoint:
     @property
     def instructions(self) -> str | None:
         """What the server says about its use."""
-        return self.description or self.catalog.info.description or None
+        return self.catalog.instructions(self.description)
 
     def find(self, name: str) -> Entry | None:
         """The tool of this name, if there is one that this caller may call."""

@@ -26,7 +26,7 @@ from edge.project_file.parse import (
 )
 from edge.registry.store import Deployed, HostTaken, Registry, digest
 from mcp_bridge.catalog import Catalog
-from mcp_bridge.tool_changes import Seen, ToolChanges, compare
+from mcp_bridge.tool_changes import NOTHING, Seen, ToolChanges, compare
 from mcp_bridge.tool_changes import digest as tools_digest
 from mcp_bridge.tools import ToolWarning
 from tokens.database import Database
@@ -239,7 +239,7 @@ class Deployer:
                 raise HostTaken(host, owner.slug)
         changed = function is None or function.live.digest != digest(project, draft.document)
         after = seen(project, catalog)
-        before = after if not changed else self._seen_live(function.live) if function else {}
+        before = after if not changed else self._seen_live(function.live) if function else NOTHING
         if request.expect_tools is not None:
             refuse_others(request.expect_tools, before, after)
         return DeployResult(
@@ -248,7 +248,7 @@ class Deployer:
             url=self._place.url(project.slug),
             mcp_url=self._place.mcp_url(project),
             tools=listed(project, catalog),
-            tool_changes=compare(before or {}, after or {}),
+            tool_changes=compare(before or NOTHING, after or NOTHING),
             tools_digest=None if after is None else tools_digest(after),
             changed=changed,
             first=function is None,
@@ -298,7 +298,7 @@ class Deployer:
             return None
         catalog = catalogs.catalog(live.project, document)
         routes, after = catalogs.routes(live.project, catalog), seen(live.project, catalog)
-        changes = compare(self._seen_live(live) or {}, after or {})
+        changes = compare(self._seen_live(live) or NOTHING, after or NOTHING)
         with self._database.write():
             current = self._registry.function(live.slug)
             if current is None or current.live.id != live.id:

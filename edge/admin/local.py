@@ -27,7 +27,7 @@ from edge.functions import Deployment, Function
 from edge.observe.log import log_refreshed
 from edge.project_file import catalogs
 from edge.registry.store import Registry, UnknownDeployment
-from mcp_bridge.tool_changes import Seen, compare, digest
+from mcp_bridge.tool_changes import NOTHING, Seen, compare, digest
 from tokens.access import AccessService
 from tokens.database import Database
 from tokens.service import TokenService
@@ -136,7 +136,7 @@ class LocalOperations(LocalTokens):
             function=slug,
             url=self._place.url(slug),
             mcp_url=self._place.mcp_url(live.project),
-            tool_changes=compare(before or {}, after or {}),
+            tool_changes=compare(before or NOTHING, after or NOTHING),
             tools_digest=None if after is None else digest(after),
         )
 

@@ -78,15 +78,16 @@ def test_a_deployment_is_downloaded_and_replaces_no_file(
 @pytest.mark.parametrize("named", [True, False])
 def test_rollback_says_what_it_restores(cli: Cli, deployed: list[str], named: bool) -> None:
     words = ["rollback", "my-function", *([deployed[0]] if named else [])]
-    digest = cli("functions", "info", "my-function", "--json").data["toolsDigest"]
     *lines, last = cli(*words).out.splitlines()
+    live = cli("functions", "info", "my-function", "--json").data
     assert lines == [
         f"✓ Rolled back to {deployed[0]}",
         "▸ URL: http://127.0.0.1:8080/my-function",
-        f"▸ Tools digest: {digest}",
+        "⚠ Instructions changed: what agents are told about the function as a whole",
+        f"▸ Tools digest: {live['toolsDigest']}",
     ]
     assert "code runs elsewhere" in last
-    assert cli("functions", "info", "my-function", "--json").data["deployment"] == deployed[0]
+    assert live["deployment"] == deployed[0]
 
 
 def test_rollback_says_which_tools_it_changes_as_a_deploy_does(
