@@ -24,7 +24,7 @@ from mcp_bridge.styles import (
     primitive,
     query_text,
 )
-from mcp_bridge.tools import Parameter, RequestBody, Tool, ToolRequest
+from mcp_bridge.tools import Operation, Parameter, RequestBody, Tool, ToolRequest
 from mcp_bridge.urls import STATIC_SAFE
 
 _TEMPLATE = re.compile(r"\{([^{}/]+)\}")
@@ -50,26 +50,32 @@ def build(tool: Tool, arguments: Mapping[str, Any], context: bytes | None = None
             character; a binary value is not base64.
     """
     operation = tool.operation
-    given = {
-        item: arguments[item.argument]
-        for item in operation.parameters
-        if arguments.get(item.argument) is not None
-    }
-    target = _path(tool, given)
-    query = [
-        piece for item in given if item.place == "query" for piece in query_text(item, given[item])
-    ]
-    if query:
-        target = f"{target}?{'&'.join(query)}"
+    given = _given(operation, arguments)
+    target = _path(tool, given) + (_query(given) if given else "")
     headers, body = _body(operation.body, _body_arguments(tool, arguments))
     return ToolRequest(
         tool=tool,
         method=operation.method,
         target=target.encode("ascii"),
-        headers=(_ACCEPT, *_headers(given), *headers),
+        headers=(_ACCEPT, *(_headers(given) if given else ()), *headers),
         body=body,
         context=context,
     )
+
+
+def _given(operation: Operation, arguments: Mapping[str, Any]) -> dict[Parameter, Any]:
+    return {
+        item: arguments[item.argument]
+        for item in operation.parameters
+        if arguments.get(item.argument) is not None
+    }
+
+
+def _query(given: Mapping[Parameter, Any]) -> str:
+    query = [
+        piece for item in given if item.place == "query" for piece in query_text(item, given[item])
+    ]
+    return f"?{'&'.join(query)}" if query else ""
 
 
 def _path(tool: Tool, given: Mapping[Parameter, Any]) -> str:
@@ -134,7 +140,7 @@ def _body_arguments(tool: Tool, arguments: Mapping[str, Any]) -> Any:
     if body.argument is not None:
         return arguments.get(body.argument, _ABSENT)
     used = {item.argument for item in tool.operation.parameters}
-    rest = {name: value for name, value in arguments.items() if name not in used}
+    rest = {name: arguments[name] for name in arguments if name not in used} if used else arguments
     return rest if rest or body.required else _ABSENT
 
 

@@ -4,14 +4,21 @@ A connection keeps one. It holds for requests that are carried out by the very d
 made for, which `rote` sees to: there, a stale one is compared with the store.
 """
 
+from edge.doors.asgi import date_now
 from edge.doors.asked import Asked
 from edge.doors.invoker import Served
+from edge.doors.own_answers import dressed
 from edge.fast import headwork
 from edge.fast.headwork import Lasting
+from edge.fast.wording import Prepared, begun_head
 from edge.forwarding.forwarder import Call
 from edge.functions import Upstream
 from edge.gate.decisions import ToMcp
 from mcp_bridge.admission import McpHead
+from mcp_bridge.endpoint import Whole
+
+_DIFFERING = frozenset({b"content-length", b"x-request-id"})
+"""Fields of plain answers that differ from one to the next; besides, they have the date."""
 
 
 class Bridged:
@@ -24,14 +31,25 @@ class Bridged:
         served: the function and the caller, but for the ids; None if they depend on the message.
     """
 
-    __slots__ = ("alike", "decision", "head", "served")
+    __slots__ = ("_plain", "alike", "decision", "head", "served")
 
     def __init__(self, asked: Asked, decision: ToMcp, alike: Lasting | None) -> None:
         """`alike` is what lasted in earlier calls on the connection, whosever they were."""
         self.head = McpHead(asked.head.method, asked.head.headers)
         self.served: Served | None = None
+        self._plain: bytes | None = None
         self.decision = decision
         self.alike = alike
+
+    def prepared(self, asked: Asked, whole: Whole) -> Prepared:
+        """An answer of status 200 that has a body and no fields of its own."""
+        if self._plain is None:
+            fields = dressed(asked, whole.fields, checked=self.decision.checked)
+            alike = tuple(pair for pair in fields if pair[0] not in _DIFFERING)
+            self._plain = begun_head(200, b"", alike)
+        head = b"%b\r\ncontent-length: %d\r\nx-request-id: %b\r\ndate: %b"
+        named = (self._plain, len(whole.body), asked.request_id, date_now())
+        return Prepared(head % named, whole.body)
 
     def lasting(self, call: Call, upstream: Upstream, edge_id: str) -> Lasting:
         """What lasts from call to call of its caller."""

@@ -19,6 +19,7 @@ from edge.fast.body_clock import BodyClock
 from edge.fast.bridged import Bridged, bridged
 from edge.fast.calling import Calling
 from edge.fast.lane import Lane
+from edge.fast.wording import Prepared
 from edge.gate.decisions import Bridge, ToMcp
 from edge.server.body import RequestBody
 from edge.state.streams import OpenStream
@@ -54,7 +55,7 @@ class McpAsker(Protocol):
 
     def resume(self) -> None: ...
 
-    def answer(self, answer: Rendered) -> None:
+    def answer(self, answer: Rendered | Prepared) -> None:
         """Answer from memory; the request is over."""
         ...
 
@@ -306,6 +307,9 @@ class Bridging:
             self._end_stream()
             return
         self._close()
+        if whole.status == 200 and whole.body and not whole.headers:
+            self._asker.answer(self._kept.prepared(self._asked, whole))
+            return
         fields = dressed(self._asked, whole.fields, checked=self._decision.checked)
         self._asker.answer(Rendered(whole.status, fields, whole.body))
 

@@ -23,6 +23,7 @@ from edge.fast.lane import Lane, Passage
 from edge.fast.plain import framing
 from edge.fast.rote import CREDIT, Rote, is_learnable
 from edge.fast.turns import Phase, Turns
+from edge.fast.wording import Prepared
 from edge.forwarding import plan
 from edge.gate.decisions import (
     Answer,
@@ -163,7 +164,7 @@ class FastConnection(Turns):
         else:
             self._answer(own_answers.refused(asked, refused), closes=refused.kind.closes)
 
-    def answer(self, answer: Rendered) -> None:
+    def answer(self, answer: Rendered | Prepared) -> None:
         """Answer from memory instead of with a function's answer."""
         self._forwarding = None
         self._answer(answer)

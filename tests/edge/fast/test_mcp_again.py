@@ -275,6 +275,8 @@ KINDS: list[Callable[[str, str], bytes]] = [
     lambda good, _: call(good, tool="third"),
     lambda good, _: call(good, tool="second", named="first"),
     lambda good, _: call(good, "X-Request-Id: a"),
+    lambda good, _: call(good, "Connection: close"),
+    lambda good, _: call(good, "Origin: https://a.example"),
     lambda good, _: call(good, meta={"traceparent": TRACE}),
     lambda good, _: call(good, method="tools/list"),
     lambda good, _: call(good, method="tools/list", cursor="nonsense"),
