@@ -51,6 +51,10 @@ class Eras:
         return self.stateless if stateless else self.handshake
 
 
+class UnavailableError(Exception):
+    """A function cannot say now which revisions it speaks."""
+
+
 @dataclass(slots=True)
 class _Call:
     """One request while it is carried across.
@@ -122,6 +126,7 @@ class UpstreamBridge:
         """Ask a function which revisions it speaks.
 
         Raises:
+            UnavailableError: it answers that it cannot.
             Exception: what the exchange raised, where the function gave no answer.
         """
         return Eras(
@@ -227,6 +232,8 @@ async def _connects(exchange: Exchange, mode: str) -> bool:
     except Exception:
         if transport.failure is not None:
             raise transport.failure from None
+        if transport.unavailable:
+            raise UnavailableError from None
         return False
     return True
 

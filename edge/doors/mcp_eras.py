@@ -18,7 +18,7 @@ from edge.message import Body, Headers
 from mcp_bridge import passthrough
 from mcp_bridge.admission import Rejection
 from mcp_bridge.exchange import Send, scope_of
-from mcp_bridge.upstream import Eras, UpstreamBridge
+from mcp_bridge.upstream import Eras, UnavailableError, UpstreamBridge
 from mcp_bridge.upstream_client import Answer, Exchange
 from tokens.model import Scopes
 
@@ -68,7 +68,7 @@ class McpEras:
             yield
 
     async def needs(self, call: Call, *, stateless: bool) -> bool:
-        """Whether a client of this era must be spoken for.
+        """Whether a client of this era must be spoken for; False if the server cannot say now.
 
         Raises:
             EdgeError: the function gave no answer.
@@ -84,6 +84,8 @@ class McpEras:
         try:
             with anyio.fail_after(call.timeout / 1000):
                 eras = await self._bridge.eras(self._exchange(call))
+        except UnavailableError:
+            return Eras(handshake=False, stateless=False)
         except TimeoutError:
             raise EdgeError(refusal(Errors.UPSTREAM_TIMEOUT)) from None
         if eras.handshake or eras.stateless:

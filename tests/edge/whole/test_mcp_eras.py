@@ -1,7 +1,7 @@
 """Functions that are MCP servers of one era, spoken for to clients of the other."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +145,17 @@ async def test_a_server_that_is_down_is_no_success(
         assert '"code":-32000' in known.text
 
 
-@pytest.mark.parametrize(
+ASKED = pytest.mark.parametrize(
     ("trouble", "mode"), [("initialize", "legacy"), ("server/discover", "2026-07-28")]
 )
+"""What a server is asked, and the client that needs to know."""
+
+
+@ASKED
 async def test_a_server_that_cannot_be_asked_is_not_taken_to_be_of_the_other_era(
     edge: EdgeInProcess, trouble: str, mode: str
 ) -> None:
-    troubled = {trouble}
+    troubled = {trouble: b""}
     async with serving(_of_both_eras(troubled)) as origin:
         edge.deploy(origin.upstream, **BRIDGE)
         async with httpx2.AsyncClient(headers=fields(edge.token)) as http:
@@ -174,8 +178,21 @@ async def test_a_server_that_does_not_say_what_it_speaks_has_not_answered(
     assert answer.json()["error"]["data"]["code"] == "upstream_timeout"
 
 
-def _of_both_eras(troubled: set[str]) -> Behaviour:
-    """A server that resets the connection on messages of some methods."""
+@ASKED
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_a_server_that_is_busy_when_it_is_asked_is_passed_through_to(
+    edge: EdgeInProcess, trouble: str, mode: str, status: int
+) -> None:
+    busy = b"HTTP/1.1 %d Busy\r\ncontent-length: 0\r\n\r\n" % status
+    async with serving(_of_both_eras({trouble: busy})) as origin:
+        edge.deploy(origin.upstream, **BRIDGE)
+        async with httpx2.AsyncClient(headers=fields(edge.token)) as http:
+            answer = await http.post(url(edge), **_call_of("echo", mode))
+    assert (answer.status_code, answer.headers["x-own"]) == (200, "1")
+
+
+def _of_both_eras(troubled: Mapping[str, bytes]) -> Behaviour:
+    """A server that answers messages of some methods otherwise; with nothing: it resets."""
     answers = {
         "initialize": types.InitializeResult(
             protocol_version="2025-11-25",
@@ -191,9 +208,13 @@ def _of_both_eras(troubled: set[str]) -> Behaviour:
     async def behave(visit: Visit) -> None:
         while True:
             message = json.loads((await visit.request()).body)
-            if message["method"] in troubled:
+            trouble = troubled.get(message["method"])
+            if trouble == b"":
                 visit.reset()
                 return
+            if trouble is not None:
+                await visit.send(trouble)
+                continue
             if "id" not in message:
                 await visit.send(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
                 continue
