@@ -32,6 +32,7 @@ from edge.gate.decisions import (
     Forward,
     Open,
     Refuse,
+    Repeatable,
     Status,
     ToMcp,
 )
@@ -136,11 +137,11 @@ class FastConnection(Turns):
     def tick(self, now: float) -> None:
         """See `Client`."""
         waited = now - self._since
-        if self._forwarding is not None:
-            self._forwarding.tick(now)
-        elif self._phase is Phase.IDLE and waited > REMEMBERED and self._remembers:
+        if self._phase is Phase.IDLE and waited > REMEMBERED:
             self.rote = self.answer_rote = self.lasting = self.bridged = None
             self.varying = ()
+        if self._forwarding is not None:
+            self._forwarding.tick(now)
         elif self._phase is Phase.IDLE and waited > self._lane.keep_alive:
             self.finish(unread=False)
         elif self._phase is Phase.HEAD and waited > self._lane.head:
@@ -223,11 +224,6 @@ class FastConnection(Turns):
             self._refuse_unread(error.refusal)
         self._scanned = len(self._held)
 
-    @property
-    def _remembers(self) -> bool:
-        """Whether anything is known of an earlier request."""
-        return not (self.lasting is None and self.rote is None and self.bridged is None)
-
     def _take(self, block: bytes) -> None:
         """One request, whose head is held whole."""
         if self.rote is not None:
@@ -255,20 +251,14 @@ class FastConnection(Turns):
             self._wait(self._decide_later(head, length))
             return
         decision = self._unless_looping(head, decision)
-        if not isinstance(decision, ToMcp):
-            self.bridged = None
         if self._credit < 0:
             self._credit = CREDIT  # the first request: whether a second one comes is not known
-        elif self._credit and isinstance(decision, Forward | Refuse | ToMcp):
+        elif self._credit and isinstance(decision, Repeatable):
             self._learn(block, head, decision, plain)
         self._carry_out(head, decision, length)
 
     def _learn(
-        self,
-        block: bytes,
-        head: Head,
-        decision: Forward | Refuse | ToMcp,
-        plain: tuple[int | None, bool],
+        self, block: bytes, head: Head, decision: Repeatable, plain: tuple[int | None, bool]
     ) -> None:
         if is_learnable(block, head, decision):
             door = self._lane.door
@@ -324,10 +314,12 @@ class FastConnection(Turns):
         self._lane.counts.requests += 1
         self._skipped = False
         data, self._held, self._scanned = self._held[self._scanned :], b"", 0
+        if isinstance(decision, ToMcp):
+            self._bridge(decision, length, data)
+            return
+        self.bridged = None
         if isinstance(decision, Forward):
             self._forward(head, decision, length, data, fresh)
-        elif isinstance(decision, ToMcp):
-            self._bridge(decision, length, data)
         else:
             self._body = RequestBody(length, None)
             self._held = data
