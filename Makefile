@@ -19,7 +19,7 @@ test: dev
 test-all: dev
 	$(PYTEST) --loop both
 
-# What the official MCP conformance suite finds, every revision; tests/conformance/tools.txt.
+# What the official MCP conformance suite finds, every revision; tests/conformance/*.txt.
 conformance: clients
 	$(BIN)/python -m pytest tests/conformance
 

@@ -22,6 +22,7 @@ from edge.gate.decisions import (
     GateSettings,
     Lookup,
     Refuse,
+    Repeatable,
     Status,
     ToMcp,
 )
@@ -80,7 +81,7 @@ class Door:
         decision = decide_sound(self.view, head, now, self.settings)
         return None if isinstance(decision, Lookup) else self._admitted(decision, now)
 
-    def still_stands(self, decision: Forward | Refuse, generation: int) -> bool:
+    def still_stands(self, decision: Repeatable, generation: int) -> bool:
         """Whether an equal request would be admitted as this one was by a generation.
 
         A decision follows from the head and the store alone; the clock matters as the token's end.

@@ -5,8 +5,9 @@ message is, is `jsonrpc`'s.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from mcp_bridge.jsonrpc import (
     HEADER_MISMATCH,
@@ -21,10 +22,12 @@ from mcp_bridge.jsonrpc import (
 from mcp_bridge.revisions import HANDSHAKE, is_stateless
 from mcp_bridge.session import Session
 
-Fields = Iterable[tuple[bytes, bytes]]
+Fields = Sequence[tuple[bytes, bytes]]
 
 VERSION = b"mcp-protocol-version"
 SESSION_ID = b"mcp-session-id"
+_OF_MCP = b"mcp-"
+_MIRRORED = "mcp-param-"
 
 _OF_NO_WEIGHT = re.compile(rb"(?:^|;)\s*q=0(?:\.0{0,3})?\s*(?:;|$)")
 
@@ -84,7 +87,59 @@ class Admitted:
         return self.revision is not None and self.revision not in HANDSHAKE
 
 
-def admit(method: str, headers: Fields, find_session: Callable[[str], Session | None]) -> Admitted:
+@dataclass(frozen=True)
+class McpHead:
+    """The head of an HTTP request to `/mcp`, read once for all requests that have it.
+
+    Names of fields are in lower case. Attributes raise Rejection for what can be read in two ways.
+    """
+
+    method: str
+    headers: Fields = field(repr=False)
+
+    @cached_property
+    def sessionless(self) -> Admitted:
+        """The head as far as it can be judged without a session."""
+        revision = only(self.headers, VERSION)
+        stateless = revision is not None and is_stateless(revision)
+        if self.method != "GET" or stateless:
+            _check_method(self.method, stateless=stateless)
+        accepted = self._accepted
+        takes_events = not accepted or any(_takes(one, b"text/event-stream") for one in accepted)
+        return Admitted(revision, None, takes_events)
+
+    @cached_property
+    def session_id(self) -> str | None:
+        """What `Mcp-Session-Id` says."""
+        return only(self.headers, SESSION_ID)
+
+    @cached_property
+    def routing(self) -> tuple[tuple[str, str], ...]:
+        """The fields of MCP's own, as text."""
+        return tuple(
+            [
+                (name.decode("latin-1"), value.decode("latin-1"))
+                for name, value in self.headers
+                if name.startswith(_OF_MCP)
+            ]
+        )
+
+    @cached_property
+    def mirrors(self) -> bool:
+        """Whether any of them claims to say what an argument does."""
+        return any(name.startswith(_MIRRORED) for name, _ in self.routing)
+
+    @cached_property
+    def media_fault(self) -> tuple[int, str, str] | None:
+        """What a Rejection says if message or answer may not be JSON."""
+        return _media_fault(self.headers, self._accepted)
+
+    @cached_property
+    def _accepted(self) -> list[bytes]:
+        return _accepted(self.headers)
+
+
+def admit(head: McpHead, find_session: Callable[[str], Session | None]) -> Admitted:
     """Judge a request's head.
 
     Args:
@@ -93,32 +148,29 @@ def admit(method: str, headers: Fields, find_session: Callable[[str], Session | 
     Raises:
         Rejection: 405, 400, 404, 415 or 406, in this order.
     """
-    fields = list(headers)
-    revision = only(fields, VERSION)
-    stateless = revision is not None and is_stateless(revision)
-    if method != "GET" or stateless:
-        _check_method(method, stateless=stateless)
-    accepted = _accepted(fields)
-    takes_events = not accepted or any(_takes(one, b"text/event-stream") for one in accepted)
-    admitted = Admitted(revision, None, takes_events)
-    if not admitted.stateless:
-        session = _session(fields, find_session)
-        if session and revision not in {None, session.revision}:
-            raise Rejection(
-                400,
-                "bad_request",
-                f"The session speaks {session.revision}, not {revision}.",
-                rpc_code=INVALID_REQUEST,
-            )
-        revision = revision or (session.revision if session else None)
-        admitted = Admitted(revision, session, takes_events)
-    if method == "GET" and admitted.session is None:
-        _check_method(method, stateless=False)
-    if method == "DELETE" and admitted.stateless:
+    admitted = head.sessionless
+    if not admitted.stateless and head.session_id is not None:
+        admitted = _in_session(admitted, find_session(head.session_id))
+    if head.method == "GET" and admitted.session is None:
+        _check_method(head.method, stateless=False)
+    if head.method == "DELETE" and admitted.stateless:
         raise Rejection(400, "bad_request", "MCP-Protocol-Version is none that is spoken here.")
-    if method == "POST":
-        _check_media_types(fields, accepted)
+    if head.method == "POST" and head.media_fault is not None:
+        raise Rejection(*head.media_fault)
     return admitted
+
+
+def _in_session(admitted: Admitted, session: Session | None) -> Admitted:
+    if session is None:
+        raise session_not_found()
+    if admitted.revision not in {None, session.revision}:
+        raise Rejection(
+            400,
+            "bad_request",
+            f"The session speaks {session.revision}, not {admitted.revision}.",
+            rpc_code=INVALID_REQUEST,
+        )
+    return Admitted(session.revision, session, admitted.takes_events)
 
 
 def message_of(body: bytes, max_depth: int) -> Message:
@@ -148,18 +200,6 @@ def _check_method(method: str, *, stateless: bool) -> None:
     raise Rejection(405, "method_not_allowed", message, headers=((b"allow", allowed),))
 
 
-def _session(
-    fields: list[tuple[bytes, bytes]], find_session: Callable[[str], Session | None]
-) -> Session | None:
-    text = only(fields, SESSION_ID)
-    if text is None:
-        return None
-    session = find_session(text)
-    if session is None:
-        raise session_not_found()
-    return session
-
-
 def session_not_found() -> Rejection:
     """The 404 of a session id that is forged, ended, aged, or somebody else's."""
     return Rejection(
@@ -170,7 +210,7 @@ def session_not_found() -> Rejection:
     )
 
 
-def _accepted(fields: list[tuple[bytes, bytes]]) -> list[bytes]:
+def _accepted(fields: Fields) -> list[bytes]:
     """The media ranges of `Accept` without parameters, in lower case; none: it takes anything.
 
     One of weight 0 says what is not taken (RFC 9110 §12.4.2); it stays, as a range of nothing.
@@ -184,15 +224,14 @@ def _takes(media_range: bytes, media_type: bytes) -> bool:
     return media_range in {media_type, media_type.partition(b"/")[0] + b"/*", b"*/*"}
 
 
-def _check_media_types(fields: list[tuple[bytes, bytes]], accepted: list[bytes]) -> None:
+def _media_fault(fields: Fields, accepted: list[bytes]) -> tuple[int, str, str] | None:
     if any(key == b"content-encoding" and value.lower() != b"identity" for key, value in fields):
-        raise Rejection(
-            415, "unsupported_media_type", "Send the message as it is, without Content-Encoding."
-        )
+        message = "Send the message as it is, without Content-Encoding."
+        return 415, "unsupported_media_type", message
     content_type = b"".join(value for key, value in fields if key == b"content-type")
     if content_type.partition(b";")[0].strip().lower() != b"application/json":
-        raise Rejection(
-            415, "unsupported_media_type", "Send Content-Type: application/json with the message."
-        )
+        message = "Send Content-Type: application/json with the message."
+        return 415, "unsupported_media_type", message
     if accepted and not any(_takes(one, b"application/json") for one in accepted):
-        raise Rejection(406, "not_acceptable", "Send Accept: application/json, text/event-stream.")
+        return 406, "not_acceptable", "Send Accept: application/json, text/event-stream."
+    return None

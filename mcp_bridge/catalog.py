@@ -93,6 +93,10 @@ class Catalog:
         """Every tool of `/mcp`, in the order of the list."""
         return tuple(entry.tool for entry in self.entries.values())
 
+    def instructions(self, description: str) -> str | None:
+        """What the server says about its use: the function's own description, or the document's."""
+        return description or self.info.description or None
+
     def visible(self, principal: Principal | None, public: bool) -> tuple[Tool, ...]:
         """What this caller may list and call, in the order of the list.
 

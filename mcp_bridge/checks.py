@@ -12,13 +12,21 @@ from mcp.shared.inbound import (
 from mcp_types.methods import validate_client_request
 from pydantic import BaseModel, ValidationError
 
+from mcp_bridge.admission import McpHead
 from mcp_bridge.catalog import Entry
-from mcp_bridge.endpoint import Fields
 from mcp_bridge.jsonrpc import Message
+from mcp_bridge.jsontext import dump
 from mcp_bridge.revisions import is_stateless
 
-_OF_MCP = b"mcp-"
-_MIRRORED = b"mcp-param-"
+_USUAL = frozenset({"_meta", "arguments", "name"})
+"""Parameters of most messages; answers of a client's user, which others hold, are not kept."""
+
+MOST_SOUND = 1024
+"""Messages that are known to be sound."""
+
+_LONGEST_SOUND = 2048
+"""Bytes of one that is worth knowing."""
+
 _PARAMS: dict[str, type[BaseModel]] = {
     "tools/call": types.CallToolRequestParams,
     "tools/list": types.PaginatedRequestParams,
@@ -26,13 +34,47 @@ _PARAMS: dict[str, type[BaseModel]] = {
 """What handlers are given, whatever the revision: keys of other revisions are checked too."""
 
 
-def is_sound(message: Message, revision: str, headers: Fields) -> bool:
-    """Whether the SDK would let a request of a known revision through to its handler.
+class Checks:
+    """Whether the SDK would let requests of a known revision through to their handlers.
 
-    On the stateless revision header and body must agree (MCP 2026-07-28, Streamable HTTP).
+    What passed once passes again: the arguments of a call apart, of which it only says that they
+    are an object, all that it looks at is compared as JSON. One instance per worker.
     """
+
+    def __init__(self) -> None:
+        self._sound: set[bytes] = set()
+
+    def is_sound(self, message: Message, revision: str, head: McpHead) -> bool:
+        """Whether the SDK would; on the stateless revision header and body must agree too.
+
+        MCP 2026-07-28, Streamable HTTP.
+        """
+        looked_at = _looked_at(message, revision, head)
+        if looked_at in self._sound:
+            return True
+        sound = _is_sound(message, revision, head)
+        if sound and 0 < len(looked_at) <= _LONGEST_SOUND:
+            if len(self._sound) >= MOST_SOUND:
+                self._sound.clear()
+            self._sound.add(looked_at)
+        return sound
+
+
+def _looked_at(message: Message, revision: str, head: McpHead) -> bytes:
+    """All of a request that decides whether it is sound; empty if it says more than most do."""
+    params = message.value.get("params")
+    if params is not None:
+        if not params.keys() <= _USUAL:
+            return b""
+        if isinstance(params.get("arguments"), dict):
+            params = {**params, "arguments": {}}
+    routing = head.routing if is_stateless(revision) else ()
+    return dump((message.method, revision, routing, params))
+
+
+def _is_sound(message: Message, revision: str, head: McpHead) -> bool:
     if is_stateless(revision):
-        named = _routing(headers)
+        named = head.routing
         if find_duplicated_routing_header(named) is not None:
             return False
         route = classify_inbound_request(message.value, headers=dict(named))
@@ -48,19 +90,11 @@ def is_sound(message: Message, revision: str, headers: Fields) -> bool:
     return True
 
 
-def mirrors_agree(entry: Entry, arguments: dict[str, Any], headers: Fields) -> bool:
+def mirrors_agree(entry: Entry, arguments: dict[str, Any], head: McpHead) -> bool:
     """Whether the `Mcp-Param-*` headers of a call say what its arguments do."""
-    if not entry.mirrors and not any(name.startswith(_MIRRORED) for name, _ in headers):
+    if not entry.mirrors and not head.mirrors:
         return True
     named: dict[str, str] = {}
-    for name, value in _routing(headers):
+    for name, value in head.routing:
         named[name.upper() if name in named else name] = value  # the SDK folds case: stands twice
     return validate_mcp_param_headers(entry.tool.input_schema, arguments, named) is None
-
-
-def _routing(headers: Fields) -> list[tuple[str, str]]:
-    return [
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in headers
-        if name.startswith(_OF_MCP)
-    ]

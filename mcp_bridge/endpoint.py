@@ -1,32 +1,40 @@
 """What one request to `/mcp` is for, who asks, and how it may be answered: as values. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from mcp_bridge.admission import message_of
+from mcp_bridge.admission import Fields, McpHead, message_of
 from mcp_bridge.catalog import Catalog, Entry
 from mcp_bridge.jsonrpc import Message
 from mcp_bridge.jsontext import MAX_DEPTH
 from mcp_bridge.tools import Tool
 from tokens.model import Principal
 
-Fields = Sequence[tuple[bytes, bytes]]
-
 
 @dataclass(frozen=True)
 class McpRequest:
-    """One HTTP request to `/mcp`, whole; names of fields are in lower case.
+    """One HTTP request to `/mcp`, whole.
 
     Attributes:
         max_depth: nesting of JSON that is read.
+        id: the edge's, for error bodies.
     """
 
-    method: str
-    headers: Fields = field(repr=False)
+    head: McpHead
     body: bytes = field(default=b"", repr=False)
     max_depth: int = MAX_DEPTH
+    id: str = ""
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.head.method
+
+    @property
+    def headers(self) -> Fields:
+        """The header fields; names in lower case."""
+        return self.head.headers
 
     @cached_property
     def message(self) -> Message:
@@ -61,7 +69,6 @@ class Endpoint:
         version: the deployment's id.
         title, description: of the function; where empty, the document's stand for them.
         public: whether the function is; a tool's own setting overrides it.
-        request_id: the edge's id of the HTTP request, for error bodies.
         forward_headers: the caller's fields that are carried on to the function, in any case.
         search: whether the list is two tools that find and call the others.
         group: the function whose name stands in front of its tools', or empty if none does.
@@ -73,7 +80,6 @@ class Endpoint:
     catalog: Catalog
     principal: Principal | None
     public: bool
-    request_id: str = ""
     title: str = ""
     description: str = ""
     forward_headers: tuple[str, ...] = ()
@@ -95,7 +101,7 @@ class Endpoint:
     @property
     def instructions(self) -> str | None:
         """What the server says about its use."""
-        return self.description or self.catalog.info.description or None
+        return self.catalog.instructions(self.description)
 
     def find(self, name: str) -> Entry | None:
         """The tool of this name, if there is one that this caller may call."""

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from mcp_bridge.endpoint import Fields, Whole
+from mcp_bridge.admission import Fields
+from mcp_bridge.endpoint import Whole
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

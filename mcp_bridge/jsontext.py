@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 _DIGITS = bytes(48 if 48 <= byte <= 57 else 45 if byte == 45 else 32 for byte in range(256))
-_LONG = (b"0" * 20, b"-" + b"0" * 19)
+_LONG, _LONG_BELOW = b"0" * 20, b"-" + b"0" * 19
 """Digits in a row that may be an integer of more than 64 bits, which `orjson` rounds."""
 
 _CONTAINERS = (dict, list)
@@ -54,7 +54,7 @@ def parse(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     if data.count(b"{") + data.count(b"[") > max_depth and is_deeper_than(value, max_depth):
         raise JSONError(f"nested deeper than {max_depth} levels", too_deep=True)
     digits = data.translate(_DIGITS)
-    return json.loads(data) if any(run in digits for run in _LONG) else value
+    return json.loads(data) if _LONG in digits or _LONG_BELOW in digits else value
 
 
 def dump(value: Any) -> bytes:

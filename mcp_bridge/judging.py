@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mcp_bridge import calls
 from mcp_bridge.admission import Admitted, Rejection, admit
 from mcp_bridge.calls import Asking, ToolCall
-from mcp_bridge.checks import is_sound, mirrors_agree
+from mcp_bridge.checks import Checks, mirrors_agree
 from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
 from mcp_bridge.jsonrpc import INVALID_PARAMS, Message, RequestId, is_id, success
 from mcp_bridge.jsontext import dump
@@ -92,16 +92,17 @@ class Judge:
         self._targets = targets
         self._rounds = rounds
         self._bounds = bounds
+        self._checks = Checks()
 
     def judge(self, endpoint: Endpoint, request: McpRequest) -> Outcome:
         """What to do with a request."""
         try:
             return self._judge(endpoint, request)
         except Rejection as rejection:
-            return rejected(endpoint.request_id, rejection)
+            return rejected(request.id, rejection)
 
     def _judge(self, endpoint: Endpoint, request: McpRequest) -> Outcome:
-        admitted = admit(request.method, request.headers, lambda text: self._find(text, endpoint))
+        admitted = admit(request.head, lambda text: self._find(text, endpoint))
         if request.method == "DELETE":
             return End(admitted.session)
         if request.method == "GET":
@@ -119,7 +120,7 @@ class Judge:
         revision = DEFAULT if admitted.revision is None else admitted.revision
         common = message.method in _COMMON and is_known(revision)
         outcome: Outcome | None = None
-        if common and is_sound(message, revision, request.headers):
+        if common and self._checks.is_sound(message, revision, request.head):
             if message.method == "tools/call":
                 outcome = self._call(endpoint, request, admitted, message, revision)
             elif message.method == "tools/list":
@@ -145,7 +146,7 @@ class Judge:
             return calls.answer(endpoint, _asking(admitted, message, revision), target)
         begun: Round | None = None
         if is_stateless(revision):
-            if not mirrors_agree(target.entry, arguments, request.headers):
+            if not mirrors_agree(target.entry, arguments, request.head):
                 return None
             try:
                 tool = target.entry.tool.name

@@ -10,7 +10,7 @@ from mcp_bridge.admission import SESSION_ID, VERSION, Rejection, only
 from mcp_bridge.fields import fold
 from mcp_bridge.jsonrpc import METHOD_NOT_FOUND
 from mcp_bridge.jsontext import JSONError, dump, parse
-from mcp_bridge.revisions import is_stateless
+from mcp_bridge.revisions import HANDSHAKE, is_stateless
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -47,6 +47,21 @@ def speaks_stateless(headers: Fields) -> bool:
     """Whether a request is of the stateless revision; raises Rejection if two are named."""
     revision = only(headers, VERSION)
     return revision is not None and is_stateless(revision)
+
+
+def of_stateless_era(headers: Fields) -> bool:
+    """Whether a request is of the stateless revision, or of one that nobody knows.
+
+    The stateless era alone says which revisions are served instead (MCP 2026-07-28,
+    UnsupportedProtocolVersionError). In a session, the revision is what the function agreed to.
+
+    Raises:
+        Rejection: 400, the revision stands there twice.
+    """
+    revision = only(headers, VERSION)
+    if revision is None or is_stateless(revision):
+        return revision is not None
+    return revision not in HANDSHAKE and only(headers, SESSION_ID) is None
 
 
 def request_fields(headers: Fields, session: str | None) -> Fields:

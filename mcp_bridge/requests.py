@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from mcp_bridge.styles import (
     primitive,
     query_text,
 )
-from mcp_bridge.tools import Parameter, RequestBody, Tool, ToolRequest
+from mcp_bridge.tools import Operation, Parameter, RequestBody, Tool, ToolRequest
 from mcp_bridge.urls import STATIC_SAFE
 
 _TEMPLATE = re.compile(r"\{([^{}/]+)\}")
@@ -49,31 +50,46 @@ def build(tool: Tool, arguments: Mapping[str, Any], context: bytes | None = None
             character; a binary value is not base64.
     """
     operation = tool.operation
-    given = {
-        item: arguments[item.argument]
-        for item in operation.parameters
-        if arguments.get(item.argument) is not None
-    }
-    target = _path(tool, given)
-    query = [
-        piece for item in given if item.place == "query" for piece in query_text(item, given[item])
-    ]
-    if query:
-        target = f"{target}?{'&'.join(query)}"
+    given = _given(operation, arguments)
+    target = _path(tool, given) + (_query(given) if given else "")
     headers, body = _body(operation.body, _body_arguments(tool, arguments))
     return ToolRequest(
         tool=tool,
         method=operation.method,
         target=target.encode("ascii"),
-        headers=(_ACCEPT, *_headers(given), *headers),
+        headers=(_ACCEPT, *(_headers(given) if given else ()), *headers),
         body=body,
         context=context,
     )
 
 
+def _given(operation: Operation, arguments: Mapping[str, Any]) -> dict[Parameter, Any]:
+    return {
+        item: arguments[item.argument]
+        for item in operation.parameters
+        if arguments.get(item.argument) is not None
+    }
+
+
+def _query(given: Mapping[Parameter, Any]) -> str:
+    query = [
+        piece for item in given if item.place == "query" for piece in query_text(item, given[item])
+    ]
+    return f"?{'&'.join(query)}" if query else ""
+
+
 def _path(tool: Tool, given: Mapping[Parameter, Any]) -> str:
+    path = tool.operation.path
+    if "{" not in path:
+        return _static(path)
     by_name = {item.name: item for item in tool.operation.parameters if item.place == "path"}
-    return "/".join(_segment(part, by_name, given) for part in tool.operation.path.split("/"))
+    return "/".join(_segment(part, by_name, given) for part in path.split("/"))
+
+
+@lru_cache(maxsize=1024)
+def _static(text: str) -> str:
+    """What of a path template is no parameter, as it stands in a target."""
+    return quote(text, safe=STATIC_SAFE)
 
 
 def _segment(
@@ -81,15 +97,15 @@ def _segment(
 ) -> str:
     names = _TEMPLATE.findall(template)
     if not names:
-        return quote(template, safe=STATIC_SAFE)
+        return _static(template)
     pieces: list[str] = []
     end = 0
     for match in _TEMPLATE.finditer(template):
         parameter = by_name[match[1]]
         value = path_text(parameter, given[parameter]) if parameter in given else ""
-        pieces += [quote(template[end : match.start()], safe=STATIC_SAFE), value]
+        pieces += [_static(template[end : match.start()]), value]
         end = match.end()
-    segment = "".join(pieces) + quote(template[end:], safe=STATIC_SAFE)
+    segment = "".join(pieces) + _static(template[end:])
     if segment in {"", ".", ".."}:
         raise ArgumentError(
             by_name[names[0]].argument, f"the path segment would be {segment!r}, which is not sent"
@@ -124,7 +140,7 @@ def _body_arguments(tool: Tool, arguments: Mapping[str, Any]) -> Any:
     if body.argument is not None:
         return arguments.get(body.argument, _ABSENT)
     used = {item.argument for item in tool.operation.parameters}
-    rest = {name: value for name, value in arguments.items() if name not in used}
+    rest = {name: arguments[name] for name in arguments if name not in used} if used else arguments
     return rest if rest or body.required else _ABSENT
 
 

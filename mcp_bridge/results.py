@@ -4,6 +4,7 @@ Shapes are those of MCP's `CallToolResult`; which revision allows what is `revis
 """
 
 import base64
+from functools import lru_cache
 from typing import Any
 
 from mcp_bridge.bodies import body_kind, is_text
@@ -16,6 +17,9 @@ from mcp_bridge.validation import Validator
 from tokens.secret import redact
 
 _NO_VALUE = object()
+
+_USUAL_TYPE = 100
+"""Characters of a `Content-Type` whose meaning is remembered."""
 
 Result = dict[str, Any]
 
@@ -119,7 +123,14 @@ def _decoded(body: bytes, charset: str) -> str | None:
 
 def media_type(response: ToolResponse) -> tuple[str, str]:
     """The media type without parameters, in lower case, and the charset (UTF-8 if not said)."""
-    essence, _, parameters = _header(response, b"content-type").partition(";")
+    said = _header(response, b"content-type")
+    read = _media_type if len(said) <= _USUAL_TYPE else _media_type.__wrapped__
+    return read(said)
+
+
+@lru_cache(maxsize=256)
+def _media_type(said: str) -> tuple[str, str]:
+    essence, _, parameters = said.partition(";")
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
@@ -128,4 +139,7 @@ def media_type(response: ToolResponse) -> tuple[str, str]:
 
 
 def _header(response: ToolResponse, name: bytes) -> str:
-    return next((value.decode("latin-1") for key, value in response.headers if key == name), "")
+    for key, value in response.headers:
+        if key == name:
+            return value.decode("latin-1")
+    return ""

@@ -122,7 +122,7 @@ class SdkServer:
             self._manager.handle_request, request.method, "/mcp", fields, request.body
         )
         if whole.status >= 400:
-            body = as_edge_error(whole.body, whole.status, endpoint.request_id)
+            body = as_edge_error(whole.body, whole.status, request.id)
             return Whole(whole.status, body, (*whole.headers, *OF_ERRORS))
         return whole
 
@@ -179,9 +179,10 @@ def _input_schema(name: str) -> Mapping[str, Any] | None:
 
 def _for_sdk(request: McpRequest, admitted: Admitted) -> list[tuple[bytes, bytes]]:
     """The fields as the SDK shall see them: it routes by one revision header, and media types,
-    which were judged, it wants in its own spelling.
+    which were judged, it wants in its own spelling. It is given the body whole, whose length it
+    sees.
     """
-    dropped = {VERSION, SESSION_ID, b"accept", b"content-type"}
+    dropped = {VERSION, SESSION_ID, b"accept", b"content-type", b"content-length"}
     headers = [pair for pair in request.headers if pair[0] not in dropped]
     headers.append((b"accept", b"application/json, text/event-stream"))
     headers.append((b"content-type", b"application/json"))

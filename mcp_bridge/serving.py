@@ -143,7 +143,7 @@ class Bridge:
         who = endpoint.lineage or f"{endpoint.slug} {endpoint.client}"
         wait = self._may_mint(who, self._clock()) if opens else None
         if wait is not None:
-            return rejected(endpoint.request_id, _too_many_sessions(judged.message.id, wait))
+            return rejected(request.id, _too_many_sessions(judged.message.id, wait))
         whole = await self._sdk.answer(endpoint, invoker, request, judged)
         return self._opened(endpoint, whole) if opens else whole
 

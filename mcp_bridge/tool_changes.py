@@ -1,4 +1,4 @@
-"""What differs between two lists of tools for the agents that use them, and a digest. Pure.
+"""What differs for agents between two versions of a function's tools, and a digest. Pure.
 
 An agent acts on what it reads: a tool whose description has changed can be turned against its user
 without one line of its code changing (MCP 2025-11-25, server/tools: descriptions and annotations
@@ -7,12 +7,30 @@ are to be taken as untrusted). Not here: how tools become what agents see (`mcp_
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-Seen = Mapping[str, Mapping[str, Any]]
+Tools = Mapping[str, Mapping[str, Any]]
 """Tools by name: each as `tools/list` shows it, with `public`, whether it needs no token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What agents see of a function.
+
+    Attributes:
+        instructions: what the server says about its use, or None.
+    """
+
+    tools: Tools = field(default_factory=dict)
+    instructions: str | None = None
+
+
+NOTHING = Seen()
+
+_SERVER = ""
+"""Stands in a digest where a tool has its name; no tool has this one."""
 
 PARTS = (
     "description",
@@ -40,40 +58,47 @@ class ToolChange:
 
 @dataclass(frozen=True, slots=True)
 class ToolChanges:
-    """How one list of tools differs from another.
+    """How what agents see differs from what they saw.
 
     Attributes:
+        instructions: whether the server says something else about its use.
         added, removed: names, sorted.
         changed: those with a changed description first, then by name.
     """
 
+    instructions: bool = False
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: tuple[ToolChange, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
-        return bool(self.added or self.removed or self.changed)
+        return bool(self.instructions or self.added or self.removed or self.changed)
 
 
 def compare(before: Seen, after: Seen) -> ToolChanges:
-    """What has appeared, vanished or changed from one list to the other."""
-    both = sorted(before.keys() & after.keys())
-    changes = [ToolChange(name, _differing(before[name], after[name])) for name in both]
+    """What has appeared, vanished or changed from one to the other."""
+    old, new = before.tools, after.tools
+    both = sorted(old.keys() & new.keys())
+    changes = [ToolChange(name, _differing(old[name], new[name])) for name in both]
     return ToolChanges(
-        added=tuple(sorted(after.keys() - before.keys())),
-        removed=tuple(sorted(before.keys() - after.keys())),
+        instructions=before.instructions != after.instructions,
+        added=tuple(sorted(new.keys() - old.keys())),
+        removed=tuple(sorted(old.keys() - new.keys())),
         changed=tuple(sorted((change for change in changes if change.what), key=_urgency)),
     )
 
 
-def digest(tools: Seen) -> str:
-    """SHA-256 (hex) of all that `compare` looks at: equal digests are lists without a difference.
+def digest(seen: Seen) -> str:
+    """SHA-256 (hex) of all that `compare` looks at: equal digests are without a difference.
 
-    It depends on nothing but the tools, so every worker and every version that shows the same has
-    the same one.
+    It depends on nothing but what is seen, so every worker and every version that shows the same
+    has the same one.
     """
-    return sha256(_canonical({name: _parts(tool) for name, tool in tools.items()})).hexdigest()
+    parts = {name: _parts(tool) for name, tool in seen.tools.items()}
+    if seen.instructions is not None:
+        parts[_SERVER] = {"instructions": seen.instructions}
+    return sha256(_canonical(parts)).hexdigest()
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:

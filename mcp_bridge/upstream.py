@@ -51,6 +51,10 @@ class Eras:
         return self.stateless if stateless else self.handshake
 
 
+class UnavailableError(Exception):
+    """A function cannot say now which revisions it speaks."""
+
+
 @dataclass(slots=True)
 class _Call:
     """One request while it is carried across.
@@ -119,7 +123,12 @@ class UpstreamBridge:
             yield
 
     async def eras(self, exchange: Exchange) -> Eras:
-        """Ask a function which revisions it speaks; neither, if it gives no answer."""
+        """Ask a function which revisions it speaks.
+
+        Raises:
+            UnavailableError: it answers that it cannot.
+            Exception: what the exchange raised, where the function gave no answer.
+        """
         return Eras(
             handshake=await _connects(exchange, "legacy"),
             stateless=await _connects(exchange, STATELESS[-1]),
@@ -214,11 +223,17 @@ async def _closing(run: Callable[[anyio.CancelScope, App], Awaitable[None]], app
 
 
 async def _connects(exchange: Exchange, mode: str) -> bool:
+    """Whether a function answers a client of one era; what cannot be asked is no answer."""
+    transport = Transport(exchange)
     try:
-        async with client(Transport(exchange), mode) as upstream:
+        async with client(transport, mode) as upstream:
             if is_stateless(mode):
                 await discover(upstream)
     except Exception:
+        if transport.failure is not None:
+            raise transport.failure from None
+        if transport.unavailable:
+            raise UnavailableError from None
         return False
     return True
 

@@ -16,6 +16,10 @@ from mcp_bridge.revisions import STATELESS
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
+_UNAVAILABLE = frozenset({429, 502, 503, 504})
+"""Statuses that say nothing of what was asked, but that it cannot be answered now (RFC 9110 §15.6,
+RFC 6585 §4)."""
+
 _URL = "http://upstream/"
 """Nobody connects to it: the transport knows the way."""
 
@@ -48,11 +52,13 @@ class Transport(httpx2.AsyncBaseTransport):
 
     Attributes:
         failure: what an exchange failed with, which the client would tell otherwise.
+        unavailable: whether the last answer was that there is none now.
     """
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self.failure: Exception | None = None
+        self.unavailable = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "GET":
@@ -63,6 +69,7 @@ class Transport(httpx2.AsyncBaseTransport):
             try:
                 sent = self._exchange(request.method, fields, body)
                 answer = await stack.enter_async_context(sent)
+                self.unavailable = answer.status in _UNAVAILABLE
                 if not _is_event_stream(answer.headers):
                     whole = b"".join([piece async for piece in answer.body])
                     return httpx2.Response(

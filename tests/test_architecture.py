@@ -170,10 +170,10 @@ MAP = """
 4 pure mcp_bridge.requests              a tool and its arguments as an HTTP request
 5 pure mcp_bridge.specs                 what a project file says, over the document
 6 pure mcp_bridge.catalog               the tools of a deployment, filtered by caller
+7 -    mcp_bridge.checks                the SDK's checks of a request, without its server
 7 pure mcp_bridge.endpoint              one request to /mcp, as values
 7 pure mcp_bridge.results               a function's answer as a tool's result
 7 pure mcp_bridge.search                two tools that find and call all others
-8 -    mcp_bridge.checks                the SDK's checks of a request, without its server
 8 -    mcp_bridge.exchange              an ASGI app asked one whole request
 8 -    mcp_bridge.literal               results that a function words itself
 8 pure mcp_bridge.merging               the tools of several functions at one address
@@ -436,6 +436,7 @@ MAP = """
 0 pure edge.fast.stencil                a head without the fields that vary
 0 -    edge.fast.wording                the edge's own answers as they go on the wire
 1 pure edge.fast.answer_rote            an answer that is the last one again
+1 -    edge.fast.bridged                a request to /mcp that is the last one again
 1 pure edge.fast.rote                   a request that is the last one again
 2 -    edge.fast.lane                   what the lane's connections share
 3 -    edge.fast.errand                 a request on its way to a function

@@ -28,7 +28,7 @@ from edge.project_file.parse import (
 )
 from edge.registry.store import Deployed, HostTaken, Registry, digest
 from mcp_bridge.catalog import Catalog
-from mcp_bridge.tool_changes import Seen, compare
+from mcp_bridge.tool_changes import NOTHING, Seen, compare
 from mcp_bridge.tool_changes import digest as tools_digest
 from mcp_bridge.tools import ToolWarning
 from tokens.database import Database
@@ -247,7 +247,7 @@ class Deployer:
         after = seen(project, catalog)
         before = after
         if changed:
-            before = seen_live(self._registry, function.live) if function else {}
+            before = seen_live(self._registry, function.live) if function else NOTHING
         if request.expect_tools is not None:
             refuse_others(request.expect_tools, before, after)
         return DeployResult(
@@ -256,7 +256,7 @@ class Deployer:
             url=self._place.url(project.slug),
             mcp_url=self._place.mcp_url(project),
             tools=listed(project, catalog),
-            tool_changes=compare(before or {}, after or {}),
+            tool_changes=compare(before or NOTHING, after or NOTHING),
             tools_digest=None if after is None else tools_digest(after),
             changed=changed,
             first=function is None,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from edge.admin.errors import AdminError
-from mcp_bridge.tool_changes import Seen, ToolChange, ToolChanges, compare, digest
+from mcp_bridge.tool_changes import NOTHING, Seen, ToolChange, ToolChanges, compare, digest
 
 NAMED = 20
 """Tools that one line names; the others are counted."""
@@ -54,13 +54,15 @@ def refuse_others(expected: str, before: Seen | None, after: Seen | None) -> Non
         f"  expected {expected}",
         f"  found    {digest(after)}",
         f"  {_against_live(expected, before)}",
-        *(f"    {line}" for line in told(compare(before or {}, after))),
+        *(f"    {line}" for line in told(compare(before or NOTHING, after))),
     ]
     raise AdminError("TOOLS_CHANGED", "\n".join(lines))
 
 
 def told(changes: ToolChanges) -> Iterator[str]:
-    """What differs, in lines: changed tools first, and of those the descriptions first."""
+    """What differs, in lines: what moves an agent most comes first."""
+    if changes.instructions:
+        yield "Instructions changed: what agents are told about the function as a whole"
     if changes.changed:
         yield f"Tools changed: {_some(tuple(map(_change, changes.changed)))}"
     if changes.added:

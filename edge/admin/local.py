@@ -12,7 +12,7 @@ from typing import Any
 
 from edge.admin.code_operations import CodeInfo, Downloaded
 from edge.admin.cron_operations import OVERLAP, CronRunInfo, ScheduleInfo, SigningSecret
-from edge.admin.deploying import Deployer, Place, tool_warnings
+from edge.admin.deploying import Deployer, Place, seen_live, tool_warnings
 from edge.admin.local_cron import FireNow, LocalCron
 from edge.admin.local_logs import LocalLogs
 from edge.admin.local_secrets import LocalSecrets
@@ -47,7 +47,7 @@ from edge.running.client import Runner
 from edge.running.protocol import SOCKET
 from edge.running.runs import RunFailed
 from edge.secrets.store import SqliteSecrets
-from mcp_bridge.tool_changes import digest
+from mcp_bridge.tool_changes import NOTHING, compare, digest
 from tokens.access import AccessService
 from tokens.database import Database
 from tokens.service import TokenService
@@ -176,15 +176,25 @@ class LocalOperations(LocalTokens):
     def rollback(self, slug: str, id: str | None = None) -> RolledBack:  # noqa: A002
         """See Operations."""
         with explained(), ExitStack() as trials:
-            wanted = self._rolled_back_to(slug, id)
+            left, wanted = self._existing(slug).live, self._rolled_back_to(slug, id)
             trial = None
-            if wanted.project.run is not None and wanted.id != self._existing(slug).live.id:
+            if wanted.project.run is not None and wanted.id != left.id:
                 trial = trials.enter_context(self._running.again(wanted))
             with self._database.write():
                 made = self._registry.rollback(slug, wanted.id, self._database.clock())
                 self._references.check(made.project)
             warnings = self._running.adopt(trial, made.id) if trial is not None else ()
-        return RolledBack(made.id, slug, self._place.url(slug), made.code or None, warnings)
+            before, after = seen_live(self._registry, left), seen_live(self._registry, made)
+        return RolledBack(
+            id=made.id,
+            function=slug,
+            url=self._place.url(slug),
+            mcp_url=self._place.mcp_url(made.project),
+            tool_changes=compare(before or NOTHING, after or NOTHING),
+            tools_digest=None if after is None else digest(after),
+            code=made.code or None,
+            warnings=warnings,
+        )
 
     def logs(
         self,

@@ -23,7 +23,6 @@ class EdgeInfo:
 
     Attributes:
         url: the base of every address that it publishes.
-        version: of the software.
         running: whether an edge serves this store now.
         functions: how many functions are deployed.
         code_files, code_size: how many files and bytes the code of a function may have.
@@ -214,7 +213,7 @@ class DeploymentFiles:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """What a rollback made live: the deployment's id, its function and address.
+    """What a rollback made live; `id`, `code` and `warnings` apart as in a `DeployResult`.
 
     Attributes:
         code: the digest of its code, or None if the edge does not run it.
@@ -224,6 +223,9 @@ class RolledBack:
     id: str
     function: str
     url: str
+    mcp_url: str | None
+    tool_changes: ToolChanges
+    tools_digest: str | None
     code: str | None = None
     warnings: tuple[str, ...] = ()
 

@@ -6,7 +6,7 @@ from edge.functions import Project
 from edge.project_file.parse import Parsed
 from mcp_bridge.catalog import Catalog
 from mcp_bridge.listing import shown
-from mcp_bridge.tool_changes import Seen
+from mcp_bridge.tool_changes import NOTHING, Seen
 
 
 def checked(parsed: Parsed) -> Project:
@@ -28,12 +28,13 @@ def listed(project: Project, found: Catalog) -> tuple[ToolInfo, ...]:
 
 
 def seen(project: Project, found: Catalog) -> Seen | None:
-    """The tools as agents see them; None where those of an MCP server upstream are shown."""
+    """What agents see of a function; None where that is an MCP server upstream."""
     if not project.config.mcp.enabled:
-        return {}
+        return NOTHING
     if project.config.mcp.upstream is not None:
         return None
-    return {
+    tools = {
         tool.name: shown(tool) | {"public": tool.is_public(project.config.public)}
         for tool in found.tools
     }
+    return Seen(tools, found.instructions(project.description))

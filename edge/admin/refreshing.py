@@ -15,7 +15,7 @@ from edge.admin.secret_references import References
 from edge.functions import Deployment, Function
 from edge.project_file import catalogs
 from edge.registry.store import Registry, digest
-from mcp_bridge.tool_changes import ToolChanges, compare
+from mcp_bridge.tool_changes import NOTHING, ToolChanges, compare
 from tokens.database import Database
 
 RETRY_MISSING = 1.0
@@ -109,7 +109,7 @@ class Refresher:
             return None
         catalog = catalogs.catalog(live.project, document)
         routes, after = catalogs.routes(live.project, catalog), seen(live.project, catalog)
-        changes = compare(seen_live(self._registry, live) or {}, after or {})
+        changes = compare(seen_live(self._registry, live) or NOTHING, after or NOTHING)
         with self._database.write():
             current = self._registry.function(live.slug)
             if current is None or current.live.id != live.id:

@@ -12,6 +12,7 @@ from edge.cli.code_files import with_code
 from edge.cli.project_files import read_document, read_project
 from edge.config import Config
 from edge.project_file.parse import parse_project
+from mcp_bridge.tool_changes import ToolChanges
 
 
 def deploy_directory(operations: Operations, directory: Path, config: Config) -> DeployResult:
@@ -58,7 +59,9 @@ def deployed_lines(
         yield output.item("MCP", f"{result.mcp_url} ({_served(result)})")
     if first_steps:
         yield from _first_steps(result)
-    yield from _tools(result)
+    # On a first deploy everything is new, so nothing is said of changes.
+    changes = ToolChanges() if result.first else result.tool_changes
+    yield from tool_lines(changes, result.mcp_url and result.tools_digest)
     if not result.running:
         yield output.warning("No edge is running; start it with: jelou serve")
 
@@ -77,12 +80,12 @@ def _headline(result: DeployResult) -> str:
     return "Deployed" if result.changed else "Unchanged"
 
 
-def _tools(result: DeployResult) -> Iterator[str]:
-    """What the deploy changes for agents; on a first one everything is new, so nothing is said."""
-    for line in () if result.first else told(result.tool_changes):
+def tool_lines(changes: ToolChanges, digest: str | None) -> Iterator[str]:
+    """What has become live changes for agents, and its digest, if it has one."""
+    for line in told(changes):
         yield output.warning(line)
-    if result.mcp_url is not None and result.tools_digest is not None:
-        yield output.item("Tools digest", result.tools_digest)
+    if digest is not None:
+        yield output.item("Tools digest", digest)
 
 
 def _first_steps(result: DeployResult) -> Iterator[str]:

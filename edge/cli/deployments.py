@@ -10,6 +10,7 @@ from edge.admin.errors import AdminError
 from edge.admin.operations import DeploymentFiles, DeploymentInfo, RolledBack
 from edge.cli import output
 from edge.cli.context import Session
+from edge.cli.deploying import tool_lines
 from edge.cli.group import command, group, session
 from edge.cli.project_files import FILE, slug_here
 
@@ -149,6 +150,7 @@ def _details(found: DeploymentInfo) -> list[str]:
 def _rolled_back(result: RolledBack) -> Iterator[str]:
     yield output.done(f"Rolled back to {result.id}")
     yield output.item("URL", result.url)
+    yield from tool_lines(result.tool_changes, result.mcp_url and result.tools_digest)
     if result.code is not None:
         return
     yield output.warning(

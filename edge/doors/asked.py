@@ -1,6 +1,6 @@
 """One request as the doors carry it: its head, and the ids and address that go with it. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from edge import cors, headers
@@ -22,21 +22,24 @@ class Asked:
 
     Attributes:
         networks: `trusted_proxies`.
-        fresh: `FRESH` random bytes, for the ids that the caller did not bring.
-        request_id: the caller's `X-Request-Id` or a fresh UUID: the same wherever it is named.
+        ids: the caller's or fresh ones, the same wherever they are named; those that the head
+            brings may be an equal one's from before.
     """
 
     head: Head
     decision: Decision
     networks: headers.Networks
-    fresh: bytes = field(repr=False)
-    request_id: bytes
+    ids: plan.Ids
 
     @classmethod
     def of(cls, head: Head, decision: Decision, networks: headers.Networks, fresh: bytes) -> Self:
-        """A request with the ids that its head and the random bytes give it."""
-        named = headers.request_id(head.headers) or plan.uuid4(fresh[:16])
-        return cls(head, decision, networks, fresh, named)
+        """A request with the ids that its head and `FRESH` random bytes give it."""
+        return cls(head, decision, networks, plan.ids(head.headers, fresh))
+
+    @property
+    def request_id(self) -> bytes:
+        """The caller's `X-Request-Id` or a fresh UUID."""
+        return self.ids.request_id
 
     @property
     def place(self) -> Place | None:
@@ -54,7 +57,7 @@ class Asked:
 
     def caller(self, place: Place) -> plan.Caller:
         """Who is asking, as a function is told."""
-        return plan.caller(self.head, place.authority, place.prefix, self.networks, self.fresh)
+        return plan.caller(self.head, place.authority, place.prefix, self.networks)
 
     @property
     def cors(self) -> Headers:

@@ -119,6 +119,7 @@ class _Exchange:
         call = Call(
             function=place.function,
             principal=decision.principal,
+            ids=self.asked.ids,
             caller=self.asked.caller(place),
             trigger="http",
             method=head.method,

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Never
+from dataclasses import dataclass
+from typing import Never, Self
 
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding import plan
@@ -29,8 +29,15 @@ class FunctionInvoker:
     forwarder: Forwarder
     function: Function
     principal: Principal | None
+    ids: plan.Ids
     caller: plan.Caller
     max_timeout: int
+
+    def again(self, ids: plan.Ids) -> Self:
+        """The same for another request of the same caller."""
+        return type(self)(
+            self.forwarder, self.function, self.principal, ids, self.caller, self.max_timeout
+        )
 
     @asynccontextmanager
     async def open(self, request: ToolRequest) -> AsyncIterator[Answering]:
@@ -50,13 +57,14 @@ class FunctionInvoker:
             raise failed(refused)
         timeout = request.tool.timeout or self.function.config.timeout
         trace = traceparent(request.headers)
-        caller = self.caller
+        ids = self.ids
         if trace is not None:
-            caller = replace(caller, traceparent=trace, continued=True)
+            ids = plan.Ids(ids.request_id, trace, continued=True)
         return Call(
             function=self.function,
             principal=self.principal,
-            caller=caller,
+            ids=ids,
+            caller=self.caller,
             trigger="mcp",
             method=request.method,
             target=request.target,
@@ -72,6 +80,10 @@ class Refusing:
     """Fails every call alike, where there is no function to call; fulfils `Invoker`."""
 
     refused: Refusal
+
+    def again(self, _ids: plan.Ids) -> Self:
+        """The same for another request."""
+        return self
 
     @asynccontextmanager
     async def open(self, request: ToolRequest) -> AsyncIterator[Answering]:

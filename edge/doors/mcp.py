@@ -20,10 +20,11 @@ from edge.doors.own_answers import dressed
 from edge.errors import EdgeError, Errors, Refusal, body_too_large, refusal, store_unavailable
 from edge.forwarding.forwarder import Forwarder
 from edge.gate.decisions import Bridge, BridgeAll, ToMcp
-from edge.message import Head, first
+from edge.message import first
 from edge.state.catalogs import Catalogs
 from edge.state.streams import OpenStream
 from edge.state.view import StoreUnavailable
+from mcp_bridge.admission import McpHead
 from mcp_bridge.catalog import Catalog
 from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
 from mcp_bridge.event_stream import FIELDS
@@ -31,7 +32,7 @@ from mcp_bridge.judging import Outcome
 from mcp_bridge.serving import Bridge as McpBridge
 from mcp_bridge.watching import Watch
 
-WATCHING = McpRequest("GET", ())
+WATCHING = McpRequest(McpHead("GET", ()))
 """What is asked for when a stream is judged again: the list."""
 
 
@@ -83,11 +84,19 @@ class McpDoor:
             reply.connection.when_left(leaving.cancel)
             await _Exchange(self, asked, decision, inbox, reply).run()
 
-    def at_once(self, asked: Asked, decision: ToMcp, request: McpRequest) -> Served | None:
-        """What a request is for, if nothing must be waited for to say so."""
+    def at_once(
+        self, asked: Asked, decision: ToMcp, request: McpRequest, before: Served | None = None
+    ) -> Served | None:
+        """What a request is for, if nothing must be waited for to say so.
+
+        Args:
+            before: the same of a request with the same head, by the same decision.
+        """
         if isinstance(decision, BridgeAll):
             return self.edge_wide.at_once(asked, decision, request)
         catalog = self.catalogs.known(decision.place.function)
+        if before is not None and before.endpoint.catalog is catalog:
+            return Served(before.endpoint, before.invoker.again(asked.ids))
         return None if catalog is None else self._served(asked, decision, catalog)
 
     async def served(self, asked: Asked, decision: ToMcp, request: McpRequest) -> Served:
@@ -113,7 +122,6 @@ class McpDoor:
             catalog=catalog,
             principal=decision.principal,
             public=function.config.public,
-            request_id=asked.request_id.decode(),
             forward_headers=function.config.mcp.forward_headers,
             search=function.config.mcp.search,
             client=caller.client,
@@ -122,14 +130,15 @@ class McpDoor:
             forwarder=self.forwarder,
             function=function,
             principal=decision.principal,
+            ids=asked.ids,
             caller=caller,
             max_timeout=self.limits.timeout,
         )
         return Served(endpoint, invoker)
 
-    def request(self, head: Head, body: bytes) -> McpRequest:
+    def request(self, asked: Asked, head: McpHead, body: bytes) -> McpRequest:
         """A request as the bridge reads it."""
-        return McpRequest(head.method, head.headers, body, self.limits.depth)
+        return McpRequest(head, body, self.limits.depth, asked.request_id.decode())
 
     async def digest(self, asked: Asked, decision: ToMcp) -> str:
         """Changes when what a caller sees of the tools does; raises EdgeError."""
@@ -163,7 +172,8 @@ class _Exchange:
             await self._give_up(refusal(Errors.INTERNAL))
 
     async def _answer(self) -> None:
-        request = self.door.request(self.asked.head, await self._body())
+        head = McpHead(self.asked.head.method, self.asked.head.headers)
+        request = self.door.request(self.asked, head, await self._body())
         served = await self.door.served(self.asked, self.decision, request)
         outcome = self.door.bridge.judge(served.endpoint, request)
         if isinstance(outcome, Watch):

@@ -43,14 +43,14 @@ class EdgeWideMcp:
         needed = merging.needed(request)
         if not isinstance(needed, Named):
             catalog = self.merged.list_of(_of(decision)) if needed == "every tool" else Catalog()
-            return None if catalog is None else self._listing(asked, decision, catalog)
+            return None if catalog is None else self._listing(decision, catalog)
         for function in self._named(decision, needed.name):
             catalog = self.merged.callable_at_once(function)
             if catalog is None:
                 return None
             if _has(function, catalog, needed.name):
                 return self._calling(asked, decision, function, catalog)
-        return self._listing(asked, decision, Catalog())
+        return self._listing(decision, Catalog())
 
     async def served(self, asked: Asked, decision: BridgeAll, request: McpRequest) -> Served:
         """What a request is for."""
@@ -58,23 +58,23 @@ class EdgeWideMcp:
         if not isinstance(needed, Named):
             wanted = needed == "every tool"
             every = await self.merged.read(_of(decision)) if wanted else Catalog()
-            return self._listing(asked, decision, every)
+            return self._listing(decision, every)
         for function in self._named(decision, needed.name):
             catalog = await self.merged.callable(function)
             if catalog is None:
-                return self._broken(asked, decision, function, needed.name)
+                return self._broken(decision, function, needed.name)
             if _has(function, catalog, needed.name):
                 return self._calling(asked, decision, function, catalog)
-        return self._listing(asked, decision, Catalog())
+        return self._listing(decision, Catalog())
 
     def _named(self, decision: BridgeAll, name: str) -> list[Function]:
         """The functions that may have a tool of this name, of those that the token may reach."""
         only = _of(decision)
         return [each for each in self.merged.named(name) if only in (None, each.slug)]
 
-    def _listing(self, asked: Asked, decision: BridgeAll, catalog: Catalog) -> Served:
+    def _listing(self, decision: BridgeAll, catalog: Catalog) -> Served:
         """For requests that call nothing."""
-        endpoint = self._endpoint(asked, decision, catalog)
+        endpoint = self._endpoint(decision, catalog)
         return Served(endpoint, Refusing(refusal(Errors.NOT_FOUND)))
 
     def _calling(
@@ -82,7 +82,7 @@ class EdgeWideMcp:
     ) -> Served:
         mcp = function.config.mcp
         endpoint = replace(
-            self._endpoint(asked, decision, catalog),
+            self._endpoint(decision, catalog),
             forward_headers=mcp.forward_headers,
             search=mcp.search,
             group=function.slug,
@@ -91,19 +91,20 @@ class EdgeWideMcp:
             forwarder=self.forwarder,
             function=function,
             principal=decision.principal,
+            ids=asked.ids,
             caller=asked.caller(decision.place(function)),
             max_timeout=self.max_timeout,
         )
         return Served(endpoint, invoker)
 
-    def _broken(self, asked: Asked, decision: BridgeAll, function: Function, name: str) -> Served:
+    def _broken(self, decision: BridgeAll, function: Function, name: str) -> Served:
         """The function's tools cannot be read: a call to one fails, and nothing else."""
         own = name.removeprefix(full_name(function.slug, ""))
         public = function.config.public
         catalog = merging.stand_in(name, own, function.slug, public=public)
-        return Served(self._endpoint(asked, decision, catalog), Refusing(store_unavailable()))
+        return Served(self._endpoint(decision, catalog), Refusing(store_unavailable()))
 
-    def _endpoint(self, asked: Asked, decision: BridgeAll, catalog: Catalog) -> Endpoint:
+    def _endpoint(self, decision: BridgeAll, catalog: Catalog) -> Endpoint:
         return Endpoint(
             slug=EDGE,
             version=VERSION,
@@ -112,7 +113,6 @@ class EdgeWideMcp:
             catalog=catalog,
             principal=decision.principal,
             public=False,
-            request_id=asked.request_id.decode(),
         )
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import anyio
 
 from edge.doors import mcp_bodies
+from edge.errors import EdgeError, Errors, refusal
 from edge.forwarding.forwarder import Call, Forwarder
 from edge.message import Body, Headers
 from mcp_bridge import passthrough
 from mcp_bridge.admission import Rejection
 from mcp_bridge.exchange import Send, scope_of
-from mcp_bridge.upstream import Eras, UpstreamBridge
+from mcp_bridge.upstream import Eras, UnavailableError, UpstreamBridge
 from mcp_bridge.upstream_client import Answer, Exchange
 from tokens.model import Scopes
 
@@ -67,7 +68,11 @@ class McpEras:
             yield
 
     async def needs(self, call: Call, *, stateless: bool) -> bool:
-        """Whether a client of this era must be spoken for; False if the server says nothing."""
+        """Whether a client of this era must be spoken for; False if the server cannot say now.
+
+        Raises:
+            EdgeError: the function gave no answer.
+        """
         eras = await self._eras(call)
         return eras.serve(stateless=not stateless) and not eras.serve(stateless=stateless)
 
@@ -76,9 +81,13 @@ class McpEras:
         known, until = self._known.get(deployment, (None, 0.0))
         if known is not None and now < until:
             return known
-        eras = Eras(handshake=False, stateless=False)
-        with anyio.move_on_after(call.timeout / 1000):
-            eras = await self._bridge.eras(self._exchange(call))
+        try:
+            with anyio.fail_after(call.timeout / 1000):
+                eras = await self._bridge.eras(self._exchange(call))
+        except UnavailableError:
+            return Eras(handshake=False, stateless=False)
+        except TimeoutError:
+            raise EdgeError(refusal(Errors.UPSTREAM_TIMEOUT)) from None
         if eras.handshake or eras.stateless:
             self._known[deployment] = (eras, now + KNOWN_SECONDS)
             while len(self._known) > MAX_KNOWN:

@@ -157,7 +157,7 @@ class _Passing:
         if not self.decision.place.function.config.mcp.bridge:
             return None
         call = self._call(_Message(None, None, None), None)
-        stateless = passthrough.speaks_stateless(self.asked.head.headers)
+        stateless = passthrough.of_stateless_era(self.asked.head.headers)
         if not await self.door.eras.needs(call, stateless=stateless):
             return None
         return Bridged(call, stateless, self._scopes)
@@ -211,6 +211,7 @@ class _Passing:
         return Call(
             function=function,
             principal=self.decision.principal,
+            ids=self.asked.ids,
             caller=self.asked.caller(place),
             trigger="mcp",
             method=head.method,

@@ -75,6 +75,7 @@ class WebSocketDoor:
         call = Call(
             function=decision.place.function,
             principal=decision.principal,
+            ids=asked.ids,
             caller=asked.caller(decision.place),
             trigger="http",
             method="GET",

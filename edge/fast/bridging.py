@@ -16,9 +16,11 @@ from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, body_too_large, refusal
 from edge.fast import wording
 from edge.fast.body_clock import BodyClock
+from edge.fast.bridged import Bridged, bridged
 from edge.fast.calling import Calling
 from edge.fast.lane import Lane
-from edge.gate.decisions import ToMcp
+from edge.fast.wording import Prepared
+from edge.gate.decisions import Bridge, ToMcp
 from edge.server.body import RequestBody
 from edge.state.streams import OpenStream
 from mcp_bridge.calls import COMMENT_EVERY, STREAM_AFTER, ToolCall
@@ -30,7 +32,15 @@ from mcp_bridge.watching import Watch
 
 
 class McpAsker(Protocol):
-    """The client's connection, as a request to `/mcp` needs it; see `lane.Asker`."""
+    """The client's connection, as a request to `/mcp` needs it; see `lane.Asker`.
+
+    Attributes:
+        bridged: what its last request to `/mcp` was, or None.
+        loop: the one that it runs on; asking which one runs costs a system call.
+    """
+
+    bridged: Bridged | None
+    loop: asyncio.AbstractEventLoop
 
     @property
     def congested(self) -> bool: ...
@@ -45,7 +55,7 @@ class McpAsker(Protocol):
 
     def resume(self) -> None: ...
 
-    def answer(self, answer: Rendered) -> None:
+    def answer(self, answer: Rendered | Prepared) -> None:
         """Answer from memory; the request is over."""
         ...
 
@@ -68,6 +78,7 @@ class Bridging:
         "_clock",
         "_decision",
         "_keep",
+        "_kept",
         "_lane",
         "_over",
         "_pieces",
@@ -86,6 +97,7 @@ class Bridging:
         self._asker = asker
         self._asked = asked
         self._decision = decision
+        self._kept = asker.bridged = bridged(asked, decision, asker.bridged)
         self._body = body
         self._pieces: list[bytes] = []
         self._clock: BodyClock | None = None
@@ -118,9 +130,11 @@ class Bridging:
             self._judge()
         elif self._clock is None:
             self._asker.resume()  # while the gate decided, much may have come, and been held up
-            self._clock = BodyClock(self._lane.pace.idle, self._lane.pace.rate, _now())
+            self._clock = BodyClock(
+                self._lane.pace.idle, self._lane.pace.rate, self._asker.loop.time()
+            )
         else:
-            self._clock.came(len(piece), _now())
+            self._clock.came(len(piece), self._asker.loop.time())
 
     def client_writable(self) -> None:
         """The client takes bytes again."""
@@ -157,10 +171,13 @@ class Bridging:
     # Judging.
 
     def _judge(self) -> None:
-        request = self._lane.door.mcp.request(self._asked.head, b"".join(self._pieces))
+        door, kept, asked, decision = self._lane.door.mcp, self._kept, self._asked, self._decision
+        request = door.request(asked, kept.head, b"".join(self._pieces))
         self._pieces.clear()
         try:
-            served = self._lane.door.mcp.at_once(self._asked, self._decision, request)
+            served = door.at_once(asked, decision, request, kept.served)
+            if isinstance(decision, Bridge):
+                kept.served = served
             if served is None:
                 self._run(self._judge_later(request))
             else:
@@ -192,7 +209,7 @@ class Bridging:
         self._finish(await bridge.answer(served.endpoint, served.invoker, request, outcome))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._guarded(work))
+        self._task = self._asker.loop.create_task(self._guarded(work))
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -216,7 +233,7 @@ class Bridging:
         except InvocationError as error:
             self._finish(call.failed(error))
             return
-        self._since = _now()
+        self._since = self._asker.loop.time()
         self._call = call
         session = call.asking.session
         if session is not None:
@@ -224,7 +241,7 @@ class Bridging:
             self._ticket = calls.add(session, call.asking.id, self._cancel)
         if call.streaming:
             self._stream_call()
-        self._calling = Calling(self._lane, asked, call, self._told, self._finish)
+        self._calling = Calling(self._lane, asked, self._kept, call, self._told, self._finish)
         self._calling.begin()
 
     def _stream_call(self) -> None:
@@ -270,7 +287,7 @@ class Bridging:
 
     def _start(self) -> None:
         self._started = True
-        self._since = _now()
+        self._since = self._asker.loop.time()
         self._keep = self._asker.stays
         every = dressed(self._asked, FIELDS, checked=self._decision.checked)
         closes = () if self._keep else (wording.CLOSE,)
@@ -278,7 +295,7 @@ class Bridging:
         self._asker.write(wording.answer_head(200, b"", head))
 
     def _write(self, data: bytes) -> None:
-        self._since = _now()
+        self._since = self._asker.loop.time()
         self._asker.write(wording.chunk(data))
 
     def _finish(self, whole: Whole) -> None:
@@ -290,6 +307,9 @@ class Bridging:
             self._end_stream()
             return
         self._close()
+        if whole.status == 200 and whole.body and not whole.headers:
+            self._asker.answer(self._kept.prepared(self._asked, whole))
+            return
         fields = dressed(self._asked, whole.fields, checked=self._decision.checked)
         self._asker.answer(Rendered(whole.status, fields, whole.body))
 
@@ -314,7 +334,3 @@ class Bridging:
         if self._call is not None and self._call.asking.session is not None:
             calls = self._lane.door.mcp.bridge.calls
             calls.remove(self._call.asking.session, self._call.asking.id, self._ticket)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

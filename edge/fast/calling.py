@@ -8,14 +8,18 @@ from math import inf
 
 from edge.doors.invoker import broken_off, failed
 from edge.errors import Errors, Refusal, refusal
+from edge.fast import headwork
+from edge.fast.bridged import Bridged
 from edge.fast.errand import Errand
 from edge.fast.lane import Lane
 from edge.forwarding.connection import Connection
 from edge.forwarding.forwarder import Call, is_event_stream, refused
-from edge.forwarding.parse import InvalidRequest, serialise_request
+from edge.forwarding.parse import InvalidRequest, check_request, framing_line
 from edge.forwarding.pool import may_retry
 from edge.forwarding.reader import AnswerReader
 from edge.forwarding.wire import FailureKind, RetryRule
+from edge.functions import Upstream
+from edge.http1 import field_lines
 from mcp_bridge.calls import ToolCall
 from mcp_bridge.endpoint import Whole
 from mcp_bridge.invoking import BROKE
@@ -34,6 +38,7 @@ class Calling(Errand):
         "_asked",
         "_call",
         "_done",
+        "_kept",
         "_told",
     )
 
@@ -41,6 +46,7 @@ class Calling(Errand):
         self,
         lane: Lane,
         asked: Call,
+        kept: Bridged,
         call: ToolCall,
         told: Callable[[bytes], bool],
         done: Callable[[Whole], None],
@@ -48,6 +54,7 @@ class Calling(Errand):
         reader = AnswerReader(asked.method.encode(), False)
         super().__init__(lane, asked.function, asked.timeout, reader)
         self._asked = asked
+        self._kept = kept
         self._call = call
         self._told = told
         self._done = done
@@ -76,16 +83,26 @@ class Calling(Errand):
             self._done(whole)
 
     def _send(self, connection: Connection) -> None:
-        request = self._lane.door.mcp.forwarder.request(self._asked, self._upstream)
         try:
-            head = serialise_request(request)
+            head = self._head(self._asked, self._upstream)
         except InvalidRequest as error:
             self._lane.pool.release(connection, None)
             self.give_up(refusal(Errors.BAD_REQUEST, reason=str(error)))
             return
-        whole = head + request.body if isinstance(request.body, bytes) else head
-        if self._hold(connection, self, whole):
+        body = self._asked.body
+        if self._hold(connection, self, head + body if isinstance(body, bytes) else head):
             connection.set_deadline(connection.loop.time() + self._timeout / 1000)
+
+    def _head(self, call: Call, upstream: Upstream) -> bytes:
+        """The request's head; raises InvalidRequest."""
+        method, body = call.method.encode(), call.body
+        line = b"%b %b%b HTTP/1.1" % (method, upstream.base.encode(), call.target)
+        check_request(line, call.headers + call.own)
+        alike = self._kept.lasting(call, upstream, self._lane.edge_id)
+        kept = headwork.kept_lines(alike, call.headers, call.ids) + field_lines(call.own)
+        length = len(body) if isinstance(body, bytes) else None
+        framing = framing_line(method, length, bodiless=body is None)
+        return headwork.request_head(alike, line, kept, call.ids, framing)
 
     # For the upstream's connection.
 
@@ -142,7 +159,7 @@ class Calling(Errand):
 
     def _broke(self, error: Exception) -> Whole:
         """The answer to a call that the edge itself failed: nobody else would give one."""
-        self._lane.log(error, self._asked.caller.request_id)
+        self._lane.log(error, self._asked.ids.request_id)
         return self._call.failed(InvocationError("internal", BROKE))
 
     def _fail(self, kind: FailureKind, detail: str) -> None:

@@ -15,6 +15,7 @@ from edge.doors.asked import FRESH, Asked
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.fast.answer_rote import AnswerRote
+from edge.fast.bridged import Bridged
 from edge.fast.bridging import Bridging
 from edge.fast.forward import Forwarding
 from edge.fast.headwork import Lasting
@@ -22,6 +23,7 @@ from edge.fast.lane import Lane, Passage
 from edge.fast.plain import framing
 from edge.fast.rote import CREDIT, Rote, is_learnable
 from edge.fast.turns import Phase, Turns
+from edge.fast.wording import Prepared
 from edge.forwarding import plan
 from edge.gate.decisions import (
     Answer,
@@ -30,6 +32,7 @@ from edge.gate.decisions import (
     Forward,
     Open,
     Refuse,
+    Repeatable,
     Status,
     ToMcp,
 )
@@ -59,6 +62,7 @@ class FastConnection(Turns):
         "_task",
         "answer_credit",
         "answer_rote",
+        "bridged",
         "lasting",
         "rote",
         "varying",
@@ -68,6 +72,7 @@ class FastConnection(Turns):
         super().__init__(lane, host)
         self.lasting: Lasting | None = None
         self.rote: Rote | None = None
+        self.bridged: Bridged | None = None
         self.answer_rote: AnswerRote | None = None
         self.answer_credit = CREDIT
         self.varying: Headers = ()
@@ -132,11 +137,11 @@ class FastConnection(Turns):
     def tick(self, now: float) -> None:
         """See `Client`."""
         waited = now - self._since
+        if self._phase is Phase.IDLE and waited > REMEMBERED:
+            self.rote = self.answer_rote = self.lasting = self.bridged = None
+            self.varying = ()
         if self._forwarding is not None:
             self._forwarding.tick(now)
-        elif self._phase is Phase.IDLE and waited > REMEMBERED and self.lasting is not None:
-            self.rote = self.answer_rote = self.lasting = None
-            self.varying = ()
         elif self._phase is Phase.IDLE and waited > self._lane.keep_alive:
             self.finish(unread=False)
         elif self._phase is Phase.HEAD and waited > self._lane.head:
@@ -160,7 +165,7 @@ class FastConnection(Turns):
         else:
             self._answer(own_answers.refused(asked, refused), closes=refused.kind.closes)
 
-    def answer(self, answer: Rendered) -> None:
+    def answer(self, answer: Rendered | Prepared) -> None:
         """Answer from memory instead of with a function's answer."""
         self._forwarding = None
         self._answer(answer)
@@ -248,12 +253,12 @@ class FastConnection(Turns):
         decision = self._unless_looping(head, decision)
         if self._credit < 0:
             self._credit = CREDIT  # the first request: whether a second one comes is not known
-        elif self._credit and isinstance(decision, Forward | Refuse):
+        elif self._credit and isinstance(decision, Repeatable):
             self._learn(block, head, decision, plain)
         self._carry_out(head, decision, length)
 
     def _learn(
-        self, block: bytes, head: Head, decision: Forward | Refuse, plain: tuple[int | None, bool]
+        self, block: bytes, head: Head, decision: Repeatable, plain: tuple[int | None, bool]
     ) -> None:
         if is_learnable(block, head, decision):
             door = self._lane.door
@@ -309,10 +314,12 @@ class FastConnection(Turns):
         self._lane.counts.requests += 1
         self._skipped = False
         data, self._held, self._scanned = self._held[self._scanned :], b"", 0
+        if isinstance(decision, ToMcp):
+            self._bridge(decision, length, data)
+            return
+        self.bridged = None
         if isinstance(decision, Forward):
             self._forward(head, decision, length, data, fresh)
-        elif isinstance(decision, ToMcp):
-            self._bridge(decision, length, data)
         else:
             self._body = RequestBody(length, None)
             self._held = data
@@ -323,8 +330,7 @@ class FastConnection(Turns):
         if self._request is None:
             return None
         head, decision, fresh = self._request
-        request_id = plan.ids(self.varying, fresh).request_id
-        return Asked(head, decision, self._lane.door.networks, fresh, request_id)
+        return Asked(head, decision, self._lane.door.networks, plan.ids(self.varying, fresh))
 
     def _forward(
         self, head: Head, decision: Forward, length: int | None, data: bytes, fresh: bytes

@@ -27,7 +27,6 @@ class Heads:
         "_alike",
         "_asker",
         "_decision",
-        "_fresh",
         "_head",
         "_ids",
         "_lane",
@@ -46,7 +45,6 @@ class Heads:
         self._asker = asker
         self._head = head
         self._decision = decision
-        self._fresh = fresh
         self._ids = plan.ids(asker.varying, fresh)
 
     def request(self, upstream: Upstream, body: RequestBody) -> bytes:
@@ -123,6 +121,7 @@ class Heads:
         fields = plan.answer_headers(
             self._head.headers,
             answered.headers,
+            self._ids.request_id,
             self._caller(),
             self._decision.place.function,
             upstream,
@@ -133,6 +132,7 @@ class Heads:
     def _handshake(self, upstream: Upstream, target: bytes) -> bytes:
         fields = plan.request_headers(
             self._head.headers,
+            self._ids,
             self._caller(),
             self._decision.place.function,
             upstream,
@@ -145,7 +145,7 @@ class Heads:
 
     def _caller(self) -> plan.Caller:
         place, networks = self._decision.place, self._lane.door.networks
-        return plan.caller(self._head, place.authority, place.prefix, networks, self._fresh)
+        return plan.caller(self._head, place.authority, place.prefix, networks)
 
     def _lasting(self, upstream: Upstream) -> Lasting:
         """What lasts of this caller, found once for each upstream that is tried."""
@@ -155,21 +155,28 @@ class Heads:
 
     def _find(self, upstream: Upstream) -> Lasting:
         kept = self._asker.lasting
-        if kept is not None and kept.fits(self._decision, upstream):
+        if kept is not None and self._fits(kept, upstream):
             return kept
         if is_trusted(self._head.peer.address, self._lane.door.networks):
             return self._made(upstream)  # what a trusted proxy says may differ the next time
         shared, key = self._lane.lasting, self._key(upstream)
         known = shared.get(key)
-        if known is None or not known.fits(self._decision, upstream):
+        if known is None or not self._fits(known, upstream):
             if len(shared) >= MOST_LASTING:
                 shared.clear()
             known = shared[key] = self._made(upstream)
         self._asker.lasting = known
         return known
 
+    def _fits(self, alike: Lasting, upstream: Upstream) -> bool:
+        place, principal, who = self._decision.place, self._decision.principal, alike.who
+        same = who.authority == place.authority and who.prefix == place.prefix
+        return same and alike.fits(place.function.live, principal, upstream)
+
     def _made(self, upstream: Upstream) -> Lasting:
-        return headwork.lasting(self._caller(), self._decision, upstream, self._lane.edge_id)
+        function, principal = self._decision.place.function, self._decision.principal
+        edge_id = self._lane.edge_id
+        return headwork.lasting(self._caller(), function, principal, upstream, "http", edge_id)
 
     def _key(self, upstream: Upstream) -> tuple[object, ...]:
         """What `Lasting` depends on, as far as `fits` does not judge it too."""

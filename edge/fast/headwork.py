@@ -10,7 +10,6 @@ from edge import cors, headers
 from edge.forwarding import plan
 from edge.forwarding.parse import Frame, ResponseHead
 from edge.functions import Deployment, Function, Upstream
-from edge.gate.decisions import Forward, Place
 from edge.http1 import field_lines
 from edge.message import Headers, first
 from mcp_bridge.failures import phrase
@@ -42,7 +41,6 @@ class Lasting:
     """What is alike in every request of one caller by one address to one deployment.
 
     Attributes:
-        who: the caller; its ids are those of the request that this was made for.
         block: field lines to the function, each begun by CRLF.
         continued, begun: folded names that the edge says itself, where the trace is the caller's,
             and where it is new.
@@ -53,8 +51,6 @@ class Lasting:
     function: Function
     live: Deployment
     principal: Principal | None
-    authority: bytes
-    prefix: bytes
     upstream: Upstream
     who: plan.Caller
     block: bytes
@@ -63,30 +59,27 @@ class Lasting:
     cors: bytes | None
     known: dict[bytes, bool] = field(default_factory=dict)
 
-    def fits(self, decision: Forward, upstream: Upstream) -> bool:
-        """Whether this is what a request needs."""
-        place = decision.place
-        return (
-            self.live is place.function.live
-            and self.principal is decision.principal
-            and self.upstream is upstream
-            and self.authority == place.authority
-            and self.prefix == place.prefix
-        )
+    def fits(self, live: Deployment, principal: Principal | None, upstream: Upstream) -> bool:
+        """Whether this is what a request of the same caller needs."""
+        return self.live is live and self.principal is principal and self.upstream is upstream
 
 
-def lasting(who: plan.Caller, decision: Forward, upstream: Upstream, edge_id: str) -> Lasting:
+def lasting(
+    who: plan.Caller,
+    function: Function,
+    principal: Principal | None,
+    upstream: Upstream,
+    trigger: plan.Trigger,
+    edge_id: str,
+) -> Lasting:
     """Make ready what lasts."""
-    place: Place = decision.place
-    fields = plan.lasting_fields(who, place.function, upstream, decision.principal, "http", edge_id)
-    settings = place.function.config.cors
+    fields = plan.lasting_fields(who, function, upstream, principal, trigger, edge_id)
+    settings = function.config.cors
     fixed = settings is None or "*" in settings.origins
     return Lasting(
-        function=place.function,
-        live=place.function.live,
-        principal=decision.principal,
-        authority=place.authority,
-        prefix=place.prefix,
+        function=function,
+        live=function.live,
+        principal=principal,
         upstream=upstream,
         who=who,
         block=field_lines(fields),
@@ -246,7 +239,7 @@ def _planned_lines(to: Asking, answered: Headers, date: bytes | None) -> bytes:
     """The same, for an answer whose `Connection` names fields."""
     alike = to.alike
     fields = plan.answer_headers(
-        to.sent, answered, alike.who, alike.function, alike.upstream, checked=to.checked
+        to.sent, answered, b"", alike.who, alike.function, alike.upstream, checked=to.checked
     )
     block = field_lines(tuple(pair for pair in fields if pair[0] != b"x-request-id"))
     if date is None or first(fields, b"date") is not None:

@@ -10,7 +10,7 @@ import re
 from edge.errors import Errors
 from edge.fast.headwork import Lasting
 from edge.fast.stencil import LONGEST, Stencil, varying_fields
-from edge.gate.decisions import Forward, Refuse
+from edge.gate.decisions import Forward, Refuse, Repeatable
 from edge.message import Head, Headers
 
 CREDIT = 3
@@ -27,7 +27,7 @@ _VARYING_NAMES = frozenset({b"content-length", b"x-request-id", b"traceparent"})
 
 
 class Rote:
-    """A head that was forwarded or refused.
+    """A head that was forwarded, refused, or put to an MCP endpoint.
 
     Attributes:
         head: as it was read; of the fields that vary it has the values of its own.
@@ -53,7 +53,7 @@ class Rote:
         self,
         block: bytes,
         head: Head,
-        decision: Forward | Refuse,
+        decision: Repeatable,
         generation: int,
         framing: tuple[int | None, bool],
         header_block: int,
@@ -83,7 +83,7 @@ class Rote:
         return self._length
 
 
-def is_learnable(block: bytes, head: Head, decision: Forward | Refuse) -> bool:
+def is_learnable(block: bytes, head: Head, decision: Repeatable) -> bool:
     """Whether a head may be remembered.
 
     An opening of a WebSocket comes but once. What is refused for another reason than its token

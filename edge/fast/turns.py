@@ -14,7 +14,7 @@ from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.fast.client import Client
 from edge.fast.lane import Lane
-from edge.fast.wording import own_answer
+from edge.fast.wording import Prepared, own_answer
 from edge.forwarding.wire import PIECE
 from edge.message import Headers
 from edge.server.acceptor import Acceptor
@@ -61,7 +61,7 @@ class Turns(Client):
         self._last = False
         self._method = ""
         self._body = RequestBody(0, None)
-        self._pending: Rendered | None = None
+        self._pending: Rendered | Prepared | None = None
         self._droppable = 0
 
     def _take_next(self) -> bool:
@@ -112,7 +112,7 @@ class Turns(Client):
         finally:
             self._reading = False
 
-    def _answer(self, answer: Rendered, *, closes: bool = False) -> None:
+    def _answer(self, answer: Rendered | Prepared, *, closes: bool = False) -> None:
         """Answer from memory; what still comes of the body is let go by, or the connection ends."""
         self._pending = answer
         self._body.let_go()

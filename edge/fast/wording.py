@@ -1,5 +1,7 @@
 """Answer heads as the client gets them on the wire (RFC 9112 §4)."""
 
+from dataclasses import dataclass, field
+
 from edge.doors.asgi import dated
 from edge.doors.rendering import Rendered
 from edge.http1 import field_lines
@@ -10,16 +12,31 @@ CLOSE = (b"connection", b"close")
 LAST_CHUNK = b"0\r\n\r\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An answer of the edge's own whose head is there already, `Connection` and its end apart."""
+
+    head: bytes
+    body: bytes = field(repr=False)
+
+
 def answer_head(status: int, reason: bytes, fields: Headers) -> bytes:
     """A head with the empty line that ends it; `Date` is added if it is not there."""
-    lines = field_lines(tuple(dated(fields)))
-    return b"HTTP/1.1 %d %b%b\r\n\r\n" % (status, reason or phrase(status).encode(), lines)
+    return begun_head(status, reason, tuple(dated(fields))) + b"\r\n\r\n"
 
 
-def own_answer(answer: Rendered, method: str, *, keep: bool) -> bytes:
+def begun_head(status: int, reason: bytes, fields: Headers) -> bytes:
+    """A head with these fields, without its end."""
+    return b"HTTP/1.1 %d %b%b" % (status, reason or phrase(status).encode(), field_lines(fields))
+
+
+def own_answer(answer: Rendered | Prepared, method: str, *, keep: bool) -> bytes:
     """An answer of the edge's own, head and body; `HEAD` gets the head alone."""
-    fields = answer.headers if keep else (*answer.headers, CLOSE)
-    head = answer_head(answer.status, b"", fields)
+    if isinstance(answer, Prepared):
+        head = answer.head + (b"\r\n\r\n" if keep else field_lines((CLOSE,)) + b"\r\n\r\n")
+    else:
+        fields = answer.headers if keep else (*answer.headers, CLOSE)
+        head = answer_head(answer.status, b"", fields)
     return head if method == "HEAD" else head + answer.body
 
 

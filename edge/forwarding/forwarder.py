@@ -47,6 +47,7 @@ class Call:
 
     function: Function
     principal: Principal | None
+    ids: plan.Ids
     caller: plan.Caller
     trigger: plan.Trigger
     method: str
@@ -134,6 +135,7 @@ class Forwarder:
         """What is sent to one of the function's addresses for a call."""
         fields = plan.request_headers(
             call.headers,
+            call.ids,
             call.caller,
             call.function,
             upstream,
@@ -156,6 +158,7 @@ class Forwarder:
         fields = plan.answer_headers(
             call.headers,
             answer.headers,
+            call.ids.request_id,
             call.caller,
             call.function,
             answer.upstream,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from edge import headers as rules
 from edge.forwarding.wire import FRAMING_FIELDS, Framing, UpstreamRequest
-from edge.http1 import FIELDS, TEXT, TOKEN, split_fields
+from edge.http1 import FIELDS, TEXT, TOKEN, field_lines, split_fields
 from edge.message import Headers
 
 HEAD_LIMIT = 64 * 1024
@@ -19,6 +19,7 @@ FIELD_LIMIT = 200
 
 _FIELDS = rb"(" + FIELDS + rb")"
 _ANSWER = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (" + TEXT + rb"*+))?+" + _FIELDS)
+_BREAKS_OUT = "method, target or a header holds what HTTP/1.1 does not allow there"
 _REQUEST = re.compile(TOKEN + rb"++ [!-~\x80-\xff]++ HTTP/1\.1" + _FIELDS)
 _SECTION = re.compile(_FIELDS)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -207,6 +208,13 @@ def serialise_request(request: UpstreamRequest) -> bytes:
     return serialise(request.method, request.target, request.headers, length, bodiless=body is None)
 
 
+def check_request(line: bytes, headers: Headers) -> None:
+    """See that a request line and fields stay in their places; raises InvalidRequest."""
+    block = line + field_lines(headers)
+    if block.count(b"\r\n") != len(headers) or _REQUEST.fullmatch(block) is None:
+        raise InvalidRequest(_BREAKS_OUT)
+
+
 def serialise(
     method: bytes, target: bytes, headers: Headers, length: int | None, *, bodiless: bool
 ) -> bytes:
@@ -221,7 +229,7 @@ def serialise(
         lines.append(framing[2:])
     block = b"\r\n".join(lines)
     if block.count(b"\r\n") != len(lines) - 1 or _REQUEST.fullmatch(block) is None:
-        raise InvalidRequest("method, target or a header holds what HTTP/1.1 does not allow there")
+        raise InvalidRequest(_BREAKS_OUT)
     return block + b"\r\n\r\n"
 
 

@@ -30,7 +30,12 @@ REWRITTEN = frozenset({b"location", b"content-location", b"set-cookie"})
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """What names one request: see `Caller`."""
+    """What names one request.
+
+    Attributes:
+        request_id, traceparent: the caller's or fresh ones.
+        continued: whether the trace is the caller's, whose `tracestate` then goes on.
+    """
 
     request_id: bytes
     traceparent: bytes
@@ -61,9 +66,6 @@ class Caller:
         chain: addresses for `X-Forwarded-For`, the nearest last; may be empty.
         client: the right-most untrusted of them.
         proto: `http` or `https`, as the client spoke it.
-        request_id: the caller's or a fresh one.
-        traceparent: the caller's or a fresh one.
-        continued: whether the trace is the caller's, whose `tracestate` then goes on.
     """
 
     authority: bytes
@@ -71,9 +73,6 @@ class Caller:
     chain: tuple[str, ...]
     client: str
     proto: bytes
-    request_id: bytes
-    traceparent: bytes
-    continued: bool
 
     @property
     def base(self) -> bytes:
@@ -81,34 +80,23 @@ class Caller:
         return self.proto + b"://" + self.authority + self.prefix
 
 
-def caller(
-    head: Head,
-    authority: bytes,
-    prefix: bytes,
-    networks: headers.Networks,
-    fresh: bytes,
-) -> Caller:
+def caller(head: Head, authority: bytes, prefix: bytes, networks: headers.Networks) -> Caller:
     """Read who is calling from a head.
 
     Args:
         networks: `trusted_proxies`; what other peers say of themselves is not believed.
-        fresh: 40 random bytes: a request id and a trace, used where the caller brings none.
     """
     chain = headers.forwarded_for(head.headers, head.peer.address, networks)
     proto, host = head.peer.scheme.encode(), authority
     if headers.is_trusted(head.peer.address, networks):
         proto = (headers.proxied_proto(head.headers) or proto).lower()
         host = headers.proxied_host(head.headers) or host
-    named = ids(head.headers, fresh)
     return Caller(
         authority=host,
         prefix=prefix,
         chain=chain,
         client=headers.client_of(chain, networks),
         proto=proto,
-        request_id=named.request_id,
-        traceparent=named.traceparent,
-        continued=named.continued,
     )
 
 
@@ -132,6 +120,7 @@ def loops(fields: Headers, edge_id: str) -> bool:
 
 def request_headers(
     sent: Headers,
+    named: Ids,
     who: Caller,
     function: Function,
     upstream: Upstream,
@@ -148,13 +137,13 @@ def request_headers(
     """
     lasting = lasting_fields(who, function, upstream, principal, trigger, edge_id)
     kept = headers.without_callers_claims(
-        headers.end_to_end(sent), replaced_names(lasting, continued=who.continued)
+        headers.end_to_end(sent), replaced_names(lasting, continued=named.continued)
     )
     return (
         *joined_cookies(kept),
         *lasting,
-        (b"x-request-id", who.request_id),
-        (b"traceparent", who.traceparent),
+        (b"x-request-id", named.request_id),
+        (b"traceparent", named.traceparent),
         *_te(sent),
         *(((b"connection", b"upgrade"), (b"upgrade", b"websocket")) if upgrade else ()),
     )
@@ -247,6 +236,7 @@ def joined_cookies(fields: Headers) -> Headers:
 def answer_headers(
     sent: Headers,
     answered: Headers,
+    request_id: bytes,
     who: Caller,
     function: Function,
     upstream: Upstream,
@@ -263,7 +253,7 @@ def answer_headers(
     kept = _own_answer(headers.end_to_end(answered))
     if function.live.project.rewrite:
         kept = tuple(rewritten(pair, who, upstream) for pair in kept)
-    kept += ((b"x-request-id", who.request_id),)
+    kept += ((b"x-request-id", request_id),)
     if not any(name.startswith(b"access-control-") for name, _ in kept):
         kept += cors.answer(function.config.cors, sent)
     return kept + (guarded(kept) if checked else ())

@@ -170,4 +170,7 @@ class Lookup:
 
 ToMcp = Bridge | BridgeAll
 
+Repeatable = Forward | Refuse | ToMcp
+"""What an equal head may get again, as long as the store and the token's end allow."""
+
 Decision = Refuse | Answer | Status | Open | Forward | ToMcp | Lookup

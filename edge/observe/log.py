@@ -31,6 +31,7 @@ def log_refreshed(function: str, deployment: str, changes: ToolChanges) -> None:
         "document_deployed",
         function=function,
         deployment=deployment,
+        instructionsChanged=changes.instructions,
         toolsChanged=changed,
         toolsAdded=changes.added[:NAMED],
         toolsRemoved=changes.removed[:NAMED],

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, or with `--render` only write the page anew; the exit status."""
     given = _parser().parse_args(arguments)
     if given.render:
-        _write_page(results.load(RAW))
+        _write_page()
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended on the way
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -97,7 +97,7 @@ def _bench(given: argparse.Namespace) -> int:
         known = results.load(RAW)
         known.add(about, measured)
         results.save(known, RAW)
-        _write_page(known)
+        _write_page()
     return 0
 
 
@@ -153,7 +153,9 @@ def _print(about: Run, measured: Mapping[str, Measured]) -> None:
             _say(f"\nWhere it landed\n\n{landed}")
 
 
-def _write_page(known: Results) -> None:
+def _write_page() -> None:
+    """Write the page from the raw file alone: what was measured is rounded there."""
+    known = results.load(RAW)
     page = report.written(PAGE.read_text("utf-8"), known, EVERYBODY, CHART.name)
     PAGE.write_text(page, "utf-8")
     CHART.write_text(report.picture(known, OPPONENTS), "utf-8")

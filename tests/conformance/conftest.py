@@ -10,6 +10,7 @@ from tests.conformance import suite as official
 from tests.conformance import targets
 from tests.conformance.suite import Suite
 from tests.conformance.targets import Target
+from tests.support.mcp_era import ONLY_HANDSHAKE, ONLY_STATELESS
 
 SAID = "conformance"
 
@@ -33,6 +34,29 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 def pass_through(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """An edge before an MCP server."""
     with targets.pass_through(tmp_path_factory.mktemp("pass-through") / "data") as target:
+        yield target
+
+
+@pytest.fixture(scope="session")
+def edge_wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """An edge whose own `/mcp` has the tools of a plain HTTP function."""
+    with targets.edge_wide(tmp_path_factory.mktemp("edge-wide") / "data") as target:
+        yield target
+
+
+@pytest.fixture(scope="session")
+def before_handshake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """An edge that speaks for an MCP server of the handshake revisions alone."""
+    folder = tmp_path_factory.mktemp("before-handshake") / "data"
+    with targets.pass_through(folder, ONLY_HANDSHAKE) as target:
+        yield target
+
+
+@pytest.fixture(scope="session")
+def before_stateless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """An edge that speaks for an MCP server of the stateless revision alone."""
+    folder = tmp_path_factory.mktemp("before-stateless") / "data"
+    with targets.pass_through(folder, ONLY_STATELESS) as target:
         yield target
 
 

@@ -1,7 +1,8 @@
 """An MCP server with all that the conformance suite asks for, on the official SDK; a program.
 
 The edge stands before it as before any function that is an MCP server itself. It prints
-`Function ready on http://…` once it listens; `PORT` picks where.
+`Function ready on http://…` once it listens; `PORT` picks where. With `only-handshake` or
+`only-stateless` as its argument it speaks the revisions of that era alone.
 """
 
 import os
@@ -30,6 +31,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from tests.conformance import forms, wanted
 from tests.conformance.rounds import ROUNDS, Said, asks, form
+from tests.support import mcp_era
 
 Context = ServerRequestContext[Any]
 ToolResult = types.CallToolResult | types.InputRequiredResult
@@ -318,7 +320,8 @@ async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.C
 class Application:
     """The server as an ASGI application; `/mcp` and nothing else."""
 
-    def __init__(self) -> None:
+    def __init__(self, only: str = "") -> None:
+        self._only = only
         local = TransportSecuritySettings(
             allowed_hosts=["127.0.0.1:*"], allowed_origins=["http://127.0.0.1:*"]
         )
@@ -333,10 +336,18 @@ class Application:
         if scope["type"] == "lifespan":
             await self.lifespan(receive, send)
         elif scope["path"] == "/mcp":
-            await self.manager.handle_request(scope, receive, send)
+            await self.answer(scope, receive, send)
         else:
             await send({"type": "http.response.start", "status": 404, "headers": []})
             await send({"type": "http.response.body", "body": b""})
+
+    async def answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request of an era that is spoken."""
+        fields = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        if mcp_era.is_foreign(self._only, fields):
+            await mcp_era.refuse(send)
+        else:
+            await self.manager.handle_request(scope, receive, send)
 
     async def lifespan(self, receive: Any, send: Any) -> None:
         """Run the manager from startup to shutdown, in one task."""
@@ -359,7 +370,7 @@ class Announced(uvicorn.Server):
 
 if __name__ == "__main__":
     settings = uvicorn.Config(
-        Application(),
+        Application(*sys.argv[1:]),
         host="127.0.0.1",
         port=int(os.environ.get("PORT", "0")),
         log_level="warning",

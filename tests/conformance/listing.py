@@ -1,4 +1,6 @@
-"""What the suite is expected to find where a function's operations are the tools: `tools.txt`.
+"""What the suite is expected to find where not all that it asks for can be had.
+
+`tools.txt`: a function's operations are the tools; `bridge.txt`: the edge speaks for an MCP server.
 
 A listing is exact in both directions: what it says passes must pass, what it says is out of reach
 must not, and what it does not name may not be there.
@@ -10,7 +12,8 @@ from pathlib import Path
 
 from tests.conformance.suite import Outcome
 
-FILE = Path(__file__).with_name("tools.txt")
+TOOLS = Path(__file__).with_name("tools.txt")
+BRIDGE = Path(__file__).with_name("bridge.txt")
 ON_THE_WIRE = "wire-schema-valid"
 """The check that every message of a scenario is one that MCP knows; it is never out of reach."""
 

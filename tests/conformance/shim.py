@@ -1,7 +1,8 @@
 """A relay that adds one header field to every request, for clients that cannot send any.
 
 All else passes byte for byte as it comes, in both directions, and so do closes: it is no proxy
-that a client could notice. HTTP/1.1 (RFC 9112) in the clear, on loopback.
+that a client could notice. HTTP/1.1 (RFC 9112) in the clear, on loopback. Where tools have a prefix
+that the client does not know, it is put before their names, and taken away, here.
 """
 
 import socket
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
+from tests.conformance.prefix import Prefix
+
 PIECE = 65_536
 LINGER_NOT = b"\x01\0\0\0\0\0\0\0"  # struct linger: on, 0 s; close() resets the connection
 
@@ -17,9 +20,10 @@ LINGER_NOT = b"\x01\0\0\0\0\0\0\0"  # struct linger: on, 0 s; close() resets the
 class Shim:
     """Listens on a free port of 127.0.0.1 until closed."""
 
-    def __init__(self, to: tuple[str, int], field: bytes) -> None:
+    def __init__(self, to: tuple[str, int], field: bytes, prefix: Prefix | None = None) -> None:
         """Args: field: `Name: value`, without a line end."""
         self._to = to
+        self._prefix = prefix
         self._field = field + b"\r\n"
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -47,7 +51,8 @@ class Shim:
             for each in pair:
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open |= pair
-            back = threading.Thread(target=_copy, args=[server, client], daemon=True)
+            shown = self._prefix.shown() if self._prefix is not None else bytes
+            back = threading.Thread(target=_copy, args=[server, client, shown], daemon=True)
             back.start()
             with client.makefile("rb") as requests:
                 _until_the_end(lambda: self._request(requests, server), server, client)
@@ -62,13 +67,17 @@ class Shim:
         lines = [line, self._field]
         while (line := requests.readline()) not in {b"\r\n", b""}:
             lines.append(line)
-        server.sendall(b"".join([*lines, line]))
         named = [field.lower().partition(b":") for field in lines[2:]]
         fields = {name.strip(): value.strip() for name, _, value in named}
+        size = int(fields.get(b"content-length", b"0"))
+        if self._prefix is not None:
+            server.sendall(self._prefix.asked([*lines, line], requests.read(size)))
+            return True
+        server.sendall(b"".join([*lines, line]))
         if fields.get(b"transfer-encoding") == b"chunked":
             _chunks(requests, server)
         else:
-            _bytes(requests, server, int(fields.get(b"content-length", b"0")))
+            _bytes(requests, server, size)
         return True
 
 
@@ -91,10 +100,10 @@ def _chunks(source: BinaryIO, to: socket.socket) -> None:
     to.sendall(line)
 
 
-def _copy(source: socket.socket, to: socket.socket) -> None:
+def _copy(source: socket.socket, to: socket.socket, shown: Callable[[bytes], bytes]) -> None:
     def piece() -> bool:
         data = source.recv(PIECE)
-        to.sendall(data)
+        to.sendall(shown(data))
         return bool(data)
 
     _until_the_end(piece, to, source)
@@ -114,10 +123,10 @@ def _until_the_end(step: Callable[[], bool], to: socket.socket, source: socket.s
 
 
 @contextmanager
-def shim(address: str, field: str) -> Iterator[str]:
+def shim(address: str, field: str, prefix: Prefix | None = None) -> Iterator[str]:
     """Relay to `http://HOST:PORT` with a field added; yield the address to use instead."""
     host, _, port = address.removeprefix("http://").rpartition(":")
-    running = Shim((host, int(port)), field.encode("ascii"))
+    running = Shim((host, int(port)), field.encode("ascii"), prefix)
     try:
         yield running.address
     finally:

@@ -1,4 +1,4 @@
-"""What the suite is run against: a whole edge before each of two functions, its token check on.
+"""What the suite is run against: a whole edge before a function, its token check on.
 
 The suite sends no token, so it talks to a shim that adds it; a test that skips the shim shows that
 nothing is served without.
@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.admin.operations import DeployRequest
+from edge.admin.operations import DeployRequest, DeployResult
+from mcp_bridge.names import full_name
 from tests.conformance.function import function
+from tests.conformance.prefix import Prefix
 from tests.conformance.shim import shim
 from tests.support.edge import FUNCTION_READY
 from tests.support.processes import started
 from tests.support.whole_edge import Edge, serving
+from tokens.model import EDGE_WIDE
 
 TOOLS, PASS_THROUGH = "tools", "pass-through"
 WORKERS = 2
@@ -39,6 +42,25 @@ class Target:
 @contextmanager
 def tools(folder: Path) -> Iterator[Target]:
     """The plain HTTP function; it is deployed anew whenever its document changes."""
+    with deployed_tools(folder) as (edge, deployed), behind(edge, deployed) as target:
+        yield target
+
+
+@contextmanager
+def edge_wide(folder: Path) -> Iterator[Target]:
+    """The same at the edge's own `/mcp`, by an edge-wide token.
+
+    The names that the suite asks for are the function's own, so that the shim adds its slug.
+    """
+    with deployed_tools(folder) as (edge, deployed):
+        secret = edge.operations.create_token(EDGE_WIDE, "every").token
+        with reached(edge, "/mcp", secret, Prefix(full_name(deployed.function, ""))) as target:
+            yield target
+
+
+@contextmanager
+def deployed_tools(folder: Path) -> Iterator[tuple[Edge, DeployResult]]:
+    """An edge with the plain HTTP function."""
     requests: list[DeployRequest] = []
 
     def deployed_again() -> None:
@@ -49,24 +71,25 @@ def tools(folder: Path) -> Iterator[Target]:
         function(deployed_again) as upstream,
     ):
         requests.append(DeployRequest(project=project(TOOLS, upstream)))
-        with reached(edge, requests[0]) as target:
-            yield target
+        yield edge, edge.operations.deploy(requests[0])
 
 
 @contextmanager
-def pass_through(folder: Path) -> Iterator[Target]:
-    """The SDK's server behind `config.mcp.upstream`."""
-    program = [sys.executable, "-m", "tests.conformance.everything"]
+def pass_through(folder: Path, only: str = "") -> Iterator[Target]:
+    """The SDK's server behind `config.mcp.upstream`.
+
+    Args:
+        only: the one era that the server speaks, if it is one alone: the edge speaks for it.
+    """
+    program = [sys.executable, "-m", "tests.conformance.everything", *filter(None, [only])]
     with (
         serving(folder, workers=WORKERS) as edge,
         started(program, FUNCTION_READY) as upstream,
     ):
-        text = project(PASS_THROUGH, upstream.address, mcp={"upstream": "/mcp"})
-        with reached(edge, DeployRequest(project=text)) as target:
+        mcp = {"upstream": "/mcp", "bridge": bool(only)}
+        request = DeployRequest(project=project(PASS_THROUGH, upstream.address, mcp=mcp))
+        with behind(edge, edge.operations.deploy(request)) as target:
             yield target
-
-
-TARGETS = {TOOLS: tools, PASS_THROUGH: pass_through}
 
 
 def project(slug: str, upstream: str, **config: object) -> str:
@@ -77,11 +100,15 @@ def project(slug: str, upstream: str, **config: object) -> str:
 
 
 @contextmanager
-def reached(edge: Edge, request: DeployRequest) -> Iterator[Target]:
-    """Deploy, and stand a shim before the edge that adds the function's token."""
-    deployed = edge.operations.deploy(request)
-    token = deployed.token
-    assert token is not None
-    with shim(edge.program.address, f"X-Jelou-Token: {token}") as address:
-        path = f"/{deployed.function}/mcp"
+def behind(edge: Edge, deployed: DeployResult) -> Iterator[Target]:
+    """A function's own `/mcp`, by its own token."""
+    assert deployed.token is not None
+    with reached(edge, f"/{deployed.function}/mcp", deployed.token) as target:
+        yield target
+
+
+@contextmanager
+def reached(edge: Edge, path: str, token: str, prefix: Prefix | None = None) -> Iterator[Target]:
+    """Stand a shim before the edge that adds a token."""
+    with shim(edge.program.address, f"X-Jelou-Token: {token}", prefix) as address:
         yield Target(address + path, edge.program.address + path, token)

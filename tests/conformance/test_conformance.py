@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mcp_bridge.revisions import is_stateless
 from tests.conformance import listing
 from tests.conformance.conftest import SAID
 from tests.conformance.suite import REQUIREMENTS, REVISIONS, Outcome, Suite
@@ -18,7 +19,8 @@ CHECKS = {"2025-03-26": 3, "2025-06-18": 56, "2025-11-25": 84, "2026-07-28": 152
 """How many checks the suite makes of a server that has all it asks for."""
 
 EXTENSION = "extension"
-LISTED = listing.read(listing.FILE.read_text("utf-8"))
+LISTED = listing.read(listing.TOOLS.read_text("utf-8"))
+ACROSS = listing.read(listing.BRIDGE.read_text("utf-8"))
 
 Record = Callable[[str, Any], None]
 
@@ -29,7 +31,7 @@ def count(record: Record, target: str, run: str, outcomes: dict[str, Outcome]) -
     """Note how many checks passed, for the end of the run."""
     passed = sum(each.passed for each in outcomes.values())
     made = sum(each.made for each in outcomes.values())
-    record(SAID, f"{target:<12} {run:<24} {passed} of {made}")
+    record(SAID, f"{target:<16} {run:<24} {passed} of {made}")
     return passed
 
 
@@ -105,14 +107,54 @@ def test_extensions_of_a_functions_tools_are_as_listed(
     assert listing.problems(LISTED, EXTENSION, others) == []
 
 
-def test_the_listing_names_every_scenario_at_every_revision(suite: Suite) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_the_edges_own_address_does_as_a_functions_does(
+    suite: Suite, edge_wide: Target, folder: Path, record_property: Record, revision: str
+) -> None:
+    outcomes = suite.run(edge_wide.url, folder, "--suite", "all", "--spec-version", revision)
+
+    count(record_property, "edge-wide", revision, outcomes)
+    assert listing.problems(LISTED, revision, outcomes) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_a_server_of_the_other_era_that_is_spoken_for_does_as_listed(
+    request: pytest.FixtureRequest,
+    suite: Suite,
+    folder: Path,
+    record_property: Record,
+    revision: str,
+) -> None:
+    server = "before_handshake" if is_stateless(revision) else "before_stateless"
+    target: Target = request.getfixturevalue(server)
+    outcomes = suite.run(target.url, folder, "--suite", "all", "--spec-version", revision)
+
+    count(record_property, server, revision, outcomes)
+    assert listing.problems(ACROSS, revision, outcomes) == []
+
+
+def test_the_listings_name_every_scenario_at_every_revision(suite: Suite) -> None:
     known = {name: set(revisions) for name, revisions in suite.scenarios().items()}
+    of_revisions = {name: each for name, each in known.items() if each != {EXTENSION}}
 
     assert listing.scenarios(LISTED) == known
+    assert listing.scenarios(ACROSS) == of_revisions
     assert {revision for each in known.values() for revision in each} == {*REVISIONS, EXTENSION}
 
 
-@pytest.mark.parametrize("target", ["tools", "pass_through"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "tools",
+        "pass_through",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("edge_wide", "before_handshake", "before_stateless")
+        ),
+    ],
+)
 @pytest.mark.parametrize("field", [{}, {"X-Jelou-Token": "jfn_rt_" + "0" * 32 + "2Freyo"}])
 def test_what_the_suite_is_run_against_serves_nobody_without_the_token(
     request: pytest.FixtureRequest, target: str, field: dict[str, str]

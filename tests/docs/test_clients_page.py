@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from edge.cli.snippets import CLIENTS, TOKENLESS, Wanted
-from mcp_bridge.admission import SESSION_ID, VERSION, Rejection, admit
+from mcp_bridge.admission import SESSION_ID, VERSION, McpHead, Rejection, admit
 from mcp_bridge.calls import COMMENT_EVERY, STREAM_AFTER
 from mcp_bridge.catalog import MAX_PAGE_SIZE, MAX_PAGE_TOOLS
 from mcp_bridge.revisions import HANDSHAKE, STATELESS, has_structured_content
@@ -71,10 +71,10 @@ def test_get_is_a_stream_of_a_session_and_else_refused_as_the_page_says() -> Non
     assert "| `GET` with a session | a stream of changes" in PAGE
     assert "| 405 | `GET` without a session, or on 2026-07-28:" in PAGE
     of_session = ((SESSION_ID, b"id"),)
-    assert admit("GET", of_session, lambda _: SESSION).session == SESSION
+    assert admit(McpHead("GET", of_session), lambda _: SESSION).session == SESSION
     for fields in ((), ((VERSION, STATELESS[-1].encode()), *of_session)):
         with pytest.raises(Rejection) as refused:
-            admit("GET", fields, lambda _: SESSION)
+            admit(McpHead("GET", fields), lambda _: SESSION)
         assert refused.value.status == 405
 
 

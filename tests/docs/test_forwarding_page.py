@@ -9,7 +9,7 @@ from edge import headers
 from edge.config import SETTINGS
 from edge.errors import Errors
 from edge.forwarding import chunks, parse, reader, websocket
-from edge.forwarding.plan import Caller, answer_headers, request_headers
+from edge.forwarding.plan import Caller, Ids, answer_headers, request_headers
 from edge.functions import Deployment, Function, FunctionConfig
 from edge.message import Headers
 from edge.project_file.parse import project_for_url
@@ -25,21 +25,19 @@ CALLER = Caller(
     ("203.0.113.7",),
     "203.0.113.7",
     b"https",
-    b"1",
-    b"00-384d9319530682b55651605272ed354f-2d9869f9551f9627-00",
-    True,
 )
+IDS = Ids(b"1", b"00-384d9319530682b55651605272ed354f-2d9869f9551f9627-00", continued=True)
 PRINCIPAL = Principal("tok_1", "default", "my-function", Scopes(), "tok_1")
 
 
 def sent_to_the_function(fields: Headers) -> Headers:
     upstream = PROJECT.upstreams[0]
-    return request_headers(fields, CALLER, FUNCTION, upstream, PRINCIPAL, "http", "4bc3f2fc")
+    return request_headers(fields, IDS, CALLER, FUNCTION, upstream, PRINCIPAL, "http", "4bc3f2fc")
 
 
 def answered(fields: Headers) -> Headers:
     upstream = PROJECT.upstreams[0]
-    return answer_headers((), fields, CALLER, FUNCTION, upstream, checked=True)
+    return answer_headers((), fields, IDS.request_id, CALLER, FUNCTION, upstream, checked=True)
 
 
 def test_the_request_shown_has_the_fields_that_are_sent() -> None:
@@ -134,6 +132,6 @@ def test_the_errors_shown_have_their_status() -> None:
 def test_a_preserved_host_is_the_callers() -> None:
     project = replace(PROJECT, preserve_host=True)
     function = replace(FUNCTION, live=replace(FUNCTION.live, project=project))
-    sent = request_headers((), CALLER, function, PROJECT.upstreams[0], None, "mcp", "x")
+    sent = request_headers((), IDS, CALLER, function, PROJECT.upstreams[0], None, "mcp", "x")
     assert dict(sent)[b"host"] == b"edge.example"
     assert b"x-jelou-token-id" not in dict(sent)

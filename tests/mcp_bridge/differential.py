@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from mcp_bridge.admission import McpHead
 from mcp_bridge.catalog import build
 from mcp_bridge.endpoint import Endpoint, McpRequest
 from mcp_bridge.revisions import HANDSHAKE
@@ -86,7 +87,7 @@ CATALOG = build(
 
 SCOPES = tuple(f"tool:{name}" for name in CATALOG.entries if name != "hidden")
 
-ENDPOINT = Endpoint("shop", "dep_1", CATALOG, principal(scopes=SCOPES), False, "req-1", title="Sh")
+ENDPOINT = Endpoint("shop", "dep_1", CATALOG, principal(scopes=SCOPES), False, title="Sh")
 
 SEARCHING = replace(ENDPOINT, search=True)
 
@@ -132,6 +133,11 @@ async def answer(request: ToolRequest) -> ToolResponse:
     """What its path says; else what it was asked."""
     kind = request.target.decode().partition("?")[0].rpartition("/")[2].replace("%20", " ")
     return SAID.get(kind) or response({"a": 1, "body": (request.body or b"").decode()})
+
+
+def posted(sent: list[tuple[bytes, bytes]], body: bytes) -> McpRequest:
+    """A POST as the bridge reads it."""
+    return McpRequest(McpHead("POST", sent), body, id="req-1")
 
 
 def headers_for(message: dict[str, Any], revision: str | None) -> list[tuple[bytes, bytes]]:
@@ -184,7 +190,7 @@ def asking(
     message: dict[str, Any] = {"jsonrpc": "2.0", "id": rpc_id, "method": method}
     if params is not None:
         message["params"] = params
-    return McpRequest("POST", headers_for(message, revision), json.dumps(message).encode())
+    return posted(headers_for(message, revision), json.dumps(message).encode())
 
 
 REVISIONS = [None, *HANDSHAKE, STATELESS]
@@ -414,7 +420,7 @@ def requests(draw: st.DrawFn) -> McpRequest:
         name = draw(st.sampled_from(NAMED))
         values = draw(st.lists(TOKENS | st.binary(max_size=8), max_size=2))
         sent = saying(name, *values)(sent)
-    return McpRequest("POST", sent, json.dumps(message).encode())
+    return posted(sent, json.dumps(message).encode())
 
 
 def _damage(draw: st.DrawFn, message: dict[str, Any]) -> None:

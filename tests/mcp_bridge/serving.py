@@ -14,6 +14,7 @@ import httpx2
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from mcp_bridge.admission import McpHead
 from mcp_bridge.catalog import Catalog, build
 from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
 from mcp_bridge.event_stream import FIELDS
@@ -186,6 +187,7 @@ class Edge:
     client: httpx2.AsyncClient
     now: float = field(default_factory=time.time)
     scopes: tuple[str, ...] = ()
+    request_id: str = "req-1"
     calls: Calls = field(default_factory=Calls)
 
     def endpoint_for(self, headers: dict[bytes, bytes]) -> Endpoint:
@@ -244,7 +246,12 @@ class Edge:
 
 @asynccontextmanager
 async def serving(
-    catalog: Catalog | None = None, *, public: bool = False, key: bytes = b"k" * 32, **endpoint: Any
+    catalog: Catalog | None = None,
+    *,
+    public: bool = False,
+    key: bytes = b"k" * 32,
+    request_id: str = "req-1",
+    **endpoint: Any,
 ) -> AsyncIterator[Edge]:
     """Serve a bridge on a free port of the loopback."""
     function = Function()
@@ -254,12 +261,12 @@ async def serving(
         catalog=catalog or build(SHOP),
         principal=None,
         public=public,
-        **{"request_id": "req-1", **endpoint},
+        **endpoint,
     )
     async with httpx2.AsyncClient(timeout=10) as client:
         bound = socket.create_server(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/mcp"
-        edge = Edge(url, function, made, client)
+        edge = Edge(url, function, made, client, request_id=request_id)
         bridge = _bridge(edge, (SessionKey("k1", key),))
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -303,7 +310,7 @@ async def _serve(bridge: Bridge, edge: Edge, scope: Any, receive: Any, send: Any
     endpoint = edge.endpoint_for(dict(scope["headers"]))
     stated = dict(scope["headers"]).get(b"content-length", b"")
     if stated.isdigit() and int(stated) > MiB4:
-        await Reply(send).whole(rejected(endpoint.request_id, too_large(MiB4)))
+        await Reply(send).whole(rejected(edge.request_id, too_large(MiB4)))
         return
     body, more = b"", True
     while more:
@@ -311,7 +318,9 @@ async def _serve(bridge: Bridge, edge: Edge, scope: Any, receive: Any, send: Any
         if message["type"] == "http.disconnect":
             return
         body, more = body + message.get("body", b""), message.get("more_body", False)
-    request = McpRequest(scope["method"], tuple(scope["headers"]), body)
+    request = McpRequest(
+        McpHead(scope["method"], tuple(scope["headers"])), body, id=edge.request_id
+    )
     outcome = bridge.judge(endpoint, request)
     async with anyio.create_task_group() as tasks:
 

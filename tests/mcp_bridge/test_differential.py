@@ -13,7 +13,9 @@ import anyio
 import pytest
 from hypothesis import given, settings
 
+from mcp_bridge.admission import McpHead
 from mcp_bridge.catalog import build
+from mcp_bridge.checks import MOST_SOUND
 from mcp_bridge.endpoint import Endpoint, McpRequest
 from mcp_bridge.judging import ForSdk
 from mcp_bridge.specs import ToolSpec
@@ -31,10 +33,13 @@ from tests.mcp_bridge.differential import (
     answer,
     asking,
     headers_for,
+    posted,
     requests,
 )
 from tests.mcp_bridge.serving import ENVELOPE, STATELESS, principal
 from tests.mcp_bridge.twice import Told, Twice, twice
+
+CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 
 
 async def compare(both: Twice, endpoint: Endpoint, request: McpRequest) -> Told | None:
@@ -91,7 +96,7 @@ async def test_odd_texts_are_read_as_the_sdk_reads_them(name: str, revision: str
     async with twice(answer) as both:
         for tool in ("still", "hidden", "save"):
             meant = {"method": "tools/call", "params": {"name": tool}}
-            request = McpRequest("POST", headers_for(meant, revision), body)
+            request = posted(headers_for(meant, revision), body)
             await compare(both, ENDPOINT, request)
 
 
@@ -103,7 +108,7 @@ async def test_headers_are_held_against_the_body_as_by_the_sdk(name: str) -> Non
             for revision in (STATELESS, "2025-11-25"):
                 good = asking(method, params, revision)
                 sent = WRONG[name](list(good.headers))
-                await compare(both, ENDPOINT, replace(good, headers=sent))
+                await compare(both, ENDPOINT, replace(good, head=McpHead("POST", sent)))
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -165,3 +170,39 @@ async def anything(request: McpRequest) -> None:
     async with twice(answer) as both:
         for endpoint in (ENDPOINT, SEARCHING):
             await compare(both, endpoint, request)
+
+
+LOOK_ALIKES: list[dict[str, Any]] = [
+    *({"progressToken": value} for value in (1, True, 1.0, "1", None, [], 2**70)),
+    *({CAPABILITIES: value} for value in ({}, [], None, {"sampling": {}}, {"sampling": 1})),
+    *({CAPABILITIES: {"sampling": value}} for value in ({}, None, True)),
+    {"traceparent": "x"},
+    {"traceparent": 1},
+    {},
+]
+
+
+@pytest.mark.parametrize("revision", [STATELESS, "2025-11-25"])
+async def test_what_passed_once_lets_nothing_through_that_merely_looks_like_it(
+    revision: str,
+) -> None:
+    good = {"name": "still", "_meta": dict(ENVELOPE)}
+    calls = [
+        *({**good, "_meta": {**ENVELOPE, **meta}} for meta in LOOK_ALIKES),
+        *({**good, "arguments": value} for value in ({}, {"a": 1}, None, [], "x", 0)),
+        *({**good, "name": name} for name in ("still", "stil", 1, None, True)),
+        {"name": "still"},
+        {"name": "still", "_meta": None},
+    ]
+    async with twice(answer) as both:
+        for _ in range(2):
+            for params in (*calls, *reversed(calls)):
+                await compare(both, ENDPOINT, asking("tools/call", params, revision))
+
+
+async def test_more_messages_than_are_known_to_be_sound_are_sound_too() -> None:
+    async with twice(answer) as both:
+        for number in range(MOST_SOUND + 2):
+            params = {"name": "still", "_meta": {**ENVELOPE, "n": number}}
+            outcome = both.judged(ENDPOINT, asking("tools/call", params, STATELESS))
+            assert not isinstance(outcome, ForSdk)

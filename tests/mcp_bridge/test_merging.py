@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcp_bridge.admission import McpHead
 from mcp_bridge.catalog import Catalog, build
 from mcp_bridge.endpoint import McpRequest
 from mcp_bridge.merging import Named, listing, merged, needed, renamed
@@ -146,6 +147,6 @@ def rpc(method: str, params: Any = None) -> bytes:
     ],
 )
 def test_a_request_says_which_tools_it_is_about(body: bytes, needs: object) -> None:
-    assert needed(McpRequest("POST", (), body)) == needs
-    assert needed(McpRequest("GET", (), body)) == "every tool"
-    assert needed(McpRequest("DELETE", (), body)) == "no tool"
+    assert needed(McpRequest(McpHead("POST", ()), body)) == needs
+    assert needed(McpRequest(McpHead("GET", ()), body)) == "every tool"
+    assert needed(McpRequest(McpHead("DELETE", ()), body)) == "no tool"

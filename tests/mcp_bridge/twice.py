@@ -117,7 +117,7 @@ class Twice:
     async def by_sdk(self, endpoint: Endpoint, request: McpRequest) -> Told | None:
         """What the SDK answers; None if it would never be asked."""
         try:
-            admitted = admit(request.method, request.headers, lambda _: None)
+            admitted = admit(request.head, lambda _: None)
             message = read_message(request.body, DEPTH)
         except (Rejection, MessageError):
             return None

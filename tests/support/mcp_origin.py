@@ -24,6 +24,8 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+from tests.support import mcp_era
+
 ROOT = Path(__file__).parents[2]
 
 Context = ServerRequestContext[Any, Any]
@@ -112,20 +114,10 @@ class _App:
         fields = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
         target = f"{scope['path']}?{scope['query_string'].decode()}"
         self._seen.heads.append((scope["method"], target, fields))
-        stateless = fields.get("mcp-protocol-version", "") >= "2026"
-        if self._only and (self._only == "only-stateless") != stateless:
-            await _refuse(send)
+        if mcp_era.is_foreign(self._only, fields):
+            await mcp_era.refuse(send)
             return
         await self._manager.handle_request(scope, receive, send)
-
-
-async def _refuse(send: Any) -> None:
-    """As a server of one era refuses a client of the other."""
-    error = {"code": -32000, "message": "Bad Request: Unsupported protocol version"}
-    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
-    headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 TOOLS = ("echo", "secret", "progress", "wait", "ask")

@@ -42,7 +42,7 @@ def test_the_first_deploy_prints_the_token_and_no_later_one_does(cli: Cli, proje
     assert again.code == 0
     assert re.search("dep_.{8}", first.out)[0] in again.out  # type: ignore[index]
     file = json.loads((project / "jelou.json").read_text())
-    (project / "jelou.json").write_text(json.dumps({**file, "description": "new"}))
+    (project / "jelou.json").write_text(json.dumps({**file, "config": {"timeout": 5000}}))
     assert re.fullmatch(LATER % "Deployed", cli("deploy").out)
 
 

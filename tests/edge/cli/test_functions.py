@@ -78,11 +78,34 @@ def test_a_deployment_is_downloaded_and_replaces_no_file(
 @pytest.mark.parametrize("named", [True, False])
 def test_rollback_says_what_it_restores(cli: Cli, deployed: list[str], named: bool) -> None:
     words = ["rollback", "my-function", *([deployed[0]] if named else [])]
-    first, second, third = cli(*words).out.splitlines()
-    assert first == f"✓ Rolled back to {deployed[0]}"
-    assert second == "▸ URL: http://127.0.0.1:8080/my-function"
-    assert "code runs elsewhere" in third
-    assert cli("functions", "info", "my-function", "--json").data["deployment"] == deployed[0]
+    *lines, last = cli(*words).out.splitlines()
+    live = cli("functions", "info", "my-function", "--json").data
+    assert lines == [
+        f"✓ Rolled back to {deployed[0]}",
+        "▸ URL: http://127.0.0.1:8080/my-function",
+        "⚠ Instructions changed: what agents are told about the function as a whole",
+        f"▸ Tools digest: {live['toolsDigest']}",
+    ]
+    assert "code runs elsewhere" in last
+    assert live["deployment"] == deployed[0]
+
+
+def test_rollback_says_which_tools_it_changes_as_a_deploy_does(
+    cli: Cli, project: Path, function: Origin
+) -> None:
+    first = cli("deploy", "--json").data["toolsDigest"]
+    paths = {"/new": {"get": {"operationId": "new"}}}
+    function.serve("/openapi.json", {**BOOKS, "paths": paths})
+    deployed = cli("deploy", "--json").data
+    lines = cli("rollback").out.splitlines()
+    assert lines[2:-1] == [
+        f"⚠ Tools added: {', '.join(deployed['toolChanges']['removed'])}",
+        "⚠ Tools removed: new",
+        f"▸ Tools digest: {first}",
+    ]
+    data = cli("rollback", "my-function", deployed["id"], "--json").data
+    assert data["toolChanges"] == deployed["toolChanges"]
+    assert data["toolsDigest"] == deployed["toolsDigest"]
 
 
 def test_there_is_nothing_before_the_first(cli: Cli, deployed: list[str]) -> None:

@@ -123,9 +123,25 @@ class Asked:
     length: int | None
     networks: Networks
 
-    def caller(self, fresh: bytes) -> plan.Caller:
+    @property
+    def ids(self) -> plan.Ids:
+        return plan.ids(self.head.headers, FRESH)
+
+    @property
+    def caller(self) -> plan.Caller:
         place = self.decision.place
-        return plan.caller(self.head, place.authority, place.prefix, self.networks, fresh)
+        return plan.caller(self.head, place.authority, place.prefix, self.networks)
+
+    def lasting(self, upstream: Upstream) -> Lasting:
+        """What is made ready for this request alone."""
+        function, principal = self.decision.place.function, self.decision.principal
+        return headwork.lasting(self.caller, function, principal, upstream, "http", EDGE_ID)
+
+    def is_served_by(self, alike: Lasting, upstream: Upstream) -> bool:
+        """Whether what was made ready for another request serves this one."""
+        place, who = self.decision.place, alike.who
+        same = (who.authority, who.prefix) == (place.authority, place.prefix)
+        return same and alike.fits(place.function.live, self.decision.principal, upstream)
 
 
 def let_in(block: bytes, peer: Peer, networks: Networks, asked_for: Function) -> Asked | None:
@@ -155,14 +171,11 @@ class Exchange:
     def lasting(self) -> Lasting:
         """What the second request finds: what was made for the first, where it may."""
         for asked in (self.first, self.second):
-            who = asked.caller(FRESH[::-1])
-            made = headwork.lasting(who, asked.decision, self.upstream, EDGE_ID)
+            made = asked.lasting(self.upstream)
             trusted = rules.is_trusted(asked.head.peer.address, asked.networks)
-            if made.fits(self.second.decision, self.upstream) and not trusted:
+            if self.second.is_served_by(made, self.upstream) and not trusted:
                 return made
-        return headwork.lasting(
-            self.second.caller(FRESH), self.second.decision, self.upstream, EDGE_ID
-        )
+        return self.second.lasting(self.upstream)
 
 
 @st.composite
@@ -207,7 +220,8 @@ def planned_request(of: Exchange) -> Headers:
     asked = of.second
     return plan.request_headers(
         asked.head.headers,
-        asked.caller(FRESH),
+        asked.ids,
+        asked.caller,
         of.to,
         of.upstream,
         asked.decision.principal,
@@ -242,9 +256,12 @@ def test_a_function_gets_the_fields_that_are_planned_and_no_others(of: Exchange)
 def test_no_token_and_no_claim_of_the_callers_reaches_a_function(of: Exchange) -> None:
     read = parse_head(written_request(of)[:-4], UNKNOWN, WIDE)
     asked = of.second
-    who = asked.caller(FRESH)
-    ours = plan.lasting_fields(who, of.to, of.upstream, asked.decision.principal, "http", EDGE_ID)
-    named = {(name.lower(), value) for name, value in ours} | {(b"x-request-id", who.request_id)}
+    ours = plan.lasting_fields(
+        asked.caller, of.to, of.upstream, asked.decision.principal, "http", EDGE_ID
+    )
+    named = {(name.lower(), value) for name, value in ours} | {
+        (b"x-request-id", asked.ids.request_id)
+    }
     for name, value in read.headers:
         assert not contains_token(value)
         assert name not in rules.HOP_BY_HOP or name == b"transfer-encoding"
@@ -344,7 +361,8 @@ def test_a_caller_gets_the_fields_that_are_planned_and_no_others(
     planned = plan.answer_headers(
         asked.head.headers,
         answered.headers,
-        asked.caller(FRESH),
+        asked.ids.request_id,
+        asked.caller,
         of.to,
         of.upstream,
         checked=checked,

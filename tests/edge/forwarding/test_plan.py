@@ -33,7 +33,7 @@ def called(
     authority: bytes = b"shop.fn.localhost",
 ) -> plan.Caller:
     asked = head("GET", b"/a", *fields, host=authority, peer=peer)
-    return plan.caller(asked, authority, prefix, networks, FRESH)
+    return plan.caller(asked, authority, prefix, networks)
 
 
 def sent(
@@ -49,8 +49,9 @@ def sent(
     who = called(*fields, **caller)
     everything = ((b"host", b"shop.fn.localhost"), *fields)
     upstream = shop.live.project.upstreams[0]
+    named = plan.ids(everything, FRESH)
     return plan.request_headers(
-        everything, who, shop, upstream, principal, trigger, EDGE_ID, upgrade=upgrade
+        everything, named, who, shop, upstream, principal, trigger, EDGE_ID, upgrade=upgrade
     )
 
 
@@ -339,7 +340,8 @@ def answered(
     """The fields that the caller gets for a function's answer with these fields."""
     shop = to or function()
     upstream = shop.live.project.upstreams[0]
-    return plan.answer_headers(asked, fields, called(**caller), shop, upstream, checked=checked)
+    who, named = called(**caller), plan.ids(asked, FRESH).request_id
+    return plan.answer_headers(asked, fields, named, who, shop, upstream, checked=checked)
 
 
 def test_an_answer_returns_as_sent_without_the_fields_of_the_connection() -> None:
@@ -360,7 +362,7 @@ def test_an_answer_returns_as_sent_without_the_fields_of_the_connection() -> Non
 
 def test_an_answer_carries_the_request_id_and_no_claim_to_be_the_edges() -> None:
     got = answered((b"x-request-id", b"theirs"), (b"x-jelou-error-source", b"edge"))
-    assert values(got, b"x-request-id") == [called().request_id]
+    assert values(got, b"x-request-id") == [plan.ids((), FRESH).request_id]
     assert values(got, b"x-jelou-error-source") == []
 
 

@@ -1,12 +1,13 @@
 """Functions that are MCP servers of one era, spoken for to clients of the other."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx2
+import mcp_types as types
 import pytest
 from mcp.shared.exceptions import MCPError
 
@@ -16,7 +17,7 @@ from tests.support.calling import until
 from tests.support.edge_in_process import EdgeInProcess
 from tests.support.edge_in_process import running as running_edge
 from tests.support.mcp_origin import TOOLS, McpOrigin, running
-from tests.support.origin import refusing
+from tests.support.origin import Behaviour, Visit, hangs, refusing, serving
 
 ERAS = {"only-handshake": "2026-07-28", "only-stateless": "legacy"}
 """Servers, and the clients that they do not know."""
@@ -142,6 +143,100 @@ async def test_a_server_that_is_down_is_no_success(
         assert known.status_code == 502
     else:  # whose answer has begun when the function is asked
         assert '"code":-32000' in known.text
+
+
+ASKED = pytest.mark.parametrize(
+    ("trouble", "mode"), [("initialize", "legacy"), ("server/discover", "2026-07-28")]
+)
+"""What a server is asked, and the client that needs to know."""
+
+
+@ASKED
+async def test_a_server_that_cannot_be_asked_is_not_taken_to_be_of_the_other_era(
+    edge: EdgeInProcess, trouble: str, mode: str
+) -> None:
+    troubled = {trouble: b""}
+    async with serving(_of_both_eras(troubled)) as origin:
+        edge.deploy(origin.upstream, **BRIDGE)
+        async with httpx2.AsyncClient(headers=fields(edge.token)) as http:
+            first = await http.post(url(edge), **_call_of("echo", mode))
+            troubled.clear()
+            second = await http.post(url(edge), **_call_of("echo", mode))
+    assert first.status_code == 502
+    assert first.json()["error"]["data"]["code"] == "upstream_unreachable"
+    assert (second.status_code, second.headers["x-own"]) == (200, "1")
+
+
+async def test_a_server_that_does_not_say_what_it_speaks_has_not_answered(
+    edge: EdgeInProcess,
+) -> None:
+    async with serving(hangs) as origin:
+        edge.deploy(origin.upstream, **BRIDGE, timeout=200)
+        async with httpx2.AsyncClient(headers=fields(edge.token)) as http:
+            answer = await http.post(url(edge), **_call_of("echo", "legacy"))
+    assert answer.status_code == 504
+    assert answer.json()["error"]["data"]["code"] == "upstream_timeout"
+
+
+@ASKED
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_a_server_that_is_busy_when_it_is_asked_is_passed_through_to(
+    edge: EdgeInProcess, trouble: str, mode: str, status: int
+) -> None:
+    busy = b"HTTP/1.1 %d Busy\r\ncontent-length: 0\r\n\r\n" % status
+    async with serving(_of_both_eras({trouble: busy})) as origin:
+        edge.deploy(origin.upstream, **BRIDGE)
+        async with httpx2.AsyncClient(headers=fields(edge.token)) as http:
+            answer = await http.post(url(edge), **_call_of("echo", mode))
+    assert (answer.status_code, answer.headers["x-own"]) == (200, "1")
+
+
+def _of_both_eras(troubled: Mapping[str, bytes]) -> Behaviour:
+    """A server that answers messages of some methods otherwise; with nothing: it resets."""
+    answers = {
+        "initialize": types.InitializeResult(
+            protocol_version="2025-11-25",
+            capabilities=types.ServerCapabilities(),
+            server_info=types.Implementation(name="both", version="1"),
+        ),
+        "server/discover": types.DiscoverResult(
+            supported_versions=["2026-07-28"], capabilities=types.ServerCapabilities()
+        ),
+        "tools/call": types.CallToolResult(content=[]),
+    }
+
+    async def behave(visit: Visit) -> None:
+        while True:
+            message = json.loads((await visit.request()).body)
+            trouble = troubled.get(message["method"])
+            if trouble == b"":
+                visit.reset()
+                return
+            if trouble is not None:
+                await visit.send(trouble)
+                continue
+            if "id" not in message:
+                await visit.send(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+                continue
+            result = answers[message["method"]].model_dump(by_alias=True, exclude_none=True)
+            body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
+            head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-own: 1\r\n"
+            await visit.send(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
+
+    return behave
+
+
+async def test_a_revision_that_nobody_knows_is_answered_with_those_that_are_spoken(
+    edge: EdgeInProcess, server: McpOrigin, era: str
+) -> None:
+    deploy(edge, server)
+    async with httpx2.AsyncClient(headers=fields(edge.token)) as http:
+        answer = await http.post(url(edge), **_call_of("echo", "2999-01-01"))
+    assert answer.status_code == 400
+    error = answer.json()
+    assert (error["id"], error["error"]["code"]) == (1, -32022)
+    assert "2026-07-28" in error["error"]["data"]["supported"]
+    assert server.seen().calls == []
 
 
 async def test_what_has_no_meaning_across_is_refused(
