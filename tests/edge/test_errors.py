@@ -77,10 +77,13 @@ def _rejections() -> set[tuple[str, int]]:
     found = set()
     for file in sorted((ROOT / "mcp_bridge").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Rejection":
-                status, code = node.args[:2]
-                if isinstance(status, ast.Constant) and isinstance(code, ast.Constant):
-                    found.add((str(code.value), int(str(status.value))))
+            is_rejection = (
+                isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Rejection"
+            )
+            said = node.args if is_rejection else getattr(node, "elts", [])
+            match [getattr(part, "value", None) for part in said[:2]]:
+                case [int(status), str(code)]:
+                    found.add((code, status))
     assert found
     return found
 
