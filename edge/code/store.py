@@ -140,8 +140,8 @@ class CodeStore:
         """Let nobody change it, and nobody read it but the edge and the function."""
         for path in (code.directory, *_below(code.directory)):
             if not path.is_symlink():
-                found = path.stat().st_mode
-                path.chmod(0o750 if found & 0o100 else 0o640)
+                is_open = path.is_dir() or path.stat().st_mode & 0o100
+                path.chmod(0o750 if is_open else 0o640)
             if owner is not None:
                 os.chown(path, os.geteuid(), owner.gid, follow_symlinks=False)
 
