@@ -16,7 +16,7 @@ from edge.code.command import Owner
 from edge.code.limits import CodeError, Limits
 from edge.code.making import Means, make
 from edge.code.recipe import Recipe, dependencies, stands_alone
-from edge.code.store import Code, CodeStore
+from edge.code.store import MOST_UPLOADS, Code, CodeStore
 
 LIMITS = Limits(100, 1_000_000)
 
@@ -253,6 +253,20 @@ def test_an_upload_over_the_limits_is_not_kept(store: CodeStore) -> None:
     with pytest.raises(CodeError, match="code_size"):
         put(store, {"a": "x" * 1_000_001})
     assert not store.root.exists() or not any((store.root / "uploads").iterdir())
+
+
+def test_uploads_that_no_deploy_follows_do_not_pile_up(store: CodeStore) -> None:
+    sent = []
+    for number in range(MOST_UPLOADS + 5):
+        sent.append(put(store, {"a": str(number)}))
+        at = time.time() - 1000 + number  # the system's clock of files may stand still meanwhile
+        os.utime(store.root / "uploads" / f"{sent[-1]}.tar", (at, at))
+    left = {path.name for path in (store.root / "uploads").iterdir()}
+    assert left == {f"{digest}.tar" for digest in sent[5:]}
+    for path in (store.root / "uploads").iterdir():
+        os.utime(path, (0, 0))
+    last = put(store, {"a": "last"})
+    assert [path.name for path in (store.root / "uploads").iterdir()] == [f"{last}.tar"]
 
 
 def test_two_functions_never_share_code(held: CodeStore) -> None:
