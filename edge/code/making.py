@@ -20,7 +20,10 @@ from edge.code.recipe import (
 )
 from edge.code.store import Code, CodeStore
 
-_PIP = (sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--no-cache-dir")
+_PYTHON = (sys.executable, "-P", "-m")
+"""Without the working directory among the modules: a project may have a json.py of its own."""
+
+_PIP = (*_PYTHON, "pip", "install", "--quiet", "--no-input", "--no-cache-dir")
 _PIP_SETTINGS = ("PIP_", "SSL_CERT_", "REQUESTS_CA_BUNDLE")
 _PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy"})
 _LARGEST = 256 * 1024
@@ -142,7 +145,7 @@ class _Making:
 
     def _compile(self) -> None:
         """Once for all starts: the processes cannot write here."""
-        argv = (sys.executable, "-m", "compileall", "-q", str(self._code.files))
+        argv = (*_PYTHON, "compileall", "-q", str(self._code.files))
         with_packages = (str(self._code.packages),) if self._code.packages.is_dir() else ()
         try:
             self._run("Compiling", (*argv, *with_packages), {})

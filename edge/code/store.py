@@ -26,6 +26,9 @@ DIRECTORY = "code"
 UPLOADS_KEPT = 3600.0
 """Seconds for which files that were sent wait for their deploy."""
 
+MOST_UPLOADS = 20
+"""The newest that wait at a time."""
+
 _WHOLE = "whole"
 _DIGEST = 64
 
@@ -103,8 +106,8 @@ class CodeStore:
         files = archive.listed(sent, self.limits)
         digest = archive.digest(sent)
         with self._used():
-            self._forget_uploads(UPLOADS_KEPT)
             _copy(sent, self._upload(digest))
+            self._forget_uploads(time.time() - UPLOADS_KEPT)
         return Stored(digest, files)
 
     @contextmanager
@@ -140,8 +143,8 @@ class CodeStore:
         """Let nobody change it, and nobody read it but the edge and the function."""
         for path in (code.directory, *_below(code.directory)):
             if not path.is_symlink():
-                found = path.stat().st_mode
-                path.chmod(0o750 if found & 0o100 else 0o640)
+                is_open = path.is_dir() or path.stat().st_mode & 0o100
+                path.chmod(0o750 if is_open else 0o640)
             if owner is not None:
                 os.chown(path, os.geteuid(), owner.gid, follow_symlinks=False)
 
@@ -185,11 +188,11 @@ class CodeStore:
         except FileNotFoundError:
             raise CodeError("The code is not here any more; send it again") from None
 
-    def _forget_uploads(self, age: float) -> None:
-        for path in (self.root / "uploads").iterdir():
-            with suppress(OSError):
-                if path.stat().st_mtime < time.time() - age:
-                    path.unlink()
+    def _forget_uploads(self, before: float) -> None:
+        found = sorted((self.root / "uploads").iterdir(), key=_written, reverse=True)
+        for number, path in enumerate(found):
+            if number >= MOST_UPLOADS or _written(path) < before:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def _used(self) -> Iterator[None]:
@@ -219,6 +222,13 @@ class CodeStore:
                 yield True
         finally:
             os.close(descriptor)
+
+
+def _written(path: Path) -> float:
+    """When a file was written, Unix time; 0 if it is gone."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -321,6 +321,50 @@ def test_a_document_that_keeps_changing_does_not_fill_the_store(registry: Regist
     assert registry.document(kept[0].id) == b"%d" % (DOCUMENTS_KEPT + 9)
 
 
+def test_only_so_many_deploys_are_kept_and_never_fewer_than_a_rollback_needs(
+    registry: Registry,
+) -> None:
+    ids = [deploy(registry, project(port=9000 + number)).id for number in range(6)]
+    registry.prune("shop", 2)
+    assert [made.id for made in registry.deployments("shop")] == ids[:1:-1]
+    registry.prune("shop", 0)
+    assert [made.id for made in registry.deployments("shop")] == ids[:3:-1]
+    registry.rollback("shop", ids[4], 9)
+    registry.prune("shop", 0)
+    assert [made.id for made in registry.deployments("shop")] == [ids[4]]
+    registry.prune("nothing-there", 0)
+
+
+def test_what_a_rollback_would_make_live_is_told_before(registry: Registry) -> None:
+    assert registry.predecessor("shop") is None
+    first = deploy(registry, project(port=1))
+    assert registry.predecessor("shop") is None
+    deploy(registry, project(port=2))
+    assert registry.predecessor("shop") == first == registry.rollback("shop", None, 3)
+
+
+def test_the_code_of_all_deployments_is_known(registry: Registry) -> None:
+    registry.deploy(project(), None, (), "deploy", 1, "a" * 64)
+    registry.deploy(project("other"), None, (), "deploy", 2, "b" * 64)
+    registry.deploy(project("third"), None, (), "deploy", 3)
+    assert registry.codes() == {"a" * 64, "b" * 64}
+    registry.delete("other")
+    assert registry.codes() == {"a" * 64}
+
+
+def test_other_code_is_another_deployment(registry: Registry) -> None:
+    assert registry.deploy(project(), None, (), "deploy", 1, "a" * 64).changed
+    assert not registry.deploy(project(), None, (), "deploy", 2, "a" * 64).changed
+    assert registry.deploy(project(), None, (), "deploy", 3, "b" * 64).changed
+
+
+def test_a_deployment_is_called_as_was_promised_unless_that_is_taken(registry: Registry) -> None:
+    made = registry.deploy(project(), None, (), "deploy", 1, id_="dep_promised")
+    assert made.deployment.id == "dep_promised"
+    other = registry.deploy(project("other"), None, (), "deploy", 2, id_="dep_promised")
+    assert other.deployment.id not in ("", "dep_promised")
+
+
 def test_what_is_still_as_it_was_known_is_not_read_again(subject: Subject) -> None:
     registry = subject.registry
     for slug in ("shop", "other", "gone"):

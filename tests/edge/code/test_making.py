@@ -6,14 +6,17 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from edge.code.command import Owner
 from edge.code.limits import CodeError, Limits
 from edge.code.making import Means, make
 from edge.code.recipe import Recipe, dependencies, stands_alone
-from edge.code.store import Code, CodeStore
+from edge.code.store import MOST_UPLOADS, Code, CodeStore
 
 LIMITS = Limits(100, 1_000_000)
 
@@ -178,6 +181,54 @@ def test_no_secret_of_the_function_reaches_an_install(held: CodeStore, tmp_path:
     assert "GREETING" not in seen
 
 
+def test_modules_of_the_project_are_not_taken_for_those_of_pip(
+    held: CodeStore, tmp_path: Path
+) -> None:
+    wheel(tmp_path / "wheels")
+    files = {
+        "index.py": "",
+        "json.py": "1/0",
+        "pip.py": "1/0",
+        "requirements.txt": f"{tmp_path}/wheels/greet-1.0-py3-none-any.whl\n",
+    }
+    assert (made(held, files, entrypoint="index.py").packages / "greet.py").exists()
+
+
+def test_a_directory_that_a_build_shut_is_opened(held: CodeStore) -> None:
+    code = made(held, {"a": "x"}, build="mkdir d; touch d/e; chmod 000 d/e; chmod 000 d")
+    assert (code.files / "d" / "e").read_text() == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives functions users of their own")
+def test_a_build_of_a_user_of_its_own_reads_nothing_of_the_edge_or_of_others() -> None:
+    with TemporaryDirectory() as name:
+        top = Path(name)
+        top.chmod(0o755)
+        data = top / "data"
+        data.mkdir(mode=0o700)
+        (data / "edge.db").touch(mode=0o600)
+        store = CodeStore(data, LIMITS)
+        with store.held():
+            other = make(
+                store, Recipe("other", put(store, {"a": "secret"}), "", ()), as_user(61200)
+            )
+            script = f"id -u > who; cat {data}/edge.db {store.code(other).files}/a; ls {data}; true"
+            recipe = Recipe(
+                "fn", put(store, {"a": "x"}), "", ("sh", "-c", f"({script}) > out 2>&1")
+            )
+            code = store.code(make(store, recipe, as_user(61300)))
+        said = (code.files / "out").read_text()
+        assert said.count("Permission denied") == 3, said
+        assert (code.files / "who").read_text() == "61300\n"
+        found = (code.files / "who").stat()
+        assert (found.st_uid, found.st_gid) == (0, 61300), "it cannot be changed any more"
+
+
+def as_user(number: int) -> Means:
+    """With what the code of a user of its own is made."""
+    return replace(means(), owner=Owner(number, number))
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n\n", "   \n"])
 def test_empty_requirements_install_nothing(held: CodeStore, text: str) -> None:
     code = made(held, {"index.py": "", "requirements.txt": text}, entrypoint="index.py")
@@ -202,6 +253,20 @@ def test_an_upload_over_the_limits_is_not_kept(store: CodeStore) -> None:
     with pytest.raises(CodeError, match="code_size"):
         put(store, {"a": "x" * 1_000_001})
     assert not store.root.exists() or not any((store.root / "uploads").iterdir())
+
+
+def test_uploads_that_no_deploy_follows_do_not_pile_up(store: CodeStore) -> None:
+    sent = []
+    for number in range(MOST_UPLOADS + 5):
+        sent.append(put(store, {"a": str(number)}))
+        at = time.time() - 1000 + number  # the system's clock of files may stand still meanwhile
+        os.utime(store.root / "uploads" / f"{sent[-1]}.tar", (at, at))
+    left = {path.name for path in (store.root / "uploads").iterdir()}
+    assert left == {f"{digest}.tar" for digest in sent[5:]}
+    for path in (store.root / "uploads").iterdir():
+        os.utime(path, (0, 0))
+    last = put(store, {"a": "last"})
+    assert [path.name for path in (store.root / "uploads").iterdir()] == [f"{last}.tar"]
 
 
 def test_two_functions_never_share_code(held: CodeStore) -> None:
