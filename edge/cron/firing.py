@@ -193,6 +193,7 @@ class Firing:
             function=order.function,
             principal=None,
             caller=self._caller(schedule.function),
+            ids=plan.ids((), self.random(40)),
             trigger="cron",
             method=METHOD.decode(),
             target=target,
@@ -207,14 +208,10 @@ class Firing:
     def _caller(self, slug: str) -> plan.Caller:
         """The edge itself, at the function's published address."""
         address = urlsplit(self.url_of(slug))
-        ids = plan.ids((), self.random(40))
         return plan.Caller(
             authority=address.netloc.encode(),
             prefix=address.path.rstrip("/").encode(),
             chain=(),
             client="",
             proto=address.scheme.encode(),
-            request_id=ids.request_id,
-            traceparent=ids.traceparent,
-            continued=False,
         )
