@@ -75,7 +75,7 @@ class Family:
             found = self.alive(table, table.below((os.getpid(),)))
             if not found:
                 return
-            system.kill(seen.pid for seen in found)
+            system.kill(found)
             await asyncio.sleep(PAUSE)
 
 
@@ -91,7 +91,7 @@ def sweep(directory: str) -> None:
         found = {pid for pid in found - {os.getpid()} if _is_of(directory, pid)}
         if not found:
             return
-        system.kill(found | table.below(found))
+        system.kill(table.seen[pid] for pid in found | table.below(found))
 
 
 def _is_of(directory: str, pid: int) -> bool:

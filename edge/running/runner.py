@@ -152,8 +152,8 @@ class Runner:
         finally:
             os.umask(before)
         try:
+            ready()  # thousands of functions are read while the workers start
             self._catch_up()
-            ready()
             await self._work(stop)
         finally:
             server.close()
@@ -343,7 +343,7 @@ async def _end_rest() -> None:
     for _ in range(100):
         table = Table.read()
         rest = table.below((os.getpid(),))
-        system.kill(pid for pid in rest if not table.seen[pid].is_zombie)
+        system.kill(table.seen[pid] for pid in rest if not table.seen[pid].is_zombie)
         system.reap(table.children(os.getpid()))
         if not rest:
             return

@@ -152,11 +152,18 @@ def environment_holds(pid: int, entry: bytes) -> bool:
     return False
 
 
-def kill(pids: Iterable[int]) -> None:
-    """SIGKILL each that is still there."""
-    for pid in pids:
+def kill(seen: Iterable[Seen]) -> None:
+    """SIGKILL each that is still there, and its whole group, which cannot fork away from it.
+
+    None of them may be in a group with anybody else who is to live.
+    """
+    seen = list(seen)
+    for group in {one.group for one in seen} - {os.getpgrp()}:
         with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+            os.killpg(group, signal.SIGKILL)
+    for one in seen:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(one.pid, signal.SIGKILL)
 
 
 def reap(pids: Iterable[int]) -> None:
