@@ -152,13 +152,15 @@ def environment_holds(pid: int, entry: bytes) -> bool:
     return False
 
 
-def kill(seen: Iterable[Seen]) -> None:
-    """SIGKILL each that is still there, and its whole group, which cannot fork away from it.
+def kill(seen: Iterable[Seen], *groups: int) -> None:
+    """SIGKILL each that is still there, and whole groups: theirs, and these.
 
-    None of them may be in a group with anybody else who is to live.
+    No process forks away from the end of its group, however fast; one that does so all the time is
+    seldom seen alive, but its zombies are. None of them may be in a group with anybody else who is
+    to live.
     """
     seen = list(seen)
-    for group in {one.group for one in seen} - {os.getpgrp()}:
+    for group in {one.group for one in seen}.union(groups) - {os.getpgrp()}:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
     for one in seen:
