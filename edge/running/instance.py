@@ -69,7 +69,7 @@ class Sources:
 
 
 class Instance:
-    """See the module. `start` once, `ended` while it is up, `end` in any case.
+    """See the module. `start` once, `exited` and `ended` while it is up, `end` in any case.
 
     Attributes:
         deployment: whose it is; a trial's until it is adopted.
@@ -111,6 +111,11 @@ class Instance:
         except OSError as error:
             raise RunFailed(f"It cannot be started: {error.strerror or error}") from None
         await self._until_ready(place, process)
+
+    async def exited(self) -> None:
+        """Wait until its leader has ended."""
+        assert self._process is not None  # noqa: S101 — it has been started
+        await self._process.exited.wait()
 
     async def ended(self) -> LastExit:
         """Wait until it has ended of itself, or because it had to; why."""
