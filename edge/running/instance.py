@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from edge.config import Config
@@ -69,7 +70,7 @@ class Sources:
 
 
 class Instance:
-    """See the module. `start` once, `ended` while it is up, `end` in any case.
+    """See the module. `start` once, `exited` and `ended` while it is up, `end` in any case.
 
     Attributes:
         deployment: whose it is; a trial's until it is adopted.
@@ -111,6 +112,11 @@ class Instance:
         except OSError as error:
             raise RunFailed(f"It cannot be started: {error.strerror or error}") from None
         await self._until_ready(place, process)
+
+    async def exited(self) -> None:
+        """Wait until its leader has ended."""
+        assert self._process is not None  # noqa: S101 — it has been started
+        await self._process.exited.wait()
 
     async def ended(self) -> LastExit:
         """Wait until it has ended of itself, or because it had to; why."""
@@ -174,10 +180,7 @@ class Instance:
         setting = self._config.function_user
         user = user_of(setting, self.slug, [code.directory, *python])
         if user is None and os.geteuid() == 0 and setting != "same":
-            LOG.warning(
-                "function %s runs as the edge's own user: no other one can read %s",
-                *(self.slug, code.directory),
-            )
+            _warn_of_same_user(self.slug, code.directory)
         return user
 
     def _launch(self, code: Code, place: Place) -> Launch:
@@ -218,6 +221,14 @@ class Instance:
             for task in (ready, exited):
                 task.cancel()
             await asyncio.gather(ready, exited, return_exceptions=True)
+
+
+@cache
+def _warn_of_same_user(slug: str, directory: Path) -> None:
+    """Say so once, rather than with each start."""
+    LOG.warning(
+        "function %s runs as the edge's own user: no other one can read %s", slug, directory
+    )
 
 
 def explained(last: LastExit) -> str:

@@ -235,6 +235,8 @@ class Keeper:
         kept.plan.up(instance.id, self._clock())
         self._tell(kept.up(instance))
         self.step(kept)
+        await instance.exited()
+        self._tell(Gone(kept.id, instance.id))  # before its last words: nobody is to call it now
         self._broke(kept, instance, await instance.ended())
 
     def _broke(self, kept: Kept, instance: Instance, last: LastExit) -> None:
@@ -244,7 +246,6 @@ class Keeper:
             kept.plan.failed(instance.id, self._clock())
             instance.say(last.reason)
             LOG.warning("function %s (%s): %s", instance.slug, kept.id, last.reason)
-        self._tell(Gone(kept.id, instance.id))
         self._begin_end(kept, instance.id, 0.0)
         self.step(kept)
         pause = kept.plan.retry_in(self._clock())
