@@ -11,6 +11,7 @@ from edge.admin.operations import Operations
 from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.group import command, group, session
+from edge.cli.project_files import slug_here
 
 FIRST_LOOK, LONGEST_LOOK = 0.05, 1.0
 """Seconds between two looks at a run that goes on."""
@@ -22,21 +23,21 @@ def cron() -> None:
 
 
 @command("list")
-@click.argument("slug")
+@click.argument("slug", required=False)
 @session
-def list_(session: Session, slug: str) -> None:
+def list_(session: Session, slug: str | None) -> None:
     """List the schedules of a function, with when each is due next."""
-    session.show(session.operations().schedules(slug), _schedules)
+    session.show(session.operations().schedules(slug_here(slug)), _schedules)
 
 
 @command("logs")
-@click.argument("slug")
+@click.argument("slug", required=False)
 @click.option("--state", metavar="ERROR", help="OK, ERROR, RUNNING, SKIPPED or UNKNOWN.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, help="How many; default 100.")
 @session
-def logs(session: Session, slug: str, state: str | None, limit: int) -> None:
+def logs(session: Session, slug: str | None, state: str | None, limit: int) -> None:
     """Show the runs of a function's schedules, newest first."""
-    session.show(session.operations().cron_runs(slug, state, limit), _runs)
+    session.show(session.operations().cron_runs(slug_here(slug), state, limit), _runs)
 
 
 @command("run")

@@ -7,12 +7,13 @@ from edge.cli.context import Session
 from edge.cli.durations import Duration
 from edge.cli.group import command, session
 from edge.cli.log_reader import BEFORE, LogReader
+from edge.cli.project_files import slug_here
 
 HISTORY = 100
 
 
 @command("logs")
-@click.argument("slug")
+@click.argument("slug", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Show what comes, until Ctrl+C (default).")
 @click.option("--history", is_flag=True, help="Show what was written, and stop.")
 @click.option(
@@ -29,7 +30,7 @@ HISTORY = 100
 @session
 def logs(
     session: Session,
-    slug: str,
+    slug: str | None,
     follow: bool,
     history: bool,
     since: float | None,
@@ -43,7 +44,7 @@ def logs(
     if follow and history:
         raise click.UsageError("--follow shows what comes, --history what was: choose one.")
     within = None if since is None else max(1, round(since))
-    reader = LogReader(session, session.operations(), slug, request, within)
+    reader = LogReader(session, session.operations(), slug_here(slug), request, within)
     if history:
         reader.history(lines or (LINES_AT_ONCE if since is not None else HISTORY))
     else:

@@ -12,6 +12,7 @@ from edge.admin.stores import open_database, usable
 from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.group import command, group, session
+from edge.cli.project_files import slug_here
 from edge.cli.secret_files import from_file
 from edge.secrets.store import KEYS, SqliteSecrets
 
@@ -48,11 +49,11 @@ def set_(session: Session, slug: str, pairs: tuple[str, ...], source: str | None
 
 
 @command("list")
-@click.argument("slug")
+@click.argument("slug", required=False)
 @session
-def list_(session: Session, slug: str) -> None:
+def list_(session: Session, slug: str | None) -> None:
     """List the names of a function's secrets; never their values."""
-    session.show(session.operations().secrets(slug), _table)
+    session.show(session.operations().secrets(slug_here(slug)), _table)
 
 
 @command("delete")

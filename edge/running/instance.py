@@ -24,7 +24,7 @@ from edge.running.readiness import Readiness
 from edge.running.rooms import Rooms
 from edge.running.runs import RunFailed
 from edge.running.system import Limits, Table, listens
-from edge.running.users import NoSuchUser, User, python_needs, user_of
+from edge.running.users import NoSuchUser, User, can_read, own_user, python_needs, user_of
 from tokens.errors import StoreError
 
 LOG = logging.getLogger("edge.running")
@@ -177,10 +177,12 @@ class Instance:
 
     def _user(self, code: Code) -> User | None:
         python = [*python_needs(), ROOT] if self._wanted.run.entrypoint else []
-        setting = self._config.function_user
-        user = user_of(setting, self.slug, [code.directory, *python])
-        if user is None and os.geteuid() == 0 and setting != "same":
-            _warn_of_same_user(self.slug, code.directory)
+        setting, needed = self._config.function_user, [code.directory, *python]
+        user = user_of(setting, self.slug, needed)
+        if user is None and setting == "auto" and os.geteuid() == 0:
+            _warn(
+                self.slug, next(path for path in needed if not can_read(path, own_user(self.slug)))
+            )
         return user
 
     def _launch(self, code: Code, place: Place) -> Launch:
@@ -223,14 +225,6 @@ class Instance:
             await asyncio.gather(ready, exited, return_exceptions=True)
 
 
-@cache
-def _warn_of_same_user(slug: str, directory: Path) -> None:
-    """Say so once, rather than with each start."""
-    LOG.warning(
-        "function %s runs as the edge's own user: no other one can read %s", slug, directory
-    )
-
-
 def explained(last: LastExit) -> str:
     """A reason with the last lines of output below it."""
     if not last.output:
@@ -245,3 +239,11 @@ def _hanging(limit: float, accepted: bool) -> str:
         else "it listens neither on LISTEN_SOCKET nor on PORT"
     )
     return f"It did not answer GET /__health within {limit:g} s: {what}."
+
+
+@cache
+def _warn(slug: str, directory: Path) -> None:
+    """Say once that a function is not apart from the edge, and why."""
+    LOG.warning(
+        "function %s runs as the edge's own user: one of its own cannot read %s", slug, directory
+    )

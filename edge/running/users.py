@@ -48,10 +48,15 @@ def user_of(setting: str, slug: str, needed: Iterable[Path]) -> User | None:
     if setting == "same" or (setting == "auto" and os.geteuid() != 0):
         return None
     if setting == "auto":
-        number = FIRST + int.from_bytes(sha256(slug.encode()).digest()[:8], "big") % MANY
-        user = User(number, number, is_own=True)
+        user = own_user(slug)
         return user if all(can_read(path, user) for path in needed) else None
     return _named(setting)
+
+
+def own_user(slug: str) -> User:
+    """The user that a function has to itself, where it can."""
+    number = FIRST + int.from_bytes(sha256(slug.encode()).digest()[:8], "big") % MANY
+    return User(number, number, is_own=True)
 
 
 def python_needs() -> tuple[Path, ...]:
