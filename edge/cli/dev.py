@@ -95,17 +95,19 @@ class Dev:
         Args:
             addresses: what the edge is bound to.
         """
-        port = next(iter(addresses)).rpartition(":")[2]
-        await self._deploy(lambda result: _served(result, f"http://{HOST}:{port}"))
-        if watch:
-            self._session.out.lines([output.item("Watching", f"{self._directory} (Ctrl-C ends)")])
+        port, begun = next(iter(addresses)).rpartition(":")[2], asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._show_logs())
+            if watch:  # from now on, or a change amid the first deploy would be missed
+                group.create_task(self._watch(begun))
+            await self._deploy(lambda result: _served(result, f"http://{HOST}:{port}"))
             if watch:
-                group.create_task(self._watch())
+                self._session.out.lines([f"{output.ITEM} Watching for changes (Ctrl-C ends)"])
+            begun.set()
+            group.create_task(self._show_logs())
 
-    async def _watch(self) -> None:
+    async def _watch(self, begun: asyncio.Event) -> None:
         async for _ in watchfiles.awatch(self._directory, raise_interrupt=False):
+            await begun.wait()
             await self._deploy(_again)
 
     async def _deploy(self, told: Told) -> None:
