@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n $(shell expr $$(getconf _NPROCESSORS_ONLN) 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: run test test-all conformance lint lock dev clients bench bench-full bench-mcp bench-store
+.PHONY: run test test-all conformance lint lock dev clients bench bench-full bench-mcp bench-store bench-wake
 
 run: $(VENV)/.installed
 	@$(BIN)/python examples/run.py
@@ -58,6 +58,10 @@ bench-mcp: dev
 # What 10,000 functions and 1,000,000 tokens cost: docs/scale.md; some ten minutes.
 bench-store: dev
 	@$(BIN)/python -m tests.benchmarks.store_scale
+
+# How long a sleeping function's first answer takes: docs/functions.md; two minutes.
+bench-wake: dev
+	@$(BIN)/python -m tests.benchmarks.wake
 
 dev: $(VENV)/.installed-dev
 
