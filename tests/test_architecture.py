@@ -388,6 +388,7 @@ MAP = """
 1 pure edge.admin.expectations          tools a deploy was told to expect, others refused
 1 -    edge.admin.files                 bodies that are files
 1 -    edge.admin.local_logs            functions' logs in a data directory
+1 pure edge.admin.projects              a project file's problems as one error
 1 pure edge.admin.secret_operations     what can be done with secrets
 1 -    edge.admin.secret_references     secrets that deploys and documents need
 1 pure edge.admin.token_operations      what can be done with tokens
@@ -396,10 +397,10 @@ MAP = """
 2 -    edge.admin.local_secrets         secrets on a store
 2 -    edge.admin.local_tokens          token operations on a store
 2 pure edge.admin.operations            what can be done: the Protocol and its values
-3 pure edge.admin.projects              a project file's problems as one error
 3 pure edge.admin.routes                method, path, arguments of each operation
 3 -    edge.admin.running               code made, tried, asked what it declares
 3 -    edge.admin.stores                opens a store and its token operations
+3 pure edge.admin.tool_lists            the tools of a project, shown and compared
 4 -    edge.admin.api                   the operations over HTTP, an ASGI app
 4 -    edge.admin.client                the operations of an edge elsewhere
 4 -    edge.admin.deploying             deploying: all checked, then written

@@ -12,9 +12,10 @@ from edge.admin import documents, example
 from edge.admin.errors import AdminError
 from edge.admin.expectations import refuse_others
 from edge.admin.operations import DeployRequest, DeployResult
-from edge.admin.projects import checked, listed, seen
+from edge.admin.projects import checked
 from edge.admin.running import Running, Tried
 from edge.admin.secret_references import References
+from edge.admin.tool_lists import listed, seen
 from edge.config import Config, base_url, function_url
 from edge.functions import Deployment, Project, Route
 from edge.logs import kept as logs

@@ -30,11 +30,11 @@ from edge.admin.operations import (
     Identity,
     RolledBack,
 )
-from edge.admin.projects import listed, seen
 from edge.admin.refreshing import Refreshed, Refresher
 from edge.admin.running import Running
 from edge.admin.secret_operations import SecretInfo, SecretsChanged
 from edge.admin.secret_references import References
+from edge.admin.tool_lists import listed, seen
 from edge.admin.translation import explained
 from edge.cron.signing_secrets import SigningSecrets
 from edge.cron.store import CronStore

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from edge.admin import documents
 from edge.admin.deploying import seen_live
-from edge.admin.projects import seen
 from edge.admin.secret_references import References
+from edge.admin.tool_lists import seen
 from edge.functions import Deployment, Function
 from edge.project_file import catalogs
 from edge.registry.store import Registry, digest
