@@ -52,7 +52,8 @@ class Upstream:
         scheme: `run` for a function that the edge runs itself: which of its processes takes a
             request is settled when a connection is opened.
         host, port: for `http` and `https`; `host` is the deployment's id for `run`.
-        socket: the path of a Unix socket for `unix`, else empty.
+        socket: the path of a Unix socket for `unix`; for `run` the one process that a request is
+            for, shortened, or empty; else empty.
         base: path put before every target, without a trailing slash; mostly empty.
         key: the same for addresses that may share connections: all but `base`.
     """

@@ -163,12 +163,12 @@ class Running:
             raise AdminError("INPUT_ERROR", f"The code of {project.slug} was not sent")
         recipe = Recipe.of(project.slug, sent, project.run)
         try:
-            return make(self._store, recipe, self._means(project.slug))
+            return make(self._store, recipe, self._means(project.slug, project.run))
         except CodeError as error:
             message = f"{project.slug} cannot be deployed: {error}"
             raise AdminError("VALIDATION_ERROR", message) from None
 
-    def _means(self, slug: str) -> Means:
+    def _means(self, slug: str, run: Run) -> Means:
         """With what a function's code is made: as its processes run, but without an address."""
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         said = {
@@ -177,11 +177,13 @@ class Running:
             "PYTHONUNBUFFERED": "1",
         }
         environment: Mapping[str, str] = {**inherited, **self._secrets.of(slug), **said}
-        return Means(environment, os.environ, self._owner(slug), self._config.build_timeout)
+        return Means(environment, os.environ, self._owner(slug, run), self._config.build_timeout)
 
-    def _owner(self, slug: str) -> Owner | None:
+    def _owner(self, slug: str, run: Run) -> Owner | None:
+        """Who the function runs as, if that is not the edge's own user."""
+        needed = python_needs() if run.entrypoint else ()
         try:
-            user = user_of(self._config.function_user, slug, python_needs())
+            user = user_of(self._config.function_user, slug, needed)
         except NoSuchUser as error:
             raise AdminError("API_ERROR", str(error)) from None
         if user is None or not can_reach(self._store.root / slug, user):

@@ -95,6 +95,7 @@ class Fleet:
 
     __slots__ = (
         "_forsaken",
+        "_next",
         "_particular",
         "_processes",
         "_stirred",
@@ -113,6 +114,7 @@ class Fleet:
         self._used = False
         self._forsaken = False
         self._particular = 0
+        self._next: Process | None = None
         self.failure = ""
 
     # As a list of idle connections.
@@ -120,18 +122,24 @@ class Fleet:
     def __bool__(self) -> bool:
         """Whether `pop` has one: at the process whose turn it is, if nobody waits for that."""
         best = None if self._waiters else self._best()
-        return best is not None and bool(best.idle)
+        if best is None or not best.idle:
+            return False
+        self._next = best
+        return True
 
     def __len__(self) -> int:
-        return sum(len(process.idle) for process in self._processes.values())
+        return sum([len(process.idle) for process in self._processes.values()])
 
     def pop(self) -> Connection:
-        """An idle connection to the process with the fewest requests in flight."""
-        best = self._best()
-        if best is None:
+        """An idle connection to the process with the fewest requests in flight.
+
+        Asked right behind `bool`, which has found it; IndexError if there is none.
+        """
+        process, self._next = self._next, None
+        if process is None:
             raise IndexError("no process takes a request")
         self._used = True
-        return best.idle.pop()
+        return process.idle.pop()
 
     def pop_at(self, name: str) -> Connection | None:
         """An idle connection to one process, if it has one and takes requests."""
@@ -144,7 +152,8 @@ class Fleet:
     def append(self, connection: Connection) -> None:
         """A connection is idle from now on."""
         self._processes[connection.instance].idle.append(connection)
-        self._wake_next()
+        if self._waiters:
+            self._wake_next()
 
     # For the pool.
 
@@ -315,7 +324,9 @@ class Fleet:
         """
         best, least = None, 0
         for process in self._processes.values():
-            if process.takes_more and (self._forsaken or not process.leaving):
+            if (self._forsaken or not process.leaving) and process.takes_more:
+                if len(self._processes) == 1:
+                    return process
                 rank = 2 * process.in_use - bool(process.idle)
                 if best is None or rank < least:
                     best, least = process, rank

@@ -20,6 +20,9 @@ ROUNDS = 200
 
 PAUSE = 0.01
 
+QUIET = 2
+"""Looks that find nobody alive, one after the other, before all are taken to have ended."""
+
 _OWN_BITS = 36
 """Of a mark, for what is the instance's own."""
 
@@ -54,11 +57,14 @@ class Family:
         Args:
             strays: the pids of those whose marks are looked at.
         """
+        return [seen for seen in self._members(table, strays) if not seen.is_zombie]
+
+    def _members(self, table: Table, strays: Collection[int]) -> list[Seen]:
         pids = table.led_by(self.leader) | {pid for pid in self._known if self._is_here(pid, table)}
         pids |= table.below(pids)
         pids |= {pid for pid in strays if pid not in pids and self._is_marked(pid)}
         self._known = {pid: table.seen[pid].started for pid in pids}
-        return [table.seen[pid] for pid in pids if not table.seen[pid].is_zombie]
+        return [table.seen[pid] for pid in pids]
 
     def _is_here(self, pid: int, table: Table) -> bool:
         seen = table.seen.get(pid)
@@ -70,12 +76,15 @@ class Family:
 
     async def kill(self) -> None:
         """SIGKILL until none is left."""
+        quiet = 0
         for _ in range(ROUNDS):
             table = Table.read()
-            found = self.alive(table, table.below((os.getpid(),)))
-            if not found:
+            members = self._members(table, table.below((os.getpid(),)))
+            system.kill(members, self.leader)
+            system.reap(seen.pid for seen in members if seen.pid != self.leader)
+            quiet = quiet + 1 if all(seen.is_zombie for seen in members) else 0
+            if quiet == QUIET:
                 return
-            system.kill(seen.pid for seen in found)
             await asyncio.sleep(PAUSE)
 
 
@@ -85,13 +94,15 @@ def sweep(directory: str) -> None:
     Args:
         directory: what the ids of its instances begin with.
     """
+    quiet = 0
     for _ in range(ROUNDS):
         table = Table.read()
-        found = {pid for pid, seen in table.seen.items() if not seen.is_zombie}
-        found = {pid for pid in found - {os.getpid()} if _is_of(directory, pid)}
-        if not found:
+        found = {pid for pid in table.seen.keys() - {os.getpid()} if _is_of(directory, pid)}
+        found = {pid for pid in found | table.below(found) if not table.seen[pid].is_zombie}
+        system.kill(table.seen[pid] for pid in found)
+        quiet = 0 if found else quiet + 1
+        if quiet == QUIET:
             return
-        system.kill(found | table.below(found))
 
 
 def _is_of(directory: str, pid: int) -> bool:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from edge.functions import Function
 from edge.running import system
+from edge.running.family import PAUSE, QUIET, ROUNDS
 from edge.running.keeper import Keeper
 from edge.running.protocol import (
     LONGEST_LINE,
@@ -152,8 +153,8 @@ class Runner:
         finally:
             os.umask(before)
         try:
+            ready()  # thousands of functions are read while the workers start
             self._catch_up()
-            ready()
             await self._work(stop)
         finally:
             server.close()
@@ -340,11 +341,13 @@ def _unlink(path: Path) -> None:
 
 async def _end_rest() -> None:
     """End what has hidden from its instance: whatever still descends from the runner."""
-    for _ in range(100):
+    quiet = 0
+    for _ in range(ROUNDS):
         table = Table.read()
         rest = table.below((os.getpid(),))
-        system.kill(pid for pid in rest if not table.seen[pid].is_zombie)
+        system.kill(table.seen[pid] for pid in rest)
         system.reap(table.children(os.getpid()))
-        if not rest:
+        quiet = 0 if rest else quiet + 1
+        if quiet == QUIET:
             return
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(PAUSE)

@@ -39,8 +39,10 @@ class Trial(Protocol):
     def adopt(self, deployment: str) -> None:
         """Keep the process as the first of this deployment, which is live already.
 
+        One that has ended meanwhile is replaced like any other.
+
         Raises:
-            RunFailed: it has ended; the deployment's next request starts another.
+            RunFailed: there is no such live deployment, or the runner is gone.
         """
         ...
 

@@ -152,11 +152,20 @@ def environment_holds(pid: int, entry: bytes) -> bool:
     return False
 
 
-def kill(pids: Iterable[int]) -> None:
-    """SIGKILL each that is still there."""
-    for pid in pids:
+def kill(seen: Iterable[Seen], *groups: int) -> None:
+    """SIGKILL each that is still there, and whole groups: theirs, and these.
+
+    No process forks away from the end of its group, however fast; one that does so all the time is
+    seldom seen alive, but its zombies are. None of them may be in a group with anybody else who is
+    to live.
+    """
+    seen = list(seen)
+    for group in {one.group for one in seen}.union(groups) - {os.getpgrp()}:
         with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+            os.killpg(group, signal.SIGKILL)
+    for one in seen:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(one.pid, signal.SIGKILL)
 
 
 def reap(pids: Iterable[int]) -> None:

@@ -1,8 +1,8 @@
 """Functions that the edge runs, as their callers meet them: woken, replaced, crashed, ended."""
 
+import asyncio
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,17 @@ def said(edge: Edge, target: str, method: str = "GET") -> tuple[str, int]:
     return version, int(pid)
 
 
+def running(slug: str) -> list[int]:
+    """The processes of a function, forks included."""
+    mark = f"JELOU_FUNCTION={slug}\0".encode()
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if mark in Path(f"/proc/{pid}/environ").read_bytes() and is_alive(int(pid)):
+                found.append(int(pid))
+    return found
+
+
 def versions_during(edge: Edge, slug: str, change: Callable[[], object]) -> Counter[str]:
     """Which versions answer the calls of several keep-alive connections while something changes."""
     found: Counter[str] = Counter()
@@ -139,6 +151,31 @@ def test_a_sleeping_function_is_woken_once_by_many_requests_on_all_workers(edge:
     assert answers[0][1] != first
 
 
+async def _statuses(port: int, count: int) -> Counter[int]:
+    """What so many requests at once are answered, each on a connection of its own."""
+
+    async def ask() -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /crowded/ HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return int(answer[9:12])
+
+    async with asyncio.timeout(60):
+        return Counter(await asyncio.gather(*(ask() for _ in range(count))))
+
+
+def test_two_thousand_requests_at_once_start_one_process(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", "--in-flight", "1600", "--queue-timeout", "30") as edge:
+        deploy(edge, "crowded", idle="1s")
+        _, first = said(edge, "/crowded/")
+        eventually(lambda: not is_alive(first), "the function sleeps")
+        statuses = asyncio.run(_statuses(edge.port, 2000))
+        assert statuses.keys() <= {200, 503}
+        assert statuses[200] >= 1600 + 256
+        assert len(running("crowded")) == 1
+
+
 def test_every_request_during_a_redeploy_and_a_rollback_is_answered(edge: Edge) -> None:
     deploy(edge, "moved", "v1")
     deployed = versions_during(edge, "moved", lambda: deploy(edge, "moved", "v2"))
@@ -182,16 +219,8 @@ def test_nothing_is_left_of_a_deleted_function_or_of_an_edge_that_was_told_to_en
         eventually(lambda: not is_alive(gone), "the deleted function has ended")
         caller = edge.caller()
         assert caller.ask("/gone/").status == 404
-        marks = re.compile(rb"JELOU_FUNCTION=kept\0")
-        left = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and _has(pid, marks)]
+        left = running("kept")
         assert len(left) == 2
         os.kill(edge.pid, signal.SIGTERM)
         assert edge.program.process.wait(timeout=30) == 0
         assert not [pid for pid in left if is_alive(pid)]
-
-
-def _has(pid: str, mark: re.Pattern[bytes]) -> bool:
-    try:
-        return mark.search(Path(f"/proc/{pid}/environ").read_bytes()) is not None
-    except OSError:
-        return False

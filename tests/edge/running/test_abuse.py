@@ -51,6 +51,23 @@ while len(os.listdir(os.environ["NOTES"])) < 4:
 serve(server)
 """
 )
+HOPS = (
+    NOTES
+    + """
+def hop(name):
+    note(name, os.getpgid(0))
+    while True:
+        if os.fork():
+            os._exit(0)
+for number in range(6):
+    if os.fork() == 0:
+        if number % 2:
+            os.setsid()
+        hop(str(number))
+server = listen()
+serve(server)
+"""
+)
 LEAKS = """
 from served import *
 def leak(path):
@@ -245,6 +262,29 @@ def test_nothing_that_a_function_has_forked_is_left(edge: Running, notes: Path, 
             worker.say(Clear(up.instance))
             worker.until(Gone)
         assert not any(map(is_alive, forks))
+
+
+def test_processes_that_change_their_numbers_all_the_time_are_ended(
+    edge: Running, notes: Path
+) -> None:
+    with edge.worker() as worker:
+        up = worker.wake(edge.store.deploy_source(HOPS))
+        groups = set(noted(notes, 6))
+        edge.store.delete("one")
+        worker.until(Leaving)
+        worker.say(Clear(up.instance))
+        worker.until(Gone)
+        assert len(groups) == 4
+        eventually(lambda: not any(map(has_group, groups)), "not even a zombie is left")
+
+
+def has_group(group: int) -> bool:
+    """Whether a process is in this group."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_a_crash_takes_forks_with_it(edge: Running, notes: Path) -> None:
