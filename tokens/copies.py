@@ -27,13 +27,14 @@ _REVOKE = """
     WHERE f.digest = tokens.digest AND (
         (tokens.revoked IS NULL AND f.revoked IS NOT NULL)
         OR (tokens.replaced_by IS NULL AND f.replaced_by IS NOT NULL)
-        OR coalesce(tokens.expires > f.expires, tokens.expires IS NULL AND f.expires IS NOT NULL))"""
+        OR coalesce(tokens.expires > f.expires, f.expires IS NOT NULL AND tokens.expires IS NULL)
+    )"""
 _REVOKE_ACCESS = """
     UPDATE access_tokens SET revoked = f.revoked FROM former.access_tokens AS f
     WHERE f.digest = access_tokens.digest
         AND access_tokens.revoked IS NULL AND f.revoked IS NOT NULL"""
 _GOOD = "SELECT id, function, name, hint FROM {}tokens WHERE revoked IS NULL"
-_STILL = " AND coalesce(expires, ?1) >= ?1"
+_STILL = " AND coalesce(expires, :now) >= :now"
 _GOOD_ACCESS = "SELECT id, NULL, name, hint FROM {}access_tokens WHERE revoked IS NULL"
 
 
@@ -76,14 +77,13 @@ def snapshot(directory: Path, to: Path) -> Stand:
     with closing(Use(directory / MIRROR)) as use:
         if not use.share(PATIENCE):
             raise being_replaced(path)
-        with explained(path), closing(_connected(path)) as source:
-            with explained(to), closing(sqlite3.connect(to)) as target:
-                source.backup(target)
+        with explained(path), closing(_connected(path)) as source, _made(to) as target:
+            source.backup(target)
         return stand_of(to)
 
 
 def stand_of(path: Path) -> Stand:
-    """How far a store has come, once every page of it was looked at; StoreError if it is damaged."""
+    """How far a store has come, once all of it was looked at; StoreError if it is damaged."""
     with explained(path), closing(_connected(path)) as connection:
         (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
@@ -143,7 +143,7 @@ def revived(write: Write, now: float, *, beside_former: bool) -> tuple[Known, ..
     """
     known = " AND NOT EXISTS (SELECT 1 FROM former.{0} AS f WHERE f.digest = {0}.digest)"
     tokens, access = (known.format(name) for name in ("tokens", "access_tokens"))
-    queries = (_GOOD.format("") + _STILL, _GOOD_ACCESS.format(""))
+    queries = (_GOOD.format("") + _STILL, _GOOD_ACCESS.format("") + _STILL)
     if beside_former:
         queries = (queries[0] + tokens, queries[1] + access)
     return _known(write, queries, now)
@@ -167,8 +167,8 @@ def has_table(write: Write, name: str) -> bool:
 
 def _known(write: Write, queries: tuple[str, str], now: float) -> tuple[Known, ...]:
     of_functions, of_access = queries
-    rows = write.connection.execute(of_functions, (now,)).fetchall()
-    rows += write.connection.execute(of_access).fetchall()
+    rows = write.connection.execute(of_functions, {"now": now}).fetchall()
+    rows += write.connection.execute(of_access, {"now": now}).fetchall()
     return tuple(
         Known(id_, function, name, f"{ACCESS if function is None else RUNTIME}{hint}..")
         for id_, function, name, hint in rows
@@ -181,6 +181,12 @@ def usable_former(path: Path) -> Stand | None:
         return stand_of(path) if path.exists() else None
     except (StoreError, sqlite3.Error):
         return None
+
+
+@contextmanager
+def _made(path: Path) -> Iterator[sqlite3.Connection]:
+    with explained(path), closing(sqlite3.connect(path)) as connection:
+        yield connection
 
 
 def _connected(path: Path) -> sqlite3.Connection:

@@ -119,7 +119,7 @@ class Use:
         return _locked_before(self._descriptor, fcntl.LOCK_SH, time.monotonic() + timeout)
 
     def alone(self, timeout: float) -> bool:
-        """Hold it with nobody until `close`; False if others still have it after so many seconds."""
+        """Hold it with nobody until `close`; False if others have it after so many seconds."""
         return _locked_before(self._descriptor, fcntl.LOCK_EX, time.monotonic() + timeout)
 
     def close(self) -> None:

@@ -35,6 +35,7 @@ Event = Literal[
     "signing_secret.shown",
     "signing_secret.rotated",
     "mcp.keys_rotated",
+    "store.restored",
     "audit.broken",
     "audit.head_behind",
     "audit.head_lost",
