@@ -149,7 +149,7 @@ class Door:
         """Let no new request keep a shutdown from its end, or be cut off by it; note its token."""
         if not isinstance(decision, Forward | ToMcp):
             return decision
-        if self.http.state.draining:
+        if self.http.state.refuses:
             refused = refusal(Errors.DRAINING, headers=((b"retry-after", b"1"),))
             if isinstance(decision, BridgeAll):
                 return Refuse(refused, mcp=True)

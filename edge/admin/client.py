@@ -91,14 +91,19 @@ class UnixTransport:
 
 
 class HttpTransport:
-    """The admin address of an edge, with an access token that goes nowhere else.
+    """The admin address of an edge, with an access token that goes nowhere else."""
 
-    Raises:
-        AdminError: INPUT_ERROR for a URL that is none or would carry the token in the clear.
-    """
+    def __init__(self, url: str, token: str, certificate: str | None = None) -> None:
+        """Connect to nothing yet.
 
-    def __init__(self, url: str, token: str) -> None:
+        Args:
+            certificate: a PEM file with a certificate and its key, shown to an edge that asks.
+
+        Raises:
+            AdminError: INPUT_ERROR for a URL that is none or would carry the token in the clear.
+        """
         self.name = url
+        self._certificate = certificate or None
         self._token = token
         self._parts = urlsplit(check_url(url))
 
@@ -108,11 +113,22 @@ class HttpTransport:
         if self._parts.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
         context = ssl.create_default_context()
+        if self._certificate is not None:
+            _show(context, self._certificate)
         return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
 
     def headers(self) -> dict[str, str]:
         """The access token."""
         return {"Authorization": f"Bearer {self._token}"}
+
+
+def _show(context: ssl.SSLContext, certificate: str) -> None:
+    try:
+        context.load_cert_chain(certificate)
+    except OSError as error:
+        why = error.strerror or "it does not hold a certificate and its key in PEM"
+        text = f"The client certificate {certificate} cannot be used: {why}"
+        raise AdminError("INPUT_ERROR", text) from None
 
 
 def check_url(url: str) -> str:
