@@ -8,6 +8,7 @@ from edge.admin.local import LocalOperations
 from edge.admin.local_cron import FireNow
 from edge.admin.running import Running
 from edge.admin.stores import Store, open_database, services, usable
+from edge.audit.store import AuditTrail
 from edge.code.limits import Limits
 from edge.code.store import CodeStore
 from edge.config import Config
@@ -45,6 +46,7 @@ def assembled(
         registry=SqliteRegistry(database, os.urandom),
         tokens=tokens,
         access=access,
+        trail=AuditTrail(database),
         secrets=SqliteSecrets(database),
         cron=CronStore(database, os.urandom, place.config.cron_runs),
         signing=SigningSecrets(database, os.urandom),

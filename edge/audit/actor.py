@@ -9,33 +9,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
-LOCAL = "local"
-"""The address of who acts on the edge's own machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts, and from where.
-
-    Attributes:
-        type: `local` for a user of the machine, `access_token` for a remote caller, `edge` for what
-            the edge does of itself, `unknown` for whom it has refused.
-        name: the user's, the access token's, or what part of the edge it was.
-        id: of the access token, or None.
-        address: an IP address, or `local`.
-    """
-
-    type: Literal["local", "access_token", "edge", "unknown"]
-    name: str
-    id: str | None = None
-    address: str = LOCAL
-
-
-EDGE = Actor("edge", "edge")
+from edge.audit.record import Actor
 
 _ACTING: ContextVar[Actor | None] = ContextVar("acting", default=None)
 

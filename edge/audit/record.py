@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from edge.audit.actor import Actor
 from tokens.secret import redact
 
 LONGEST = 300
@@ -42,6 +41,31 @@ Event = Literal[
     "audit.pruned",
 ]
 EVENTS: tuple[Event, ...] = get_args(Event)
+
+
+LOCAL = "local"
+"""The address of who acts on the edge's own machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, and from where.
+
+    Attributes:
+        type: `local` for a user of the machine, `access_token` for a remote caller, `edge` for what
+            the edge does of itself, `unknown` for whom it has refused.
+        name: the user's, the access token's, or what part of the edge it was.
+        id: of the access token, or None.
+        address: an IP address, or `local`.
+    """
+
+    type: Literal["local", "access_token", "edge", "unknown"]
+    name: str
+    id: str | None = None
+    address: str = LOCAL
+
+
+EDGE = Actor("edge", "edge")
 
 
 @dataclass(frozen=True, slots=True)

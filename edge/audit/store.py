@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from edge.audit.actor import EDGE, Actor, acting, current
+from edge.audit.actor import acting, current
 from edge.audit.chain import (
     NOTHING,
     Link,
@@ -22,7 +22,7 @@ from edge.audit.chain import (
     pruned_through,
     verify,
 )
-from edge.audit.record import Event, Record, canonical, parse
+from edge.audit.record import EDGE, Actor, Event, Record, canonical, parse
 from tokens.database import Database, Write
 from tokens.generation import replace_private
 from tokens.migrations import Migration

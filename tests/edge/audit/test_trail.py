@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.audit.actor import Actor, acting
+from edge.audit.actor import acting
 from edge.audit.chain import linked
+from edge.audit.record import Actor
 from edge.audit.store import HEAD, AuditTrail
 from tokens.database import FILE, Database
 
@@ -46,10 +47,10 @@ def remake(tmp_path: Path, first: int) -> None:
         rows = connection.execute("SELECT number, record, hash FROM audit ORDER BY 1").fetchall()
         before = rows[first - 2][2]
         for number, text, _ in rows[first - 1 :]:
-            text = text.replace("laptop", "nobody") if number == first else text
-            before = linked(before, text.encode())
+            made = text.replace("laptop", "nobody") if number == first else text
+            before = linked(before, made.encode())
             query = "UPDATE audit SET record = ?, hash = ? WHERE number = ?"
-            connection.execute(query, (text, before, number))
+            connection.execute(query, (made, before, number))
 
 
 def test_an_untouched_trail_is_whole(trail: AuditTrail) -> None:
@@ -157,9 +158,13 @@ def test_rows_are_not_changed_in_passing(trail: AuditTrail, database: Database) 
 
 
 def test_what_is_undone_leaves_no_record(trail: AuditTrail, database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.write():
-        trail.note("token.revoked")
-        raise ZeroDivisionError
+    def undone() -> None:
+        with database.write():
+            trail.note("token.revoked")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        undone()
     verdict = trail.verify()
     assert (verdict.last.number, verdict.broken) == (10, None)
     trail.note("token.revoked")
