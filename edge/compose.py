@@ -22,6 +22,7 @@ from edge.admin.opening import assembled
 from edge.app import Door
 from edge.compose_audit import ComposedAudit, composed_audit
 from edge.compose_cron import ComposedCron, Live, composed_cron
+from edge.compose_status import workers_look
 from edge.config import Config, function_url
 from edge.cron.firing import Firing
 from edge.doors.asgi import Pace
@@ -147,7 +148,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     )
     place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
     cron = composed_cron(config, store.database, live, forwarder, url_of, peers.slot)
-    operations = assembled(store.database, place, VERSION, cron.fire_now)
+    operations = assembled(store.database, place, VERSION, cron.fire_now, workers_look(view, peers))
     housekeeping = _housekeeping(store, beyond, door, last_use, operations, audit, peers.slot)
     lane = _lane(config, store.name, door, pool, in_flight)
     return Edge(

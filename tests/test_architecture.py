@@ -331,6 +331,7 @@ MAP = """
 1 -    edge.state.catalogs              the tools of each live deployment, built once
 1 -    edge.state.health                whether an upstream answers
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
+1 -    edge.state.roster                which workers are there, asked of all
 1 pure edge.state.session_streams       the one GET stream of each MCP session
 1 -    edge.state.source                the store as a worker reads it
 1 -    edge.state.streams               open streams, judged again when the world changes
@@ -405,6 +406,7 @@ MAP = """
 1 -    edge.admin.local_logs            functions' logs in a data directory
 1 pure edge.admin.secret_operations     what can be done with secrets
 1 -    edge.admin.secret_references     secrets that deploys and documents need
+1 pure edge.admin.status_operations     how an edge is: what can be asked
 1 pure edge.admin.token_operations      what can be done with tokens
 1 -    edge.admin.translation           what stores raise, in the operations' words
 2 -    edge.admin.backing_up            a backup made, also while an edge runs
@@ -424,6 +426,7 @@ MAP = """
 4 pure edge.admin.openapi               the API as an OpenAPI document
 5 -    edge.admin.api                   the operations over HTTP, an ASGI app
 5 -    edge.admin.client                the operations of an edge elsewhere
+5 -    edge.admin.local_status          how an edge is, gathered
 5 -    edge.admin.refreshing            documents looked for again
 6 -    edge.admin.local                 all operations on a store
 7 -    edge.admin.opening               opens a store with all operations
@@ -474,9 +477,11 @@ MAP = """
 == 9 edge, composition: constructor calls, nothing else
 0 -    edge.compose_audit               what a worker records of those it refuses
 0 -    edge.compose_cron                what a worker has to do with schedules
+0 -    edge.compose_status              what a worker tells of itself
 1 -    edge.compose                     builds everything from a Config
 
 == 10 edge, command line: one file per noun
+0 pure edge.cli.doctor_checks           what can be wrong, judged from facts
 0 pure edge.cli.durations               90d, 24h, 30m
 0 pure edge.cli.env_file                files of KEY=VALUE lines
 0 -    edge.cli.loading                 what is imported only when needed
@@ -491,6 +496,7 @@ MAP = """
 0 -    edge.cli.token_file              --token-file, made ready before the token
 1 -    edge.cli.code_files              a project's files on their way
 1 -    edge.cli.context                 which edge a command acts on, and how
+1 -    edge.cli.doctor_facts            the facts, gathered
 1 -    edge.cli.run_lines               how the edge runs a function, as lines
 1 -    edge.cli.secret_files            files of secrets, found and read
 1 -    edge.cli.stdio_bridge            MCP on stdio, bridged to HTTP
@@ -505,6 +511,7 @@ MAP = """
 3 -    edge.cli.deploy                  jelou deploy
 3 -    edge.cli.deployments             jelou deployments, rollback
 3 -    edge.cli.dev                     jelou dev
+3 -    edge.cli.doctor                  jelou doctor
 3 -    edge.cli.functions               jelou functions
 3 -    edge.cli.init                    jelou init
 3 -    edge.cli.logs                    jelou logs
@@ -513,6 +520,7 @@ MAP = """
 3 -    edge.cli.mcp_keys                jelou mcp rotate-keys
 3 -    edge.cli.secrets                 jelou secrets
 3 -    edge.cli.serve                   jelou serve
+3 -    edge.cli.status                  jelou status
 3 -    edge.cli.stdio                   jelou mcp stdio
 3 -    edge.cli.tokens                  jelou tokens
 """

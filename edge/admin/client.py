@@ -30,6 +30,7 @@ from edge.admin.operations import (
     RolledBack,
 )
 from edge.admin.secret_operations import SecretInfo, SecretsChanged
+from edge.admin.status_operations import EdgeStatus
 from edge.admin.token_operations import (
     AccessInfo,
     NewAccess,
@@ -139,6 +140,10 @@ class RemoteOperations(Calls):
     def whoami(self) -> Identity:
         """See Operations."""
         return cast(Identity, self.call("whoami"))
+
+    def status(self) -> EdgeStatus:
+        """See Operations."""
+        return cast(EdgeStatus, self.call("status"))
 
     def deploy(self, request: DeployRequest) -> DeployResult:
         """See Operations."""

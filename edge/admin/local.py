@@ -16,6 +16,7 @@ from edge.admin.local_audit import LocalAudit
 from edge.admin.local_cron import FireNow, LocalCron
 from edge.admin.local_logs import LocalLogs
 from edge.admin.local_secrets import LocalSecrets
+from edge.admin.local_status import LocalStatus, Look
 from edge.admin.local_tokens import LocalTokens
 from edge.admin.log_operations import LogPage
 from edge.admin.operations import (
@@ -35,6 +36,7 @@ from edge.admin.refreshing import Refreshed, Refresher
 from edge.admin.running import Running
 from edge.admin.secret_operations import SecretInfo, SecretsChanged
 from edge.admin.secret_references import References
+from edge.admin.status_operations import EdgeStatus
 from edge.admin.translation import explained
 from edge.audit.actor import local_user
 from edge.audit.store import AuditTrail
@@ -70,6 +72,7 @@ class LocalOperations(LocalTokens):
         cron: CronStore,
         signing: SigningSecrets,
         fire_now: FireNow | None,
+        look: Look,
         running: Running,
         place: Place,
         version: str,
@@ -82,6 +85,7 @@ class LocalOperations(LocalTokens):
         self._logs = LocalLogs(place.config.data_dir, database.clock)
         self._secrets = LocalSecrets(database, registry, secrets, self._restarted, trail)
         self._running = running
+        self._status = LocalStatus(database, registry, running, place, version, look)
         self._deployer = Deployer(
             database, registry, tokens, place, self._references, running, trail
         )
@@ -99,6 +103,11 @@ class LocalOperations(LocalTokens):
     def whoami(self) -> Identity:
         """See Operations."""
         return Identity("local", local_user(), self._place.base)
+
+    def status(self) -> EdgeStatus:
+        """See Operations."""
+        with explained():
+            return self._status.status()
 
     def deploy(self, request: DeployRequest) -> DeployResult:
         """See Operations."""
