@@ -4,16 +4,19 @@ It decides nothing itself. A fast lane is another door to the same gate and the 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
 
+from edge.audit.refused import RefusedTokens, RefusedUse
 from edge.doors.asgi import Receive, Reply, Scope, Send, connection_of, head_of
 from edge.doors.asked import FRESH, Asked
 from edge.doors.http import HttpDoor
 from edge.doors.mcp import McpDoor
 from edge.doors.websocket import WebSocketDoor
 from edge.errors import Errors, refusal, store_unavailable
+from edge.gate.credentials import digests
 from edge.gate.decide import decide, decide_sound
 from edge.gate.decisions import (
     BridgeAll,
@@ -26,7 +29,7 @@ from edge.gate.decisions import (
     Status,
     ToMcp,
 )
-from edge.headers import Networks
+from edge.headers import Networks, client_of, forwarded_for
 from edge.message import Head
 from edge.state.view import StoreUnavailable, WorkerView
 
@@ -44,6 +47,7 @@ class Door:
         clock: Unix seconds that never run back.
         random: cryptographically strong random bytes.
         used: told of each accepted token's id and the time.
+        refused: told of tokens that are over and still used.
     """
 
     view: WorkerView
@@ -55,6 +59,7 @@ class Door:
     clock: Callable[[], float]
     random: Callable[[int], bytes]
     used: Callable[[str, float], None]
+    refused: RefusedTokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request or WebSocket handshake."""
@@ -79,7 +84,7 @@ class Door:
             return None
         now = self.clock()
         decision = decide_sound(self.view, head, now, self.settings)
-        return None if isinstance(decision, Lookup) else self._admitted(decision, now)
+        return None if isinstance(decision, Lookup) else self._admitted(head, decision, now)
 
     def still_stands(self, decision: Repeatable, generation: int) -> bool:
         """Whether an equal request would be admitted as this one was by a generation.
@@ -99,7 +104,7 @@ class Door:
 
     async def admit(self, head: Head) -> Decision:
         """What to do with a request that has just come, waiting for the store if need be."""
-        return self._admitted(await self.decide(head), self.clock())
+        return self._admitted(head, await self.decide(head), self.clock())
 
     async def decide(self, head: Head) -> Decision:
         """The gate's decision, on what the store says now; the edge's own state needs no store."""
@@ -145,11 +150,13 @@ class Door:
             return False
         return True
 
-    def _admitted(self, decision: Decision, now: float) -> Decision:
+    def _admitted(self, head: Head, decision: Decision, now: float) -> Decision:
         """Let no new request keep a shutdown from its end, or be cut off by it; note its token."""
+        if isinstance(decision, Refuse) and decision.refusal.reason in ("revoked", "expired"):
+            self._note_ended(head, decision.refusal.reason, now)
         if not isinstance(decision, Forward | ToMcp):
             return decision
-        if self.http.state.draining:
+        if self.http.state.refuses:
             refused = refusal(Errors.DRAINING, headers=((b"retry-after", b"1"),))
             if isinstance(decision, BridgeAll):
                 return Refuse(refused, mcp=True)
@@ -157,3 +164,14 @@ class Door:
         if decision.principal is not None:
             self.used(decision.principal.token_id, now)
         return decision
+
+    def _note_ended(self, head: Head, reason: str, now: float) -> None:
+        """Have it told, now and then, that a token which is over is still used."""
+        for digest in digests(head.headers):
+            with suppress(KeyError):
+                token = self.view.token(digest)
+                if token and token.refusal(now) == reason and self.refused.is_due(token.id, now):
+                    chain = forwarded_for(head.headers, head.peer.address, self.networks)
+                    address = client_of(chain, self.networks) or "local"
+                    use = RefusedUse(token.id, token.shown_name, token.function, reason, address)
+                    self.refused.note(use)

@@ -17,9 +17,12 @@ import anyio.to_thread
 
 from edge.admin.api import AdminApi
 from edge.admin.deploying import Place
+from edge.admin.local import LocalOperations
 from edge.admin.opening import assembled
 from edge.app import Door
+from edge.compose_audit import ComposedAudit, composed_audit
 from edge.compose_cron import ComposedCron, Live, composed_cron
+from edge.compose_status import workers_look
 from edge.config import Config, function_url
 from edge.cron.firing import Firing
 from edge.doors.asgi import Pace
@@ -117,6 +120,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     of_sessions = SessionStreams(peers, time.monotonic_ns)
     forgets: list[Callable[[str], None]] = [catalogs.forget, documents.forget]
     bridge, last_use = _bridge(config, store, peers), LastUse(store.tokens)
+    audit = composed_audit(config, store.database, peers.slot)
     view, pace = _view(store, streams, of_sessions, forgets), _pace(config)
     mcp = McpDoor(
         bridge=bridge,
@@ -140,23 +144,22 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         clock=store.database.clock,
         random=os.urandom,
         used=last_use.note,
+        refused=audit.refused,
     )
     place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
     cron = composed_cron(config, store.database, live, forwarder, url_of, peers.slot)
-    operations = assembled(store.database, place, VERSION, cron.fire_now)
-    refresh = partial(operations.refresh_documents, time.monotonic) if peers.slot == 0 else None
-    forget = (beyond.health.forget, store.ended.forget_old)
-    housekeeping = Housekeeping(store.database, door, streams, forget, last_use, refresh, log_error)
+    operations = assembled(store.database, place, VERSION, cron.fire_now, workers_look(view, peers))
+    housekeeping = _housekeeping(store, beyond, door, last_use, operations, audit, peers.slot)
     lane = _lane(config, store.name, door, pool, in_flight)
     return Edge(
         app=door,
         fast=lane.counts if config.fast_lane else None,
         fast_lane=partial(FastConnection, lane) if config.fast_lane else None,
         local_admin=AdminApi(operations),
-        remote_admin=AdminApi(operations, operations.authenticate),
+        remote_admin=AdminApi(operations, operations.authenticate, audit.failed),
         state=state,
         end_streams=partial(_begin_drain, streams, cron.firing),
-        running=partial(_running, store, beyond, bridge, door, housekeeping, last_use, cron),
+        running=partial(_running, store, beyond, bridge, door, housekeeping, last_use, audit, cron),
     )
 
 
@@ -240,6 +243,23 @@ def _open_store(config: Config) -> _Store:
         keys=session_keys(config.data_dir, os.urandom),
         sealing=sealing_keys(config.data_dir, os.urandom),
         name=edge_id(config.data_dir, os.urandom),
+    )
+
+
+def _housekeeping(
+    store: _Store,
+    beyond: _Beyond,
+    door: Door,
+    last_use: LastUse,
+    operations: LocalOperations,
+    audit: ComposedAudit,
+    slot: int,
+) -> Housekeeping:
+    forget = (beyond.health.forget, store.ended.forget_old)
+    refresh = partial(operations.refresh_documents, time.monotonic) if slot == 0 else None
+    streams = door.http.streams
+    return Housekeeping(
+        store.database, door, streams, forget, last_use, refresh, audit.watch, log_error
     )
 
 
@@ -345,6 +365,7 @@ async def _running(
     door: Door,
     housekeeping: Housekeeping,
     last_use: LastUse,
+    audit: ComposedAudit,
     cron: ComposedCron,
 ) -> AsyncIterator[None]:
     """Everything that has to run; at the end last use is written down and all is closed."""
@@ -364,6 +385,7 @@ async def _running(
             await cron.firing.drained()
             tasks.cancel_scope.cancel()
         await last_use.flush()
+        await anyio.to_thread.run_sync(audit.watch.write)
 
 
 def _gate_settings(config: Config, name: str) -> GateSettings:

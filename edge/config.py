@@ -70,6 +70,7 @@ class Config:
     certfile: Path | None = None
     keyfile: Path | None = None
     admin: str | None = None
+    admin_client_ca: Path | None = None
     project: tuple[Path, ...] = ()
     drain_timeout: float = 10.0
     path_addressing: bool = True
@@ -94,6 +95,7 @@ class Config:
     mcp_sessions: int = 600
     json_depth: int = 128
     cron_runs: int = 1000
+    audit_kept: int = 100_000
     tool_result: int = 4 * 1024 * 1024
     code_files: int = 2000
     code_size: int = 50 * 1000 * 1000
@@ -172,6 +174,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("certfile", path, "PEM certificate chain; with keyfile, binds are TLS."),
     Setting("keyfile", path, "PEM private key of certfile."),
     Setting("admin", bind, "Where the management API listens besides <data-dir>/admin.sock."),
+    Setting("admin_client_ca", path, "PEM authorities; admin clients must show a certificate."),
     Setting("project", path, "A project directory deployed at start.", many=True),
     Setting("data_dir", path, "Where the store, the keys and admin.sock live."),
     Setting("drain_timeout", seconds(0), "How long requests may finish after SIGTERM."),
@@ -197,6 +200,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("mcp_sessions", whole(1), "MCP sessions opened a minute by one token (429)."),
     Setting("json_depth", whole(1, 1000), "Deepest nesting of an MCP request."),
     Setting("cron_runs", whole(1, 1_000_000), "Runs of its schedules kept for each function."),
+    Setting("audit_kept", whole(100), "Records kept of who changed what; the oldest go."),
     Setting("tool_result", bytes_(1024), "Largest answer that becomes a tool result."),
     Setting("code_files", whole(1, 100_000), "Files of a project that the edge runs."),
     Setting("code_size", bytes_(1024), "Bytes of all of them together."),
@@ -405,6 +409,8 @@ def _cross_check(reading: _Reading) -> None:
             f"admin {values['admin']} would take access tokens in plain text: "
             "set certfile and keyfile, or bind it to 127.0.0.1, [::1] or unix:/path"
         )
+    if "admin_client_ca" in values and not {"admin", "certfile"} <= values.keys():
+        reading.problems.append("admin_client_ca needs TLS: set admin, certfile and keyfile too")
     if "bind" in values and not values["bind"]:
         reading.problems.append("bind is empty: name an address, such as 127.0.0.1:8080")
     if "accept_tokens_in" in values:

@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 
 from edge.app import Door
+from edge.audit.watch import Watch
 from edge.state.streams import OpenStreams
 from tokens.database import Database
 from tokens.errors import StoreError
@@ -28,6 +29,8 @@ TOUCH_PAUSE = 0.005
 
 DOCUMENTS_SECONDS = 2.0
 FORGET_SECONDS = 60.0
+RECORD_SECONDS = 2.0
+"""How late it is recorded that somebody was refused."""
 
 
 class LastUse:
@@ -66,6 +69,7 @@ class Housekeeping:
         forget: each drops what is too old to be of use.
         refresh_documents: looks for OpenAPI documents that changed, blocking; None in all workers
             but one.
+        watch: what is recorded of those who are refused.
         log: told of what went wrong.
     """
 
@@ -77,6 +81,7 @@ class Housekeeping:
         forget: Sequence[Callable[[], None]],
         last_use: LastUse,
         refresh_documents: Callable[[], object] | None,
+        watch: Watch,
         log: Callable[[BaseException, bytes], None],
     ) -> None:
         self._database = database
@@ -85,6 +90,7 @@ class Housekeeping:
         self._forgetting = forget
         self._last_use = last_use
         self._refresh_documents = refresh_documents
+        self._watch = watch
         self._log = log
 
     async def run(self) -> None:
@@ -93,6 +99,7 @@ class Housekeeping:
             rhythms.start_soon(self._every, POLL_SECONDS, self._poll)
             rhythms.start_soon(self._every, SWEEP_SECONDS, self._sweep)
             rhythms.start_soon(self._every, TOUCH_SECONDS, self._last_use.flush)
+            rhythms.start_soon(self._every, RECORD_SECONDS, self._record)
             rhythms.start_soon(self._every, FORGET_SECONDS, self._forget)
             if self._refresh_documents is not None:
                 rhythms.start_soon(self._every, DOCUMENTS_SECONDS, self._documents)
@@ -121,6 +128,10 @@ class Housekeeping:
     async def _forget(self) -> None:
         for forget in self._forgetting:
             forget()
+        await anyio.to_thread.run_sync(self._watch.prune)
+
+    async def _record(self) -> None:
+        await anyio.to_thread.run_sync(self._watch.write)
 
     async def _documents(self) -> None:
         if self._refresh_documents is not None:

@@ -120,6 +120,22 @@ def rotate(
         lock.close()
 
 
+def join(path: Path, other: Path) -> None:
+    """Accept the keys of another file too, where each opens what the other cannot.
+
+    The first that signs is the first one of `path`, if that is there.
+
+    Raises:
+        KeysError: a file cannot be used.
+        OSError: it cannot be written.
+    """
+    records = load(path) if path.exists() else ()
+    known = {record.key.kid for record in records}
+    fresh = tuple(record for record in load(other) if record.key.kid not in known)
+    if fresh:
+        replace_private(path, _text((*records, *fresh)))
+
+
 class KeyFile:
     """The keys of a file as one worker knows them: cheap to ask for, never out of date."""
 

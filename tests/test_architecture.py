@@ -95,6 +95,7 @@ OWNERS = {
         "edge.cron.store",
         "edge.registry.sqlite",
         "edge.state.source",
+        "tokens.copies",
         "tokens.database",
         "tokens.faults",
         "tokens.migrations",
@@ -131,6 +132,7 @@ MAP = """
 3 pure tokens.names                     what tokens are called: names and ids
 3 pure tokens.store                     what a token store does: the Protocols
 4 -    tokens.access                    access tokens, which manage the edge
+4 -    tokens.copies                    copies of the file, and what they must not undo
 4 -    tokens.service                   runtime tokens: every rule about them
 4 -    tokens.sqlite                    token stores in the shared file
 
@@ -268,6 +270,14 @@ MAP = """
 3 -    edge.code.store                  code on disk, immutable once made
 4 -    edge.code.making                 unpacked, installed, built, sealed
 
+== 5 edge, audit: who changed what
+0 pure edge.audit.record                one record, and its canonical JSON
+0 pure edge.audit.refused               tokens that are over and still used
+1 -    edge.audit.actor                 who acts, and from where
+1 pure edge.audit.chain                 the hash chain, and what it shows of alterations
+2 -    edge.audit.store                 the trail in the shared file, its head beside it
+3 -    edge.audit.watch                 what is recorded of those who are refused
+
 == 5 edge, secrets: what functions are told and nobody is shown
 0 pure edge.secrets.references          secrets that a project's headers name, put in
 0 -    edge.secrets.store               secrets in the shared file, sealed
@@ -287,10 +297,12 @@ MAP = """
 0 pure edge.forwarding.plan             the header work, both ways
 0 -    edge.forwarding.sweep            one timer for many deadlines
 0 pure edge.forwarding.wire             requests, timeouts, failures: as values
+1 pure edge.forwarding.breaker          whether one address is asked or left alone
 1 -    edge.forwarding.connection       one connection, flow control both ways
 1 pure edge.forwarding.homes            at which address an MCP session lives
 1 pure edge.forwarding.parse            HTTP/1.1 heads, strict, with limits
 2 pure edge.forwarding.chunks           the chunked coding, strict
+2 pure edge.forwarding.circuits         which addresses take requests
 2 -    edge.forwarding.fleet            processes that the edge runs: which takes a request
 2 -    edge.forwarding.tls              TLS to an upstream
 2 -    edge.forwarding.tunnel           bytes both ways after a 101
@@ -319,6 +331,7 @@ MAP = """
 1 -    edge.state.catalogs              the tools of each live deployment, built once
 1 -    edge.state.health                whether an upstream answers
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
+1 -    edge.state.roster                which workers are there, asked of all
 1 pure edge.state.session_streams       the one GET stream of each MCP session
 1 -    edge.state.source                the store as a worker reads it
 1 -    edge.state.streams               open streams, judged again when the world changes
@@ -379,9 +392,12 @@ MAP = """
 0 -    edge.admin.documents             fetches OpenAPI documents, within bounds
 0 pure edge.admin.errors                every error of managing the edge
 0 pure edge.admin.example               a first call to try, as a curl line
+0 pure edge.admin.failed_logins         failed authentications, counted and bounded
 0 pure edge.admin.log_operations        what can be done with logs
 0 -    edge.admin.socket                the Unix socket, from the client's side
 0 pure edge.admin.times                 times, and how they are written
+1 pure edge.admin.audit_operations      what can be asked of the audit trail
+1 pure edge.admin.backup_format         what a backup is made of
 1 pure edge.admin.code_operations       what can be done with code
 1 pure edge.admin.codec                 the values as JSON and back
 1 pure edge.admin.cron_operations       what can be done with schedules
@@ -391,8 +407,11 @@ MAP = """
 1 pure edge.admin.projects              a project file's problems as one error
 1 pure edge.admin.secret_operations     what can be done with secrets
 1 -    edge.admin.secret_references     secrets that deploys and documents need
+1 pure edge.admin.status_operations     how an edge is: what can be asked
 1 pure edge.admin.token_operations      what can be done with tokens
 1 -    edge.admin.translation           what stores raise, in the operations' words
+2 -    edge.admin.backing_up            a backup made, also while an edge runs
+2 -    edge.admin.local_audit           the audit trail on a store
 2 -    edge.admin.local_cron            schedules and their runs on a store
 2 -    edge.admin.local_secrets         secrets on a store
 2 -    edge.admin.local_tokens          token operations on a store
@@ -401,15 +420,22 @@ MAP = """
 3 -    edge.admin.running               code made, tried, asked what it declares
 3 -    edge.admin.stores                opens a store and its token operations
 3 pure edge.admin.tool_lists            the tools of a project, shown and compared
-4 -    edge.admin.api                   the operations over HTTP, an ASGI app
-4 -    edge.admin.client                the operations of an edge elsewhere
+3 -    edge.admin.unpacking             a backup unpacked, all of it checked
+4 -    edge.admin.callers               who calls the API, and whether he may
+4 -    edge.admin.calling               one operation asked of an edge elsewhere
 4 -    edge.admin.deploying             deploying: all checked, then written
+4 pure edge.admin.openapi               the API as an OpenAPI document
+5 -    edge.admin.api                   the operations over HTTP, an ASGI app
+5 -    edge.admin.client                the operations of an edge elsewhere
+5 -    edge.admin.local_status          how an edge is, gathered
 5 -    edge.admin.refreshing            documents looked for again
 6 -    edge.admin.local                 all operations on a store
 7 -    edge.admin.opening               opens a store with all operations
+8 -    edge.admin.restoring             a backup put in place of a store
 
 == 7 edge, server: sockets, Hypercorn, workers
 0 pure edge.server.body                 a request's body, and where it ends
+0 -    edge.server.certificates         TLS at the front, read anew in time
 0 -    edge.server.endings              how a client connection ends without harm
 0 -    edge.server.exchange             one request between connection and app
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
@@ -450,10 +476,13 @@ MAP = """
 6 -    edge.fast.connection             requests read, decided, carried out or handed over
 
 == 9 edge, composition: constructor calls, nothing else
+0 -    edge.compose_audit               what a worker records of those it refuses
 0 -    edge.compose_cron                what a worker has to do with schedules
+0 -    edge.compose_status              what a worker tells of itself
 1 -    edge.compose                     builds everything from a Config
 
 == 10 edge, command line: one file per noun
+0 pure edge.cli.doctor_checks           what can be wrong, judged from facts
 0 pure edge.cli.durations               90d, 24h, 30m
 0 pure edge.cli.env_file                files of KEY=VALUE lines
 0 -    edge.cli.loading                 what is imported only when needed
@@ -468,6 +497,7 @@ MAP = """
 0 -    edge.cli.token_file              --token-file, made ready before the token
 1 -    edge.cli.code_files              a project's files on their way
 1 -    edge.cli.context                 which edge a command acts on, and how
+1 -    edge.cli.doctor_facts            the facts, gathered
 1 -    edge.cli.run_lines               how the edge runs a function, as lines
 1 -    edge.cli.secret_files            files of secrets, found and read
 1 -    edge.cli.stdio_bridge            MCP on stdio, bridged to HTTP
@@ -475,11 +505,14 @@ MAP = """
 2 -    edge.cli.group                   how commands are declared and loaded
 2 -    edge.cli.log_reader              reads a log and shows it
 3 -    edge.cli.access                  jelou access
+3 -    edge.cli.audit                   jelou audit
 3 -    edge.cli.auth                    jelou login, logout, whoami, auth
+3 -    edge.cli.backup                  jelou backup, restore
 3 -    edge.cli.cron                    jelou cron
 3 -    edge.cli.deploy                  jelou deploy
 3 -    edge.cli.deployments             jelou deployments, rollback
 3 -    edge.cli.dev                     jelou dev
+3 -    edge.cli.doctor                  jelou doctor
 3 -    edge.cli.functions               jelou functions
 3 -    edge.cli.init                    jelou init
 3 -    edge.cli.logs                    jelou logs
@@ -488,6 +521,7 @@ MAP = """
 3 -    edge.cli.mcp_keys                jelou mcp rotate-keys
 3 -    edge.cli.secrets                 jelou secrets
 3 -    edge.cli.serve                   jelou serve
+3 -    edge.cli.status                  jelou status
 3 -    edge.cli.stdio                   jelou mcp stdio
 3 -    edge.cli.tokens                  jelou tokens
 """

@@ -1,11 +1,12 @@
 """Access tokens, `jfn_pat_…`: create, verify, list, revoke. They manage the edge. No I/O."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 
 from tokens import names, secret
-from tokens.errors import NameTaken, TokenEnded
-from tokens.model import AccessToken, Refused
+from tokens.errors import InvalidToken, NameTaken, ScopeError, TokenEnded
+from tokens.model import ACCESS_SCOPES, AccessToken, Refused
 from tokens.store import AccessStore
 
 
@@ -28,19 +29,37 @@ class AccessService:
         self._clock = clock
         self._random = random
 
-    def create(self, name: str) -> MintedAccess:
-        """Make an access token; raises InvalidToken for a bad name and NameTaken."""
+    def create(
+        self, name: str, *, scopes: Iterable[str] = (), expires: float | None = None
+    ) -> MintedAccess:
+        """Make an access token.
+
+        Args:
+            name: unique among those that are live.
+            scopes: of ACCESS_SCOPES; none is everything.
+            expires: Unix time in seconds, or None for never.
+
+        Raises:
+            InvalidToken: a name or an expiry that cannot be.
+            ScopeError: a scope that is not one.
+            NameTaken: a live access token has the name.
+        """
         names.check(name)
+        checked = _scopes(scopes)
         with self._store.transaction():
+            now = self._clock()
+            _check_expiry(expires, now)
             for other in self.list():
-                if other.name == name:
+                if other.name == name and other.refusal(now) is None:
                     raise NameTaken(f"The name {name!r} is taken by {other.id}; choose another.")
             text = secret.mint(self._random, secret.ACCESS)
             token = AccessToken(
                 names.new_id("pat_", self._random),
                 name,
                 secret.hint(text, secret.ACCESS),
-                self._clock(),
+                now,
+                expires=expires,
+                scopes=checked,
             )
             self._store.add(secret.digest(text), token)
             return MintedAccess(token, text)
@@ -53,10 +72,16 @@ class AccessService:
         token = self._store.find(digest)
         if token is None:
             return Refused("unknown")
-        return Refused("revoked") if token.revoked is not None else token
+        reason = token.refusal(self._clock())
+        return Refused(reason) if reason else token
+
+    def find(self, secret_text: bytes | str) -> AccessToken | None:
+        """The access token with this secret, whatever its state."""
+        digest = secret.parse(secret_text, secret.ACCESS)
+        return None if digest is None else self._store.find(digest)
 
     def list(self) -> list[AccessToken]:
-        """All that are not revoked, oldest first."""
+        """All that are not revoked, expired ones among them, oldest first."""
         return [token for token in self._store.tokens() if token.revoked is None]
 
     def revoke(self, id_or_name: str) -> AccessToken:
@@ -75,7 +100,24 @@ class AccessService:
             self._store.touch(used)
 
     def _named(self, id_or_name: str) -> AccessToken:
-        for token in self._store.tokens():
-            if token.id == id_or_name or (token.name == id_or_name and token.revoked is None):
-                return token
+        """The one with this id, or else of this name: a live one rather than an expired one."""
+        known, now = self._store.tokens(), self._clock()
+        by_id = [token for token in known if token.id == id_or_name]
+        named = [token for token in known if token.name == id_or_name and token.revoked is None]
+        for token in (*by_id, *sorted(named, key=lambda token: bool(token.refusal(now)))):
+            return token
         raise names.unknown(id_or_name, "for managing the edge")
+
+
+def _scopes(texts: Iterable[str]) -> tuple[str, ...]:
+    unique = tuple(dict.fromkeys(texts))
+    for text in unique:
+        if text not in ACCESS_SCOPES:
+            known = ", ".join(ACCESS_SCOPES)
+            raise ScopeError(f"Unknown scope {text[:40]!r} of an access token; write {known}.")
+    return unique
+
+
+def _check_expiry(expires: float | None, now: float) -> None:
+    if expires is not None and not (isfinite(expires) and expires > now):
+        raise InvalidToken("The access token would be expired already; choose a time to come.")

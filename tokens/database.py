@@ -19,11 +19,14 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from tokens import migrations
-from tokens.errors import StoreCorrupt, StoreError, StoreMissing, StoreTooNew
-from tokens.faults import explained, locked, not_writable, usable
-from tokens.generation import Mirror, WriterLock, create_private
+from tokens.errors import StoreCorrupt, StoreError, StoreTooNew
+from tokens.faults import being_replaced, explained, locked, missing, not_writable, usable
+from tokens.generation import Mirror, Use, WriterLock, create_private
 
 FILE = "edge.db"
+MIRROR = "generation"
+"""Names in the data directory."""
+
 PATIENCE = 5.0
 """Seconds that a writer waits for the others."""
 
@@ -67,6 +70,7 @@ class Write:
     connection: sqlite3.Connection
     _changed: dict[tuple[str, str], None] = field(default_factory=dict)
     _everything: bool = False
+    _after: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def changed(self, kind: str, key: str) -> None:
         """Tell the workers to load this anew: `("token", digest hex)`, `("function", slug)`."""
@@ -75,6 +79,22 @@ class Write:
     def everything_changed(self) -> None:
         """Tell the workers to forget all they know."""
         self._everything = True
+
+    def after_commit(self, name: str, work: Callable[[], None]) -> None:
+        """Have something done once this is durable, before another can write; it must not raise.
+
+        What has a name that was given before takes its place.
+        """
+        self._after[name] = work
+
+    def is_pending(self, name: str) -> bool:
+        """Whether `after_commit` was given something by this name."""
+        return name in self._after
+
+    def committed(self) -> None:
+        """Do what was asked for."""
+        for work in self._after.values():
+            work()
 
     def seal(self, mirrored: int, clock: int) -> int:
         """Raise the generation if anything was reported changed; returns the row's, either way.
@@ -145,7 +165,8 @@ class Database:
     ) -> None:
         """Use `Database.open`."""
         self.path = directory / FILE
-        self.mirror = Mirror(directory / "generation")
+        self.mirror = Mirror(directory / MIRROR)
+        self._use = Use(directory / MIRROR)
         self._lock = WriterLock(directory / "edge.lock")
         self._patience = patience
         self._wall_clock = wall_clock
@@ -188,6 +209,8 @@ class Database:
         return database
 
     def _start(self) -> None:
+        if not self._use.share(self._patience):
+            raise being_replaced(self.path)
         with explained(self.path):
             self._use_write_ahead_log()
         self.migrate("tokens", migrations.STEPS)
@@ -253,6 +276,7 @@ class Database:
                 self._here.write = None
             self._clock_saved = clock
             try:
+                write.committed()
                 self._on_commit(generation)
             finally:
                 self.mirror.raise_to(generation)
@@ -342,10 +366,11 @@ class Database:
         connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
 
     def close(self) -> None:
-        """Close every thread's connection, the lock and the mirror."""
+        """Close every thread's connection, the locks and the mirror."""
         with self._connecting:
             for connection in self._connections:
                 connection.raw.close()
+        self._use.close()
         self._lock.close()
         self.mirror.close()
 
@@ -357,10 +382,7 @@ def _prepare(directory: Path, create: bool) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
         create_private(path)
     elif not path.exists():
-        raise StoreMissing(
-            f"There is no store in {directory}. Start the edge with jelou serve or deploy with"
-            " jelou deploy, or name the right directory with --data-dir."
-        )
+        raise missing(directory)
     if not (_may(path, os.R_OK | os.W_OK) and _may(directory, os.W_OK | os.X_OK)):
         raise not_writable(path, "permission denied")
     if path.stat().st_mode & 0o077:

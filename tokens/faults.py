@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tokens.errors import StoreCorrupt, StoreError, StoreLocked, StoreNotWritable
+from tokens.errors import StoreCorrupt, StoreError, StoreLocked, StoreMissing, StoreNotWritable
 
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -45,6 +45,19 @@ def locked(path: Path) -> StoreLocked:
         f"The store {path} is locked by another process; try again, and if it stays so, look for a"
         f" program that keeps it open (fuser {path})."
     )
+
+
+def missing(directory: Path) -> StoreMissing:
+    """The error for a data directory without a store."""
+    return StoreMissing(
+        f"There is no store in {directory}. Start the edge with jelou serve or deploy with"
+        " jelou deploy, or name the right directory with --data-dir."
+    )
+
+
+def being_replaced(path: Path) -> StoreLocked:
+    """The error for a store in whose place a backup is being put."""
+    return StoreLocked(f"A backup is being restored over the store {path}; try again after that.")
 
 
 def not_writable(path: Path, cause: str) -> StoreNotWritable:

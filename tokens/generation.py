@@ -2,8 +2,8 @@
 
 The mapping is a mirror of two numbers of the database, read in a tenth of a microsecond: the
 generation, so that a worker knows on every request whether anything changed, and the clock's
-high-water mark. It is a hint that may lag; the database is the authority. Not here: when to raise
-or publish (`tokens.database`).
+high-water mark. It is a hint that may lag; the database is the authority. A lock on the mapped file
+says that the store is in use. Not here: when to raise or publish (`tokens.database`).
 """
 
 import fcntl
@@ -87,7 +87,7 @@ class WriterLock:
             yield False
             return
         try:
-            if not self._lock_before(deadline):
+            if not _locked_before(self._file.fileno(), fcntl.LOCK_EX, deadline):
                 yield False
                 return
             try:
@@ -97,21 +97,50 @@ class WriterLock:
         finally:
             self._thread.release()
 
-    def _lock_before(self, deadline: float) -> bool:
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                # flock(2) knows no timeout, and a stopped writer must not stop everyone for ever.
-                if time.monotonic() >= deadline:
-                    return False
-                time.sleep(_RETRY)
-            else:
-                return True
-
     def close(self) -> None:
         """Close the file, which gives the lock up."""
         self._file.close()
+
+
+class Use:
+    """That a store is in use: shared by all who have it open, exclusive to who replaces it whole.
+
+    A flock(2) on the mapped file, which is never replaced; given up by the kernel when its holder
+    dies.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the mapped file, creating it if need be; raises OSError."""
+        create_once(path, bytes(_SIZE))
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def share(self, timeout: float) -> bool:
+        """Hold it with others until `close`; False if one keeps it alone for so many seconds."""
+        return _locked_before(self._descriptor, fcntl.LOCK_SH, time.monotonic() + timeout)
+
+    def alone(self, timeout: float) -> bool:
+        """Hold it with nobody until `close`; False if others have it after so many seconds."""
+        return _locked_before(self._descriptor, fcntl.LOCK_EX, time.monotonic() + timeout)
+
+    def close(self) -> None:
+        """Give it up."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _locked_before(descriptor: int, how: int, deadline: float) -> bool:
+    """Take a flock(2), trying until a time (monotonic seconds): it knows no timeout of its own."""
+    while True:
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # A stopped holder must not stop everyone for ever.
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_RETRY)
+        else:
+            return True
 
 
 def create_private(path: Path) -> None:

@@ -76,12 +76,19 @@ def index_tokens_in_order(schema: Schema) -> None:
     schema.execute("DROP INDEX idx_tokens_function")
 
 
+def limit_access_tokens(schema: Schema) -> None:
+    """What an access token may do, words between spaces (none: everything), and until when."""
+    schema.execute("ALTER TABLE access_tokens ADD COLUMN expires FLOAT")
+    schema.execute("ALTER TABLE access_tokens ADD COLUMN scopes TEXT NOT NULL DEFAULT ''")
+
+
 STEPS: tuple[Migration, ...] = (
     create_state,
     create_changes,
     create_tokens,
     create_access_tokens,
     index_tokens_in_order,
+    limit_access_tokens,
 )
 
 

@@ -222,13 +222,18 @@ def judge(token: Token | None, function: str, now: float) -> Principal | Refused
     return Refused(reason) if reason else token.principal
 
 
+ACCESS_SCOPES = ("read", "audit", "deploy", "tokens", "secrets", "all")
+"""What an access token may be limited to; each is one kind of operations."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccessToken:
     """An access token as it is stored: it manages the edge and calls no function.
 
     Attributes:
         id: `pat_` and random characters.
-        created, last_used, revoked: Unix time in seconds; None for never.
+        created, last_used, revoked, expires: Unix time in seconds; None for never.
+        scopes: what it may do, of ACCESS_SCOPES; none at all means everything.
     """
 
     id: str
@@ -237,6 +242,18 @@ class AccessToken:
     created: float
     last_used: float | None = None
     revoked: float | None = None
+    expires: float | None = None
+    scopes: tuple[str, ...] = ()
+
+    def refusal(self, now: float) -> Literal["revoked", "expired"] | None:
+        """Why it is over, or None; judged on every request."""
+        if self.revoked is not None:
+            return "revoked"
+        return "expired" if self.expires is not None and now >= self.expires else None
+
+    def may(self, scope: str) -> bool:
+        """Whether it is good for what needs this scope."""
+        return not self.scopes or "all" in self.scopes or scope in self.scopes
 
     @property
     def display(self) -> str:

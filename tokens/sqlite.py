@@ -17,7 +17,7 @@ _COLUMNS = (
     " replaced_by"
 )
 _SCOPES = _COLUMNS.split(", ").index("scopes")
-_ACCESS_COLUMNS = "id, name, hint, created, last_used, revoked"
+_ACCESS_COLUMNS = "id, name, hint, created, last_used, revoked, expires, scopes"
 _NO_LIMIT = -1
 
 _FIND = f"SELECT {_COLUMNS} FROM tokens WHERE digest = ?"  # noqa: S608
@@ -120,7 +120,7 @@ class SqliteAccess:
         with self._database.write() as write:
             write.connection.execute(
                 f"INSERT INTO access_tokens (digest, {_ACCESS_COLUMNS})"  # noqa: S608
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     digest,
                     token.id,
@@ -129,6 +129,8 @@ class SqliteAccess:
                     token.created,
                     token.last_used,
                     token.revoked,
+                    token.expires,
+                    " ".join(token.scopes),
                 ),
             )
 
@@ -143,12 +145,12 @@ class SqliteAccess:
     def find(self, digest: bytes) -> AccessToken | None:
         """See AccessStore."""
         query = f"SELECT {_ACCESS_COLUMNS} FROM access_tokens WHERE digest = ?"  # noqa: S608
-        return next((AccessToken(*row) for row in self._database.rows(query, (digest,))), None)
+        return next(map(_access, self._database.rows(query, (digest,))), None)
 
     def tokens(self) -> list[AccessToken]:
         """See AccessStore."""
         query = f"SELECT {_ACCESS_COLUMNS} FROM access_tokens ORDER BY created, rowid"  # noqa: S608
-        return [AccessToken(*row) for row in self._database.rows(query)]
+        return [_access(row) for row in self._database.rows(query)]
 
     def touch(self, used: Mapping[str, float]) -> None:
         """See AccessStore."""
@@ -184,6 +186,10 @@ def _token(row: tuple[Any, ...]) -> Token:
         raise StoreTooNew(f"A newer version of this program wrote the token: {error}") from error
     shared = id_, intern(function), name, hint, created, id_ if lineage == id_ else lineage
     return Token(*(*shared, *row[6:_SCOPES], scopes, *row[_SCOPES + 1 :]))
+
+
+def _access(row: tuple[Any, ...]) -> AccessToken:
+    return AccessToken(*row[:-1], scopes=tuple(row[-1].split()))
 
 
 def _touch(database: Database, table: str, used: Mapping[str, float]) -> None:

@@ -1,23 +1,37 @@
 """The management API: the operations as JSON over HTTP, an ASGI app.
 
-On the Unix socket the kernel has already said who calls; elsewhere an access token must. There is
-nothing here for a web page to abuse: no cookies, JSON alone, foreign `Origin` and `Host` refused.
-Not here: what the operations do.
+It takes JSON alone, within bounds. Not here: who calls and whether he may (`callers`), and what the
+operations do.
 """
 
 import json
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple, Protocol, get_args
+from typing import Any, NamedTuple, get_args
 from urllib.parse import parse_qsl, unquote
 
 import anyio.to_thread
 
+from edge.admin import openapi
+from edge.admin.callers import (
+    Authenticator,
+    Callers,
+    Headers,
+    TooManyFailures,
+    actor_of,
+    all_of,
+    check_scope,
+    refuse_strangers,
+)
 from edge.admin.codec import LARGEST, Mismatch, decode, encode
 from edge.admin.errors import AdminError, failure
+from edge.admin.failed_logins import FailedLogins
 from edge.admin.files import receive_file, scratch, send_file
 from edge.admin.operations import Identity, Operations
 from edge.admin.routes import ENDPOINTS, ROOT, Endpoint
+from edge.audit.actor import acting
 from edge.code.limits import Limits
+from edge.version import VERSION
+from tokens.model import AccessToken
 
 AT_ONCE = 16
 """Calls that work at a time; others wait."""
@@ -25,26 +39,16 @@ WAITING_AT_ONCE = 64
 """Calls that wait for something to happen at a time, beside those that work."""
 WAITING = frozenset({"logs"})
 """Operations that may wait, so that they do not keep others from working."""
-LOCAL_ONLY = frozenset({"create_access", "access_tokens", "revoke_access"})
-"""Operations of the Unix socket alone: who holds an access token cannot make himself another."""
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+DESCRIPTION = "/openapi.json"
+"""Below the root: the API as an OpenAPI document, for whoever has a good access token."""
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 
 _ANSWERED = object()
 """What stands for the answer of an operation that has sent its own."""
-
-
-class Authenticator(Protocol):
-    """Says who presents an access token."""
-
-    def __call__(self, token: str) -> str | None:
-        """The access token's name, or None if it is not good."""
-        ...
 
 
 class _Call(NamedTuple):
@@ -55,9 +59,14 @@ class _Call(NamedTuple):
 class AdminApi:
     """The ASGI app; one over the Unix socket (no authenticator), one per admin address."""
 
-    def __init__(self, operations: Operations, authenticate: Authenticator | None = None) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        authenticate: Authenticator | None = None,
+        failed: FailedLogins | None = None,
+    ) -> None:
         self._operations = operations
-        self._authenticate = authenticate
+        self._callers = Callers(authenticate, failed or FailedLogins())
         self._limiter: anyio.CapacityLimiter | None = None
         self._waiting: anyio.CapacityLimiter | None = None
 
@@ -82,11 +91,25 @@ class AdminApi:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Any:
         headers: Headers = [(name.lower(), value) for name, value in scope["headers"]]
-        _refuse_strangers(scope, headers)
-        caller = await self._caller(headers)
+        refuse_strangers(scope, headers)
+        caller = await self._callers.caller(scope, headers, self._run)
+        if _is_description(scope):
+            await _send(send, 200, openapi.document(VERSION), [])
+            return _ANSWERED
         call = _route(scope)
-        if caller is not None and call.endpoint.operation in LOCAL_ONLY:
-            raise AdminError("FORBIDDEN", "Access tokens are managed on the edge's own machine")
+        check_scope(caller, call.endpoint)
+        with acting(actor_of(scope, caller)):
+            return await self._act(call, caller, scope, headers, receive, send)
+
+    async def _act(
+        self,
+        call: _Call,
+        caller: AccessToken | None,
+        scope: Scope,
+        headers: Headers,
+        receive: Receive,
+        send: Send,
+    ) -> Any:
         if call.endpoint.takes or call.endpoint.gives:
             return await self._carry(call, receive, send)
         body = await _body(scope, headers, receive)
@@ -113,26 +136,9 @@ class AdminApi:
             await send_file(send, path)
             return _ANSWERED
 
-    async def _identity(self, caller: str) -> Identity:
+    async def _identity(self, caller: AccessToken) -> Identity:
         info = await self._run(self._operations.info, {})
-        return Identity(type="access_token", name=caller, edge=info.url)
-
-    async def _caller(self, headers: Headers) -> str | None:
-        """The name of the access token; None on the Unix socket."""
-        if self._authenticate is None:
-            return None
-        given = _all(headers, b"authorization")
-        if not given:
-            raise AdminError(
-                "MISSING_AUTH", "An access token is needed: Authorization: Bearer jfn_pat_…"
-            )
-        scheme, _, token = given[0].decode("latin-1").partition(" ")
-        name = None
-        if len(given) == 1 and scheme.lower() == "bearer":
-            name = await self._run(self._authenticate, {"token": token.strip()})
-        if name is None:
-            raise AdminError("AUTH_ERROR", "The access token is not valid on this edge")
-        return str(name)
+        return Identity(type="access_token", name=caller.name, edge=info.url)
 
     async def _run(
         self, work: Callable[..., Any], arguments: dict[str, Any], *, waits: bool = False
@@ -159,26 +165,6 @@ async def _send(send: Send, status: int, answer: dict[str, Any], extra: Headers)
     await send({"type": "http.response.body", "body": body})
 
 
-def _refuse_strangers(scope: Scope, headers: Headers) -> None:
-    """Refuse what a browser was talked into sending (DNS rebinding, cross-site requests)."""
-    hosts = _all(headers, b"host")
-    host = hosts[0].decode("latin-1").lower() if len(hosts) == 1 else ""
-    if _is_local(scope) and _without_port(host) not in LOOPBACK_HOSTS:
-        raise AdminError("FORBIDDEN", "The Host of this request is not this edge's")
-    for origin in _all(headers, b"origin"):
-        if origin.decode("latin-1").lower() != f"{scope.get('scheme', 'http')}://{host}":
-            raise AdminError("FORBIDDEN", "Requests from web pages are not served here")
-
-
-def _is_local(scope: Scope) -> bool:
-    server = scope.get("server")
-    return not server or server[1] is None or server[0] in {"127.0.0.1", "::1", "localhost"}
-
-
-def _without_port(host: str) -> str:
-    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
-
-
 def _route(scope: Scope) -> _Call:
     """The operation that a request addresses; each segment is decoded once, after the split."""
     path = scope.get("raw_path") or scope["path"].encode()
@@ -196,6 +182,10 @@ def _route(scope: Scope) -> _Call:
     raise AdminError("NOT_FOUND", "There is no such operation; an edge of another version?")
 
 
+def _is_description(scope: Scope) -> bool:
+    return scope["method"] == "GET" and scope["path"] == ROOT + DESCRIPTION
+
+
 def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:
     if len(template) != len(segments):
         return None
@@ -211,7 +201,7 @@ def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:
 async def _body(scope: Scope, headers: Headers, receive: Receive) -> Any:
     if scope["method"] != "POST":
         return None
-    kind = b",".join(_all(headers, b"content-type")).partition(b";")[0].strip().lower()
+    kind = b",".join(all_of(headers, b"content-type")).partition(b";")[0].strip().lower()
     if kind != b"application/json":
         raise AdminError("INPUT_ERROR", "Send Content-Type: application/json", status=415)
     raw = await _read(receive)
@@ -270,11 +260,9 @@ def _check_keys(values: Iterable[str], known: dict[str, tuple[str, Any, bool]]) 
             raise Mismatch(f"{key} is missing")
 
 
-def _all(headers: Headers, name: bytes) -> list[bytes]:
-    return [value for key, value in headers if key == name]
-
-
 def _error_headers(error: AdminError) -> Headers:
+    if isinstance(error, TooManyFailures):
+        return [(b"retry-after", b"%d" % error.seconds)]
     if error.status == 401:
         return [(b"www-authenticate", b'Bearer realm="jelou-edge admin"')]
     if error.status == 405:

@@ -16,6 +16,7 @@ from edge.admin.projects import checked
 from edge.admin.running import Running, Tried
 from edge.admin.secret_references import References
 from edge.admin.tool_lists import listed, seen
+from edge.audit.store import AuditTrail
 from edge.config import Config, base_url, function_url
 from edge.functions import Deployment, Project, Route
 from edge.logs import kept as logs
@@ -95,6 +96,7 @@ class Deployer:
         place: Place,
         references: References,
         running: Running,
+        trail: AuditTrail,
     ) -> None:
         self._references = references
         self._running = running
@@ -102,6 +104,7 @@ class Deployer:
         self._registry = registry
         self._tokens = tokens
         self._place = place
+        self._trail = trail
 
     def deploy(self, request: DeployRequest) -> DeployResult:
         """See `Operations.deploy`."""
@@ -224,9 +227,23 @@ class Deployer:
                 project, draft.document, routes, "deploy", now, draft.code, wanted
             )
             self._registry.prune(project.slug, self._place.config.deployments_kept)
+            if deployed.changed:
+                self._trail.note(
+                    "deployment.created",
+                    function=project.slug,
+                    subject=deployed.deployment.id,
+                    first=deployed.first,
+                    public=project.config.public,
+                    upstream=[upstream.url for upstream in project.upstreams],
+                )
             if deployed.first and create_token:
-                secret = self._tokens.create(project.slug, FIRST_TOKEN).secret
+                secret = self._first_token(project.slug)
         return deployed, secret
+
+    def _first_token(self, slug: str) -> str:
+        made = self._tokens.create(slug, FIRST_TOKEN)
+        self._trail.note("token.created", function=slug, subject=made.token.id, name=FIRST_TOKEN)
+        return made.secret
 
     def _adopted(self, draft: _Draft, deployed: Deployed) -> tuple[str, ...]:
         """What went wrong with letting a deployment that is live now have its process."""

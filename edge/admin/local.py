@@ -3,19 +3,20 @@
 The running edge serves these over its socket; without one the command line uses them itself.
 """
 
-import getpass
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from edge.admin.audit_operations import AuditRecord, AuditVerdict
 from edge.admin.code_operations import CodeInfo, Downloaded
 from edge.admin.cron_operations import OVERLAP, CronRunInfo, ScheduleInfo, SigningSecret
 from edge.admin.deploying import Deployer, Place, seen_live, tool_warnings
+from edge.admin.local_audit import LocalAudit
 from edge.admin.local_cron import FireNow, LocalCron
 from edge.admin.local_logs import LocalLogs
 from edge.admin.local_secrets import LocalSecrets
+from edge.admin.local_status import LocalStatus, Look
 from edge.admin.local_tokens import LocalTokens
 from edge.admin.log_operations import LogPage
 from edge.admin.operations import (
@@ -34,8 +35,11 @@ from edge.admin.refreshing import Refreshed, Refresher
 from edge.admin.running import Running
 from edge.admin.secret_operations import SecretInfo, SecretsChanged
 from edge.admin.secret_references import References
+from edge.admin.status_operations import EdgeStatus
 from edge.admin.tool_lists import listed, seen
 from edge.admin.translation import explained
+from edge.audit.actor import local_user
+from edge.audit.store import AuditTrail
 from edge.cron.signing_secrets import SigningSecrets
 from edge.cron.store import CronStore
 from edge.functions import Deployment, Function
@@ -63,24 +67,30 @@ class LocalOperations(LocalTokens):
         registry: Registry,
         tokens: TokenService,
         access: AccessService,
+        trail: AuditTrail,
         secrets: SqliteSecrets,
         cron: CronStore,
         signing: SigningSecrets,
         fire_now: FireNow | None,
+        look: Look,
         running: Running,
         place: Place,
         version: str,
     ) -> None:
-        super().__init__(database, registry, tokens, access)
+        super().__init__(database, registry, tokens, access, trail)
         self._place = place
         self._version = version
-        self._cron = LocalCron(database, registry, cron, signing, fire_now)
+        self._cron = LocalCron(database, registry, cron, signing, fire_now, trail)
         self._references = References(secrets)
         self._logs = LocalLogs(place.config.data_dir, database.clock)
-        self._secrets = LocalSecrets(database, registry, secrets, self._restarted)
+        self._secrets = LocalSecrets(database, registry, secrets, self._restarted, trail)
         self._running = running
-        self._deployer = Deployer(database, registry, tokens, place, self._references, running)
-        self._refresher = Refresher(database, registry, self._references)
+        self._status = LocalStatus(database, registry, running, place, version, look)
+        self._deployer = Deployer(
+            database, registry, tokens, place, self._references, running, trail
+        )
+        self._refresher = Refresher(database, registry, self._references, trail)
+        self._audit = LocalAudit(database, trail)
 
     def info(self) -> EdgeInfo:
         """See Operations."""
@@ -92,7 +102,12 @@ class LocalOperations(LocalTokens):
 
     def whoami(self) -> Identity:
         """See Operations."""
-        return Identity("local", _user(), self._place.base)
+        return Identity("local", local_user(), self._place.base)
+
+    def status(self) -> EdgeStatus:
+        """See Operations."""
+        with explained():
+            return self._status.status()
 
     def deploy(self, request: DeployRequest) -> DeployResult:
         """See Operations."""
@@ -134,6 +149,7 @@ class LocalOperations(LocalTokens):
             self._cron.forget(slug)
             self._secrets.delete_all(slug)
             self._registry.delete(slug)
+            self._trail.note("function.deleted", function=slug, tokens=count)
         self._logs.forget(slug)
         with explained():
             self._running.prune(self._registry.codes)
@@ -183,6 +199,10 @@ class LocalOperations(LocalTokens):
             with self._database.write():
                 made = self._registry.rollback(slug, wanted.id, self._database.clock())
                 self._references.check(made.project)
+                if made.id != left.id:
+                    self._trail.note(
+                        "deployment.rolled_back", function=slug, subject=made.id, before=left.id
+                    )
             warnings = self._running.adopt(trial, made.id) if trial is not None else ()
             before, after = seen_live(self._registry, left), seen_live(self._registry, made)
         return RolledBack(
@@ -222,6 +242,20 @@ class LocalOperations(LocalTokens):
     def delete_secret(self, function: str, name: str) -> SecretsChanged:
         """See Operations."""
         return self._secrets.delete(function, name)
+
+    def audit(
+        self,
+        function: str | None = None,
+        within: int | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+    ) -> tuple[AuditRecord, ...]:
+        """See Operations."""
+        return self._audit.audit(function, within, limit, before)
+
+    def verify_audit(self) -> AuditVerdict:
+        """See Operations."""
+        return self._audit.verify_audit()
 
     def _restarted(self, function: Function) -> str | None:
         """New processes with the secrets of now, where an edge runs the function."""
@@ -309,14 +343,6 @@ class LocalOperations(LocalTokens):
             run=self._running.told(live),
             code=live.code or None,
         )
-
-
-def _user() -> str:
-    """The name of the user, or the number of one without an entry, as in containers."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def _deployment_info(deployment: Deployment, live: str) -> DeploymentInfo:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from edge.admin.cron_operations import CronRunInfo, ScheduleInfo, SigningSecret
 from edge.admin.errors import AdminError
 from edge.admin.translation import explained
+from edge.audit.store import AuditTrail
 from edge.cron.schedule import Schedule, schedules, ticks
 from edge.cron.signing_secrets import SigningSecrets
 from edge.cron.store import CronStore, Run, State
@@ -29,6 +30,7 @@ class LocalCron:
         store: CronStore,
         secrets: SigningSecrets,
         fire_now: FireNow | None,
+        trail: AuditTrail,
     ) -> None:
         """Args: fire_now: None where no edge is running."""
         self._database = database
@@ -36,6 +38,7 @@ class LocalCron:
         self._store = store
         self._secrets = secrets
         self._fire_now = fire_now
+        self._trail = trail
 
     def schedules(self, slug: str) -> tuple[ScheduleInfo, ...]:
         """See CronOperations."""
@@ -79,6 +82,7 @@ class LocalCron:
         with explained(), self._database.write():
             self._existing(slug)
             found = self._secrets.of(slug, self._database.clock())
+            self._trail.note("signing_secret.shown", function=slug)
         return SigningSecret(slug, *found[:2])
 
     def rotate(self, slug: str, overlap: float) -> SigningSecret:
@@ -90,6 +94,7 @@ class LocalCron:
             now = self._database.clock()
             self._secrets.rotate(slug, overlap, now)
             found = self._secrets.of(slug, now)
+            self._trail.note("signing_secret.rotated", function=slug, overlap=overlap)
         return SigningSecret(slug, *found[:2])
 
     def forget(self, slug: str) -> None:

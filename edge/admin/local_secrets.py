@@ -7,6 +7,7 @@ from edge.admin.errors import AdminError
 from edge.admin.secret_operations import SecretInfo, SecretsChanged
 from edge.admin.secret_references import refuse_unfit
 from edge.admin.translation import explained
+from edge.audit.store import AuditTrail
 from edge.functions import Function
 from edge.project_file.texts import wrong_slug
 from edge.registry.store import Registry, UnknownFunction
@@ -23,12 +24,18 @@ class LocalSecrets:
     """`SecretOperations` on a store; the docstrings are the Protocol's."""
 
     def __init__(
-        self, database: Database, registry: Registry, secrets: SqliteSecrets, restart: Restart
+        self,
+        database: Database,
+        registry: Registry,
+        secrets: SqliteSecrets,
+        restart: Restart,
+        trail: AuditTrail,
     ) -> None:
         self._database = database
         self._registry = registry
         self._kept = secrets
         self._restart = restart
+        self._trail = trail
 
     def set(self, slug: str, values: Mapping[str, Any]) -> SecretsChanged:
         """See SecretOperations.set_secrets."""
@@ -39,6 +46,7 @@ class LocalSecrets:
             texts = {name: _text(name, value) for name, value in values.items()}
             with self._database.write():
                 self._kept.set(slug, texts, self._database.clock())
+                self._trail.note("secret.set", function=slug, names=list(texts))
                 function = self._registry.function(slug)
                 if function is not None:
                     refuse_unfit(function.live.project, texts)
@@ -57,6 +65,7 @@ class LocalSecrets:
         with explained():
             with self._database.write():
                 self._kept.delete(slug, (name,))
+                self._trail.note("secret.deleted", function=slug, names=[name])
                 function = self._registry.function(slug)
                 if function is not None and name in references.names(function.live.project):
                     raise SecretInUse(

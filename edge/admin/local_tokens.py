@@ -3,6 +3,8 @@
 Apart from the rest of the operations because it starts fast: it knows of no document and no tool.
 """
 
+from typing import Any
+
 from edge.admin.token_operations import (
     TOKENS_AT_ONCE,
     AccessInfo,
@@ -13,6 +15,9 @@ from edge.admin.token_operations import (
     TokenVerdict,
 )
 from edge.admin.translation import explained
+from edge.audit.actor import acting
+from edge.audit.record import Actor, Event
+from edge.audit.store import AuditTrail
 from edge.functions import Function
 from edge.registry.store import Registry, UnknownFunction
 from tokens.access import AccessService
@@ -34,8 +39,10 @@ class LocalTokens:
         registry: Registry,
         tokens: TokenService,
         access: AccessService,
+        trail: AuditTrail,
     ) -> None:
         self._database = database
+        self._trail = trail
         self._registry = registry
         self._tokens = tokens
         self._access = access
@@ -44,16 +51,35 @@ class LocalTokens:
         """Let go of the store; for whoever opened it."""
         self._database.close()
 
-    def authenticate(self, token: str) -> str | None:
-        """The name of an access token that is good, and a note that it was used."""
+    def authenticate(self, token: str, address: str) -> AccessToken | None:
+        """The access token that is good, and a note that it was used; None for any other.
+
+        One that is over is recorded, and so is where one is used from, once an hour each.
+        """
         with explained():
-            found = self._access.verify(token)
-            if not isinstance(found, AccessToken):
-                return None
+            found = self._access.find(token)
             now = self._database.clock()
+            reason = found.refusal(now) if found is not None else None
+            if found is None or reason is not None:
+                self._note_refused(found, reason, address)
+                return None
             if now - (found.last_used or 0.0) >= ACCESS_NOTED_EVERY:
                 self._access.touch({found.id: now})
-        return found.name
+            with acting(Actor("access_token", found.name, found.id, address)):
+                key = f"login {found.id} {address}"
+                self._trail.note_once(key, "access.login", subject=found.id, name=found.name)
+        return found
+
+    def _note_refused(self, found: AccessToken | None, reason: str | None, address: str) -> None:
+        if found is not None:
+            with acting(Actor("unknown", "unknown", None, address)):
+                self._trail.note_once(
+                    f"refused {found.id}",
+                    "access.refused",
+                    subject=found.id,
+                    name=found.name,
+                    reason=reason,
+                )
 
     def create_token(
         self,
@@ -70,6 +96,7 @@ class LocalTokens:
                 self._existing(function)
             expires = None if expires_in is None else self._database.clock() + expires_in
             made = self._tokens.create(function, name, expires=expires, scopes=scopes, rate=rate)
+            self._note("token.created", made.token, scopes=list(made.token.scopes.texts))
         return _new_token(made.token, made.secret)
 
     def tokens(
@@ -84,14 +111,16 @@ class LocalTokens:
 
     def revoke_token(self, function: str, token: str) -> Revoked:
         """See Operations."""
-        with explained():
+        with explained(), self._database.write():
             ended = self._tokens.revoke(function, token)
+            self._note("token.revoked", ended)
         return Revoked(ended.id, ended.shown_name, function)
 
     def rotate_token(self, function: str, token: str, overlap: float = 0) -> NewToken:
         """See Operations."""
-        with explained():
+        with explained(), self._database.write():
             made = self._tokens.rotate(function, token, overlap)
+            self._note("token.rotated", made.token, overlap=overlap)
         return _new_token(made.token, made.secret)
 
     def check_token(self, secret: str) -> TokenVerdict:
@@ -115,26 +144,46 @@ class LocalTokens:
             scopes=token.scopes.texts,
         )
 
-    def create_access(self, name: str) -> NewAccess:
+    def create_access(
+        self, name: str, *, scopes: tuple[str, ...] = (), expires_in: float | None = None
+    ) -> NewAccess:
         """See Operations."""
-        with explained():
-            made = self._access.create(name)
-        token = made.token
-        return NewAccess(token.id, token.name, token.last_used, token.created, made.secret)
+        with explained(), self._database.write():
+            expires = None if expires_in is None else self._database.clock() + expires_in
+            made = self._access.create(name, scopes=scopes, expires=expires)
+            self._trail.note(
+                "access.created",
+                subject=made.token.id,
+                name=name,
+                expires=expires,
+                scopes=list(made.token.scopes),
+            )
+        known = _access_info(made.token)
+        values = {field: getattr(known, field) for field in AccessInfo.__dataclass_fields__}
+        return NewAccess(**values, token=made.secret)
 
     def access_tokens(self) -> tuple[AccessInfo, ...]:
         """See Operations."""
         with explained():
             found = self._access.list()
-        return tuple(
-            AccessInfo(token.id, token.name, token.last_used, token.created) for token in found
-        )
+        return tuple(_access_info(token) for token in found)
 
     def revoke_access(self, token: str) -> Revoked:
         """See Operations."""
-        with explained():
+        with explained(), self._database.write():
             ended = self._access.revoke(token)
+            self._trail.note("access.revoked", subject=ended.id, name=ended.name)
         return Revoked(ended.id, ended.name)
+
+    def _note(self, event: Event, token: Token, **detail: Any) -> None:
+        self._trail.note(
+            event,
+            function=token.function,
+            subject=token.id,
+            name=token.shown_name,
+            expires=token.expires,
+            **detail,
+        )
 
     def _existing(self, slug: str) -> Function:
         function = self._registry.function(slug)
@@ -154,6 +203,12 @@ def _token_info(token: Token) -> TokenInfo:
         expires=token.expires,
         scopes=token.scopes.texts,
         rate=token.rate,
+    )
+
+
+def _access_info(token: AccessToken) -> AccessInfo:
+    return AccessInfo(
+        token.id, token.name, token.last_used, token.created, token.expires, token.scopes
     )
 
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 from edge.admin.deploying import Place
 from edge.admin.local import LocalOperations
 from edge.admin.local_cron import FireNow
+from edge.admin.local_status import Look, nobody
 from edge.admin.running import Running
 from edge.admin.stores import Store, open_database, services, usable
+from edge.audit.store import AuditTrail
 from edge.code.limits import Limits
 from edge.code.store import CodeStore
 from edge.config import Config
@@ -36,19 +38,25 @@ def open_store(config: Config, version: str, store: Store) -> LocalOperations:
 
 
 def assembled(
-    database: Database, place: Place, version: str, fire_now: FireNow | None = None
+    database: Database,
+    place: Place,
+    version: str,
+    fire_now: FireNow | None = None,
+    look: Look = nobody,
 ) -> LocalOperations:
-    """The operations on an open store; `fire_now` as for `LocalCron`."""
+    """The operations on an open store; `fire_now` as for `LocalCron`, `look` for `LocalStatus`."""
     tokens, access = services(database)
     return LocalOperations(
         database=database,
         registry=SqliteRegistry(database, os.urandom),
         tokens=tokens,
         access=access,
+        trail=AuditTrail(database),
         secrets=SqliteSecrets(database),
         cron=CronStore(database, os.urandom, place.config.cron_runs),
         signing=SigningSecrets(database, os.urandom),
         fire_now=fire_now,
+        look=look,
         running=_running(database, place),
         place=place,
         version=version,

@@ -8,10 +8,12 @@ names become the JSON keys of the management API and of `--json`, in camelCase. 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from edge.admin.audit_operations import AuditOperations
 from edge.admin.code_operations import CodeOperations, RunInfo
 from edge.admin.cron_operations import CronOperations
 from edge.admin.log_operations import LogOperations
 from edge.admin.secret_operations import SecretOperations
+from edge.admin.status_operations import StatusOperations
 from edge.admin.times import Time
 from edge.admin.token_operations import TokenOperations
 from mcp_bridge.tool_changes import ToolChanges
@@ -239,7 +241,14 @@ class Deleted:
 
 
 class Operations(
-    CodeOperations, TokenOperations, SecretOperations, CronOperations, LogOperations, Protocol
+    CodeOperations,
+    TokenOperations,
+    SecretOperations,
+    CronOperations,
+    LogOperations,
+    AuditOperations,
+    StatusOperations,
+    Protocol,
 ):
     """Managing one edge. Synchronous; safe to call from several threads."""
 

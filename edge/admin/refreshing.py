@@ -12,11 +12,17 @@ from edge.admin import documents
 from edge.admin.deploying import seen_live
 from edge.admin.secret_references import References
 from edge.admin.tool_lists import seen
+from edge.audit.actor import acting
+from edge.audit.record import Actor
+from edge.audit.store import AuditTrail
 from edge.functions import Deployment, Function
 from edge.project_file import catalogs
 from edge.registry.store import Registry, digest
 from mcp_bridge.tool_changes import NOTHING, ToolChanges, compare
 from tokens.database import Database
+
+DOCUMENTS = Actor("edge", "documents")
+"""Who makes deployments here, as the audit trail has it."""
 
 RETRY_MISSING = 1.0
 """Seconds; a missing document is looked for twice that late, then after twice as long each time,
@@ -53,10 +59,13 @@ class _Watch:
 class Refresher:
     """Watches the live deployments of one store."""
 
-    def __init__(self, database: Database, registry: Registry, references: References) -> None:
+    def __init__(
+        self, database: Database, registry: Registry, references: References, trail: AuditTrail
+    ) -> None:
         self._database = database
         self._registry = registry
         self._references = references
+        self._trail = trail
         self._watched: dict[str, _Watch] = {}
         self._seen = -1
 
@@ -110,12 +119,16 @@ class Refresher:
         catalog = catalogs.catalog(live.project, document)
         routes, after = catalogs.routes(live.project, catalog), seen(live.project, catalog)
         changes = compare(seen_live(self._registry, live) or NOTHING, after or NOTHING)
-        with self._database.write():
+        with self._database.write(), acting(DOCUMENTS):
             current = self._registry.function(live.slug)
             if current is None or current.live.id != live.id:
                 return None  # deployed anew while the document was on its way
             now = self._database.clock()
             deployed = self._registry.deploy(live.project, document, routes, "document", now)
+            if deployed.changed:
+                self._trail.note(
+                    "deployment.created", function=live.slug, subject=deployed.deployment.id
+                )
         if not deployed.changed:
             return None
         return Refreshed(live.slug, deployed.deployment.id, changes)

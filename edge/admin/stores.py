@@ -11,6 +11,7 @@ from typing import Literal
 from edge.admin.errors import AdminError
 from edge.admin.local_tokens import LocalTokens
 from edge.admin.translation import explained
+from edge.audit.store import AuditTrail
 from edge.registry.sqlite import SqliteRegistry
 from tokens.access import AccessService
 from tokens.database import FILE, Database
@@ -31,7 +32,7 @@ def open_tokens(directory: Path, store: Store) -> LocalTokens:
     with usable(directory):
         database = open_database(directory, store)
         registry = SqliteRegistry(database, os.urandom)
-        return LocalTokens(database, registry, *services(database))
+        return LocalTokens(database, registry, *services(database), AuditTrail(database))
 
 
 def services(database: Database) -> tuple[TokenService, AccessService]:

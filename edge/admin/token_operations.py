@@ -70,12 +70,19 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True)
 class AccessInfo:
-    """An access token (`jfn_pat_…`), which manages the edge, without its secret."""
+    """An access token (`jfn_pat_…`), which manages the edge, without its secret.
+
+    Attributes:
+        scopes: what it may do (`read`, `audit`, `deploy`, `tokens`, `secrets`, `all`); empty for
+            everything.
+    """
 
     id: str
     name: str
     last_used: Time | None
     created: Time
+    expires: Time | None
+    scopes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +139,14 @@ class TokenOperations(Protocol):
         """Whether a runtime token is good, and if not, why."""
         ...
 
-    def create_access(self, name: str) -> NewAccess:
-        """Make an access token; VALIDATION_ERROR if a live one has the name."""
+    def create_access(
+        self, name: str, *, scopes: tuple[str, ...] = (), expires_in: float | None = None
+    ) -> NewAccess:
+        """Make an access token; `expires_in` is seconds from now.
+
+        Raises:
+            AdminError: VALIDATION_ERROR for a name that a live one has or a scope that is none.
+        """
         ...
 
     def access_tokens(self) -> tuple[AccessInfo, ...]:

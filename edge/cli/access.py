@@ -7,6 +7,7 @@ import click
 from edge.admin.token_operations import AccessInfo, NewAccess, Revoked
 from edge.cli import output
 from edge.cli.context import Session
+from edge.cli.durations import Duration
 from edge.cli.group import command, group, session
 
 
@@ -20,10 +21,20 @@ def access() -> None:
 
 @command("create")
 @click.option("--name", required=True, help="Whom the token is for.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="SCOPE",
+    help="What it may do: read, audit, deploy, tokens, secrets or all (repeatable; default all).",
+)
+@click.option("--expires", type=Duration(), metavar="90d", help="When it ends (default never).")
 @session
-def create(session: Session, name: str) -> None:
+def create(session: Session, name: str, scopes: tuple[str, ...], expires: float | None) -> None:
     """Create an access token and show it once."""
-    session.show(session.token_operations().create_access(name), _created)
+    operations = session.token_operations()
+    made = operations.create_access(name, scopes=scopes, expires_in=expires)
+    session.show(made, _created)
 
 
 @command("list")
@@ -53,8 +64,14 @@ def _created(made: NewAccess) -> Iterator[str]:
 
 
 def _table(found: tuple[AccessInfo, ...]) -> list[str]:
-    rows = [[t.id, t.name, output.moment(t.last_used), output.moment(t.created)] for t in found]
-    return output.table(["Id", "Name", "Last Used", "Created"], rows)
+    columns = ["Id", "Name", "Scopes", "Last Used", "Created", "Expires"]
+    return output.table(columns, (_row(token) for token in found))
+
+
+def _row(token: AccessInfo) -> list[str]:
+    times = (token.last_used, token.created, token.expires)
+    scopes = " ".join(token.scopes) or "all"
+    return [token.id, token.name, scopes, *(output.moment(time) for time in times)]
 
 
 def _revoked(_: Revoked) -> Iterator[str]:

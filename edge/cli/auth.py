@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from edge.admin.client import HttpTransport, RemoteOperations, check_url
+from edge.admin.client import check_url
 from edge.admin.errors import AdminError
 from edge.admin.operations import Identity
 from edge.cli import output, profiles
@@ -30,7 +30,7 @@ def login(session: Session) -> None:
         raise click.UsageError("Which edge? Give its URL: jelou login --edge https://HOST")
     edge, name = check_url(given), session.given.profile or profiles.DEFAULT
     token = _token(session, edge)
-    identity = RemoteOperations(HttpTransport(edge, token)).whoami()
+    identity = session.remote_operations(edge, token).whoami()
     saved = session.logins().with_profile(profiles.Profile(name, edge, token, identity.name))
     session.save_logins(saved)
     shown = {"profile": name, "edge": edge, "name": identity.name}

@@ -93,6 +93,11 @@ class Session:
         self._opened.callback(opened.close)
         return cast(TokenOperations, opened)
 
+    def remote_operations(self, edge: str, token: str) -> RemoteOperations:
+        """Those of an edge elsewhere, to which the environment's client certificate is shown."""
+        certificate = self.environ.get("JELOU_CLIENT_CERT")
+        return RemoteOperations(HttpTransport(edge, token, certificate))
+
     def target(self) -> Target:
         """Which edge that is, without touching it."""
         given, environ = self.given, self.environ
@@ -167,7 +172,7 @@ class Session:
         """The operations of an edge that runs, here or remote; None if a store is to be opened."""
         target = self.target()
         if target.login is not None:
-            return RemoteOperations(HttpTransport(target.login.edge, target.login.token))
+            return self.remote_operations(target.login.edge, target.login.token)
         if target.edge is not None:
             raise AdminError(
                 "MISSING_AUTH", f"There is no login for {target.edge}; run: jelou login --edge URL"

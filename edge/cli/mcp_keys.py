@@ -3,13 +3,16 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from edge.admin.errors import AdminError
+from edge.admin.stores import open_database, usable
 from edge.admin.times import Time
+from edge.audit.store import AuditTrail
 from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.durations import Duration
@@ -17,6 +20,8 @@ from edge.cli.group import command, session
 from edge.keys import DELAY, KeysError, rotate
 from edge.state.kept import SEALING_KEYS, SESSION_KEYS
 from tokens.database import FILE
+
+FILES = (SESSION_KEYS, SEALING_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,9 @@ def _rotated(directory: Path, delay: float) -> tuple[RotatedKeys, ...]:
     try:
         if not (directory / FILE).exists():
             raise AdminError("NOT_FOUND", f"There is no edge in {directory}; choose --data-dir")
-        return tuple(_rotate(directory / name, delay) for name in (SESSION_KEYS, SEALING_KEYS))
+        with usable(directory), closing(open_database(directory, "open")) as database:
+            AuditTrail(database).note("mcp.keys_rotated", files=list(FILES), delay=delay)
+        return tuple(_rotate(directory / name, delay) for name in FILES)
     except KeysError as error:
         raise AdminError("API_ERROR", str(error)) from None
     except OSError as error:

@@ -9,6 +9,7 @@ import click
 from edge.admin.errors import AdminError
 from edge.admin.secret_operations import SecretInfo, SecretsChanged
 from edge.admin.stores import open_database, usable
+from edge.audit.store import AuditTrail
 from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.group import command, group, session
@@ -82,6 +83,8 @@ def rotate_key(session: Session) -> None:
     if directory is None:
         raise AdminError("FORBIDDEN", "Keys are rotated on the edge's own machine")
     with usable(directory), closing(open_database(directory, "open")) as database:
+        trail = AuditTrail(database)
+        trail.note("secret.key_rotated", file=KEYS)
         count = SqliteSecrets(database).rotate_key(database.clock())
     session.show(RotatedKey(KEYS, count), _rotated)
 

@@ -34,9 +34,16 @@ class WorkerState:
 
     Attributes:
         draining: whether the worker is ending.
+        succeeded: whether another edge has taken its addresses, so that it ends unnoticed.
     """
 
     draining: bool = False
+    succeeded: bool = False
+
+    @property
+    def refuses(self) -> bool:
+        """Whether what comes now is told to come again."""
+        return self.draining and not self.succeeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ class _Exchange:
                 raise TypeError(type(decision))
 
     async def _status(self, decision: Status) -> None:
-        draining = self.door.state.draining
+        draining = self.door.state.refuses
         await self._short(own_answers.status(self.asked, decision, draining=draining))
 
     async def _open(self, decision: Open) -> None:

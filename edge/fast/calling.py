@@ -15,7 +15,6 @@ from edge.fast.lane import Lane
 from edge.forwarding.connection import Connection
 from edge.forwarding.forwarder import Call, is_event_stream, refused
 from edge.forwarding.parse import InvalidRequest, check_request, framing_line
-from edge.forwarding.pool import may_retry
 from edge.forwarding.reader import AnswerReader
 from edge.forwarding.wire import FailureKind, RetryRule
 from edge.functions import Upstream
@@ -165,7 +164,7 @@ class Calling(Errand):
     def _fail(self, kind: FailureKind, detail: str) -> None:
         failure = self._failed(kind, detail)
         method = self._asked.method.encode()
-        if may_retry(failure, method, RetryRule.UNWRITTEN, bodiless=False) and self._reused:
+        if self._repeats(failure, method, RetryRule.UNWRITTEN, bodiless=False):
             self._reader = AnswerReader(method, False)
             self._reconnect()
         elif self._reader.head is not None:

@@ -387,7 +387,7 @@ class FastConnection(Turns):
             case Answer():
                 self._answer(own_answers.at_once(asked, decision))
             case Status():
-                draining = self.host.draining
+                draining = self._lane.door.http.state.refuses
                 self._answer(own_answers.status(asked, decision, draining=draining))
             case Open():
                 self._wait(self._open(asked, decision))

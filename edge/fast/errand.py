@@ -11,11 +11,12 @@ from typing import Any
 from edge.errors import Refusal
 from edge.fast.lane import Lane
 from edge.forwarding.connection import Connection, Handler
-from edge.forwarding.forwarder import overloaded, refused
+from edge.forwarding.forwarder import left_alone, overloaded, refused
 from edge.forwarding.limit import Overloaded
 from edge.forwarding.parse import InvalidAnswer
+from edge.forwarding.pool import may_retry
 from edge.forwarding.reader import AnswerReader
-from edge.forwarding.wire import FailureKind, UpstreamFailure
+from edge.forwarding.wire import CircuitOpen, FailureKind, RetryRule, UpstreamFailure
 from edge.functions import Function
 
 
@@ -28,17 +29,19 @@ class Errand:
     """
 
     __slots__ = (
+        "_carried",
         "_connection",
         "_idle",
         "_lane",
         "_over",
+        "_probe",
         "_reader",
-        "_reused",
         "_run",
         "_slot",
         "_slug",
         "_task",
         "_timeout",
+        "_told",
         "_upstream",
         "_upstreams",
         "_written",
@@ -50,14 +53,16 @@ class Errand:
         self._slug = function.slug
         self._run = function.live.project.run
         self._timeout = timeout
-        self._upstreams = lane.pool.order(function.live.project.upstreams)
+        self._upstreams = function.live.project.upstreams
         self._upstream = self._upstreams[0]
         self._idle = lane.idle
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._slot = False
-        self._reused = False
+        self._carried = 0
         self._written = False
+        self._probe = False
+        self._told = False
         self._over = False
 
     # What the subclass answers to.
@@ -101,11 +106,22 @@ class Errand:
 
     def _set_out(self) -> None:
         """Find a place and a connection, then `_send`."""
+        if self._lane.pool.circuits.known and self._is_left_alone():
+            return
         if self._lane.in_flight.try_acquire(self._slug, self._run):
             self._slot = True
             self._choose()
         else:
             self._wait(self._queue_up())
+
+    def _is_left_alone(self) -> bool:
+        """Whether it need not wait for a place to be refused, which is told."""
+        try:
+            self._lane.pool.circuits.check(self._upstreams)
+        except CircuitOpen as failure:
+            self.give_up(left_alone(failure))
+            return True
+        return False
 
     def _reconnect(self) -> None:
         """As `_set_out` where the place is held already, on a fresh connection."""
@@ -113,7 +129,7 @@ class Errand:
 
     def _hold(self, connection: Connection, handler: Handler, data: bytes) -> bool:
         """Send what begins the request; False if it failed at its first byte, which is told."""
-        self._reused = connection.exchanges > 0
+        self._carried = connection.exchanges
         self._connection = connection
         connection.handler = handler
         connection.exchanges += 1
@@ -135,6 +151,10 @@ class Errand:
             self._fail("invalid", str(error))
             return None
         self._reader.interim.clear()
+        if self._lane.pool.circuits.known and not self._told and self._reader.head is not None:
+            self._told = True
+            self._lane.pool.circuits.answered(self._upstream, probe=self._probe)
+            self._probe = False
         return piece
 
     def _let_go(self, connection: Connection, *, sent: bool) -> None:
@@ -158,9 +178,26 @@ class Errand:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
-        return UpstreamFailure(
+        failure = UpstreamFailure(
             kind, detail, written=self._written, reused=self._reused, begun=self._reader.begun
         )
+        if self._reader.head is None:
+            self._lane.pool.circuits.failed(self._upstream, failure, probe=self._probe)
+            self._probe = self._probe and failure.stale
+        return failure
+
+    def _repeats(
+        self, failure: UpstreamFailure, method: bytes, rule: RetryRule, *, bodiless: bool
+    ) -> bool:
+        """Whether to send the request again, on a fresh connection; counted if so."""
+        if not self._reused or not may_retry(failure, method, rule, bodiless=bodiless):
+            return False
+        return self._lane.pool.circuits.may_retry(self._upstream, self._carried)
+
+    @property
+    def _reused(self) -> bool:
+        """Whether the connection had carried an exchange before."""
+        return self._carried > 0
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -177,6 +214,8 @@ class Errand:
             self._task.cancel()
         if self._connection is not None:
             self._connection.abort()
+        if self._probe:
+            self._lane.pool.circuits.abandoned(self._upstream)
         if self._slot:
             self._lane.in_flight.release(self._slug)
 
@@ -191,18 +230,28 @@ class Errand:
         self._choose()
 
     def _choose(self) -> None:
-        connection = self._lane.pool.take(self._upstream)
+        pool = self._lane.pool
+        try:
+            self._upstreams, self._probe = pool.circuits.choose(self._upstreams)
+        except CircuitOpen as failure:
+            self.give_up(left_alone(failure))
+            return
+        self._upstream = self._upstreams[0]
+        connection = pool.take(self._upstream)
         if connection is None:
             self._wait(self._connect())
         else:
             self._send(connection)
 
     async def _connect(self) -> None:
-        pool, seconds = self._lane.pool, self._lane.connect
+        pool, seconds, first = self._lane.pool, self._lane.connect, self._upstreams[0]
         try:
-            self._upstream, connection = await pool.connect_any(self._upstreams, seconds)
+            found = await pool.connect_any(self._upstreams, seconds, probe=self._probe)
         except UpstreamFailure as failure:
+            self._probe = False
             self.give_up(refused(failure, self._timeout))
             return
+        self._upstream, connection = found
+        self._probe = self._probe and self._upstream is first
         self._task = None
         self._send(connection)

@@ -20,7 +20,6 @@ from edge.forwarding.connection import Connection
 from edge.forwarding.forwarder import refused
 from edge.forwarding.opening import NotAWebSocket, check_accept
 from edge.forwarding.parse import Frame, InvalidRequest, ResponseHead
-from edge.forwarding.pool import may_retry
 from edge.forwarding.reader import AnswerReader
 from edge.forwarding.wire import FailureKind, RetryRule
 from edge.gate.decisions import Forward
@@ -265,7 +264,7 @@ class Forwarding(Errand):
     def _fail(self, kind: FailureKind, detail: str) -> None:
         failure = self._failed(kind, detail)
         method, bodiless = self._heads.method, self._body.length == 0
-        if self._reused and may_retry(failure, method, RetryRule.SAFE, bodiless=bodiless):
+        if self._repeats(failure, method, RetryRule.SAFE, bodiless=bodiless):
             self._reader = AnswerReader(method, self._head.websocket, self._known)
             self._reconnect()
         else:

@@ -75,9 +75,9 @@ class Turns(Client):
         """Whether a request is being answered."""
         return self._phase in (Phase.BUSY, Phase.DROPPING)
 
-    def begin_drain(self) -> None:
-        """Close if idle; an answer under way will say `close`."""
-        if self._phase is Phase.IDLE:
+    def begin_drain(self, *, succeeded: bool) -> None:
+        """Close if idle, unless a successor is there; the next answer will say `close`."""
+        if self._phase is Phase.IDLE and not succeeded:
             self.finish(unread=False)
 
     def close_unless_busy(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding import plan
@@ -15,7 +16,14 @@ from edge.forwarding.answer import UpstreamAnswer
 from edge.forwarding.limit import InFlight, Overloaded
 from edge.forwarding.parse import InvalidRequest
 from edge.forwarding.pool import Pool
-from edge.forwarding.wire import FailureKind, RetryRule, Timeouts, UpstreamFailure, UpstreamRequest
+from edge.forwarding.wire import (
+    CircuitOpen,
+    FailureKind,
+    RetryRule,
+    Timeouts,
+    UpstreamFailure,
+    UpstreamRequest,
+)
 from edge.functions import Function, Upstream
 from edge.message import Body, Headers, first
 from tokens.model import Principal
@@ -23,6 +31,7 @@ from tokens.model import Principal
 _FAILURES: dict[FailureKind, Errors] = {
     "unreachable": Errors.UPSTREAM_UNREACHABLE,
     "overloaded": Errors.OVERLOADED,
+    "open": Errors.CIRCUIT_OPEN,
     "reset": Errors.UPSTREAM_UNREACHABLE,
     "invalid": Errors.UPSTREAM_INVALID,
     "timeout": Errors.UPSTREAM_TIMEOUT,
@@ -100,12 +109,13 @@ class Forwarder:
         Leaving the block before the answer was read whole aborts the function's request.
 
         Raises:
-            EdgeError: loop, no slot, unreachable, invalid, too late; an UpstreamFailure is its
-                cause where there is one.
+            EdgeError: loop, left alone, no slot, unreachable, invalid, too late; an UpstreamFailure
+                is its cause where there is one.
         """
         if plan.loops(call.headers, self._edge_id):
             raise EdgeError(refusal(Errors.LOOP_DETECTED))
         function = call.function
+        self._check(function)
         try:
             async with self._in_flight.slot(function.slug, function.live.project.run):
                 answer = await self._exchange(call)
@@ -115,6 +125,13 @@ class Forwarder:
                     await answer.aclose()
         except Overloaded:
             raise EdgeError(overloaded()) from None
+
+    def _check(self, function: Function) -> None:
+        """Refuse at once, without a slot, what would not be sent anyway."""
+        try:
+            self._pool.circuits.check(function.live.project.upstreams)
+        except CircuitOpen as failure:
+            raise EdgeError(left_alone(failure)) from failure
 
     async def _exchange(self, call: Call) -> UpstreamAnswer:
         timeouts = Timeouts(self._connect, call.timeout / 1000, self._idle)
@@ -181,12 +198,26 @@ def overloaded(reason: str = "") -> Refusal:
     return refusal(Errors.OVERLOADED, headers=((b"retry-after", b"1"),), reason=reason)
 
 
+def left_alone(failure: CircuitOpen) -> Refusal:
+    """The 503 for a request to a function that has been failing."""
+    why = "did not answer in time" if failure.cause == "timeout" else "could not be reached"
+    seconds = max(ceil(failure.wait), 1)
+    return refusal(
+        Errors.CIRCUIT_OPEN,
+        f"The function {why} several times; it is tried again in {seconds} s.",
+        headers=((b"retry-after", b"%d" % seconds),),
+        reason=str(failure),
+    )
+
+
 def refused(failure: UpstreamFailure, timeout: int) -> Refusal:
     """The edge's error for an upstream's failure; its detail is for the log alone.
 
     Args:
         timeout: milliseconds that the function had for its answer's head.
     """
+    if isinstance(failure, CircuitOpen):
+        return left_alone(failure)
     error = _FAILURES[failure.kind]
     if error is Errors.OVERLOADED:
         return overloaded(str(failure))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from edge.errors import EdgeError
-from edge.forwarding.wire import UpstreamFailure
+from edge.forwarding.wire import CircuitOpen, UpstreamFailure
 from edge.functions import Function, Upstream
 
 _DIGITS = 8
@@ -40,8 +40,13 @@ def at_home(function: Function, home: str | None) -> tuple[Function, str | None]
 
 
 def is_gone(error: EdgeError, function: Function) -> bool:
-    """Whether a session's address took no byte of a request, and the function has others."""
+    """Whether a session's address took no byte of a request, and the function has others.
+
+    One that is left alone because it was slow may still have the session.
+    """
     failure = error.__cause__
+    if isinstance(failure, CircuitOpen) and failure.cause != "unreachable":
+        return False
     unwritten = isinstance(failure, UpstreamFailure) and not failure.written
     return unwritten and len(function.live.project.upstreams) > 1
 

@@ -1,16 +1,20 @@
-"""The pool of upstream connections: reuse, ageing, choice among addresses, and the retry rule.
+"""The pool of upstream connections: reuse, ageing, failover, and the retry rule.
 
-`exchange` is for callers that await; `order`, `take`, `connect_any` and `release` are what it is
+`exchange` is for callers that await; `circuits`, `take`, `connect_any` and `release` are what it is
 made of, for a lane that has handlers of its own.
 """
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 
 from edge.forwarding.answer import UpstreamAnswer
+from edge.forwarding.breaker import USUAL, BreakerLimits
+from edge.forwarding.circuits import Circuits
 from edge.forwarding.connect import Contexts, open_connection
 from edge.forwarding.connection import Connection
 from edge.forwarding.exchange import Exchange, InterimCallback
@@ -24,8 +28,8 @@ _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 CLOSING = 1.0
 """Seconds for which the loop may take to drop connections that were aborted."""
 
-TURNS = 4096
-"""Groups of addresses whose turn is remembered."""
+PROBE = 1.0
+"""Seconds to a connection for a probe that may go to another address instead."""
 
 RequestFor = Callable[[Upstream], UpstreamRequest]
 """Makes the request for the address that was chosen: `Host` and base path depend on it."""
@@ -39,33 +43,36 @@ class PoolLimits:
         idle: seconds without an exchange; less if the upstream's `Keep-Alive` says so.
         age: seconds since it was opened after which a connection is not used again.
         idle_count: idle connections kept for one address.
-        shun: seconds for which an address that did not connect is tried after the others.
         start: seconds for which a request waits for a process that the edge runs.
+        circuits: when addresses that fail are left alone, and how much is repeated.
     """
 
     idle: float = 55.0
     age: float = 600.0
     idle_count: int = 256
-    shun: float = 5.0
     start: float = 30.0
+    circuits: BreakerLimits = USUAL
 
 
 class Pool:
     """Connections to upstreams, of one event loop.
 
     Attributes:
+        circuits: which addresses take requests.
         fleets: the processes of functions that the edge runs; filled by whoever knows them.
     """
 
-    def __init__(self, limits: PoolLimits | None = None) -> None:
+    def __init__(
+        self, limits: PoolLimits | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.limits = limits or PoolLimits()
+        self.circuits = Circuits(self.limits.circuits, clock, self.load)
         self.sweep = Sweep()
         self.inbox = memoryview(bytearray(PIECE))
         self._contexts = Contexts()
         self._idle: dict[Hashable, list[Connection] | Fleet] = {}
         self.fleets = Fleets(self._idle)
-        self._turn: dict[tuple[Upstream, ...], int] = {}
-        self._shunned: dict[Upstream, float] = {}
+        self._made: Counter[Hashable] = Counter()
         self._closing = False
         self._emptied: asyncio.Event | None = None
 
@@ -84,31 +91,58 @@ class Pool:
         aborts the request.
 
         Args:
-            upstream: an address, or several: taken in turn, the first that connects.
+            upstream: an address, or several: see `Circuits.choose`; the first that connects.
             request: with several addresses mostly a function of the one that was chosen.
 
         Raises:
-            UpstreamFailure: no answer came.
+            UpstreamFailure: no answer came; `CircuitOpen`, nothing was tried.
             InvalidRequest: the request cannot be written as HTTP/1.1; nothing was sent.
             BodyMismatch: the request's body did not have its declared length.
             Exception: whatever the request's body raised while it was read.
         """
-        choices = self.order(upstream) if isinstance(upstream, tuple) else (upstream,)
-        choice = choices[0]
-        sending = _for(request, choice)
+        upstreams = upstream if isinstance(upstream, tuple) else (upstream,)
+        choices, probe = self.circuits.choose(upstreams)
+        asking = _Asking(request, timeouts, retry, on_interim, choices, probe)
+        try:
+            return await self._ask(asking)
+        except BaseException:
+            if probe:
+                self.circuits.abandoned(choices[0])
+            raise
+
+    async def _ask(self, asking: "_Asking") -> UpstreamAnswer:
+        choices, probe, choice = asking.choices, asking.probe, asking.choices[0]
+        sending = _for(asking.request, choice)
         connection = self.take(choice)
         if connection is not None:
+            carried = connection.exchanges
             try:
-                exchange = Exchange(self, connection, sending, timeouts, on_interim)
-                return UpstreamAnswer(exchange, choice, *await exchange.begin())
+                return await self._answer(asking, connection, sending, choice)
             except UpstreamFailure as failure:
-                if not may_retry(failure, sending.method, retry, bodiless=sending.bodiless):
+                rule, bodiless = asking.retry, sending.bodiless
+                if not may_retry(failure, sending.method, rule, bodiless=bodiless):
                     raise
-        choice, connection = await self.connect_any(choices, timeouts.connect)
+                if not self.circuits.may_retry(choice, carried):
+                    raise
+        connect = asking.timeouts.connect
+        choice, connection = await self.connect_any(choices, connect, probe=probe)
         if choice is not choices[0]:
-            sending = self._remade(connection, request, choice)
-        exchange = Exchange(self, connection, sending, timeouts, on_interim)
-        return UpstreamAnswer(exchange, choice, *await exchange.begin())
+            sending = self._remade(connection, asking.request, choice)
+        return await self._answer(asking, connection, sending, choice)
+
+    async def _answer(
+        self, asking: "_Asking", connection: Connection, sending: UpstreamRequest, choice: Upstream
+    ) -> UpstreamAnswer:
+        """One exchange up to its answer's head; what came of it is told to the circuits."""
+        probe = asking.probe and choice is asking.choices[0]
+        exchange = Exchange(self, connection, sending, asking.timeouts, asking.on_interim)
+        try:
+            answer = UpstreamAnswer(exchange, choice, *await exchange.begin())
+        except UpstreamFailure as failure:
+            self.circuits.failed(choice, failure, probe=probe)
+            raise
+        self.circuits.answered(choice, probe=probe)
+        return answer
 
     def take(self, upstream: Upstream) -> Connection | None:
         """An idle connection, the one used last; its handler is the caller's to set."""
@@ -164,14 +198,25 @@ class Pool:
     async def _open(self, upstream: Upstream, key: Hashable, timeout: float) -> Connection:
         if self._closing:
             raise UpstreamFailure("unreachable", "the edge is shutting down")
-        connection = await open_connection(upstream, self, key, self._contexts, timeout)
-        if connection.closing:
-            raise UpstreamFailure("unreachable", "the connection was closed at once")
-        if self._closing:
-            connection.abort()
-            raise UpstreamFailure("unreachable", "the edge is shutting down")
+        self._made[key] += 1
+        try:
+            connection = await open_connection(upstream, self, key, self._contexts, timeout)
+            if connection.closing:
+                raise UpstreamFailure("unreachable", "the connection was closed at once")
+            if self._closing:
+                connection.abort()
+                raise UpstreamFailure("unreachable", "the edge is shutting down")
+        except BaseException:
+            self._unmade(key)
+            raise
         self.sweep.members.add(connection)
         return connection
+
+    def _unmade(self, key: Hashable) -> None:
+        """A connection is no more, or did not come to be."""
+        self._made[key] -= 1
+        if not self._made[key]:
+            del self._made[key]
 
     def release(self, connection: Connection, keep_for: float | None) -> None:
         """Take a connection back whose exchange ended exactly, or that was not used.
@@ -213,6 +258,10 @@ class Pool:
         """Connections that stand, idle ones included."""
         return len(self.sweep.members)
 
+    def load(self, upstream: Upstream) -> int:
+        """Requests and streams in flight to an address, those that are connecting included."""
+        return self._made[upstream.key] - len(self._idle.get(upstream.key, ()))
+
     @property
     def unsent(self) -> int:
         """Bytes of requests that the kernel has not taken yet, over all connections."""
@@ -222,7 +271,9 @@ class Pool:
 
     def gone(self, connection: Connection) -> None:
         """See `connection.Owner`."""
-        self.sweep.members.discard(connection)
+        if connection in self.sweep.members:
+            self.sweep.members.remove(connection)
+            self._unmade(connection.key)
         idle = self._idle.get(connection.key)
         if isinstance(idle, Fleet):
             idle.gone(connection)
@@ -249,53 +300,71 @@ class Pool:
             self.release(connection, None)
             raise
 
-    def order(self, upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
-        """Each begins in its turn; those that failed a moment ago come last."""
-        if len(upstreams) == 1:
-            return upstreams
-        if len(self._turn) > TURNS:
-            self._turn.clear()
-        turn = self._turn.get(upstreams, 0)
-        self._turn[upstreams] = (turn + 1) % len(upstreams)
-        order = upstreams[turn:] + upstreams[:turn]
-        if self._shunned:
-            now = asyncio.get_running_loop().time()
-            self._shunned = {u: until for u, until in self._shunned.items() if until > now}
-            order = tuple(sorted(order, key=self._shunned.__contains__))
-        return order
-
     async def connect_any(
-        self, choices: tuple[Upstream, ...], timeout: float
+        self, choices: tuple[Upstream, ...], timeout: float, *, probe: bool = False
     ) -> tuple[Upstream, Connection]:
         """The first that connects within `timeout` seconds; a sole one is tried twice in them.
+
+        Args:
+            probe: whether the first is tried to see if it is well again.
 
         Raises:
             UpstreamFailure: `unreachable`, all of them.
         """
-        loop = asyncio.get_running_loop()
-        sole = len(choices) == 1
-        if sole and choices[0].scheme == "run":
-            return choices[0], await self.connect(choices[0], timeout)
-        ends = loop.time() + timeout
+        if len(choices) == 1:
+            return choices[0], await self._connect_sole(choices[0], timeout, probe=probe)
         failure = UpstreamFailure("unreachable", "there is no address")
-        for choice in choices * 2 if sole else choices:
+        for choice in choices:
+            trial = probe and choice is choices[0]
             try:
-                return choice, await self.connect(choice, timeout)
+                connection = await self.connect(choice, min(PROBE, timeout) if trial else timeout)
             except UpstreamFailure as error:
                 failure = error
-            if not sole:
-                self._shunned[choice] = loop.time() + self.limits.shun
-            elif (timeout := ends - loop.time()) <= 0:
-                break
+                self.circuits.failed(choice, error, probe=trial, spare=True)
+            else:
+                self.circuits.connected(choice, probe=trial)
+                return choice, connection
         raise failure
+
+    async def _connect_sole(self, choice: Upstream, timeout: float, *, probe: bool) -> Connection:
+        if choice.scheme == "run":
+            return await self.connect(choice, timeout)
+        try:
+            connection = await self._connect_twice(choice, timeout)
+        except UpstreamFailure as error:
+            self.circuits.failed(choice, error, probe=probe)
+            raise
+        self.circuits.connected(choice, probe=probe)
+        return connection
+
+    async def _connect_twice(self, choice: Upstream, timeout: float) -> Connection:
+        ends = asyncio.get_running_loop().time() + timeout
+        try:
+            return await self.connect(choice, timeout)
+        except UpstreamFailure:
+            left = ends - asyncio.get_running_loop().time()
+            if left <= 0 or not self.circuits.may_retry(choice):
+                raise
+        return await self.connect(choice, left)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What one call of `Pool.exchange` is about; `probe`: whether going to the first is one."""
+
+    request: UpstreamRequest | RequestFor
+    timeouts: Timeouts
+    retry: RetryRule
+    on_interim: InterimCallback | None
+    choices: tuple[Upstream, ...]
+    probe: bool
 
 
 def may_retry(failure: UpstreamFailure, method: bytes, rule: RetryRule, *, bodiless: bool) -> bool:
     """Whether a request that failed on a connection may be sent again on a fresh one."""
     if not failure.written:
         return True
-    stale = failure.kind == "reset" and failure.reused and not failure.begun
-    return stale and bodiless and method in _REPEATABLE and rule is RetryRule.SAFE
+    return failure.stale and bodiless and method in _REPEATABLE and rule is RetryRule.SAFE
 
 
 def _for(request: UpstreamRequest | RequestFor, upstream: Upstream) -> UpstreamRequest:

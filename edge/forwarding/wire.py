@@ -19,7 +19,7 @@ Framing = Literal["length", "chunked", "close", "none"]
 """How the end of an answer is known (RFC 9112 §6.3); `none` is an answer without a body."""
 
 FailureKind = Literal[
-    "unreachable", "overloaded", "reset", "invalid", "timeout", "truncated", "idle"
+    "unreachable", "overloaded", "open", "reset", "invalid", "timeout", "truncated", "idle"
 ]
 
 
@@ -83,7 +83,7 @@ class UpstreamFailure(Exception):
 
     Attributes:
         kind: `unreachable`, no connection; `overloaded`, no process of the function takes one more
-            request; `reset`, closed before the answer's head was whole;
+            request; `open`, as `CircuitOpen`; `reset`, closed before the answer's head was whole;
             `invalid`, not HTTP; `timeout`, no head in time; `truncated`, cut within the answer;
             `idle`, silent within the answer.
         written: whether a byte of the request may have gone out.
@@ -106,6 +106,25 @@ class UpstreamFailure(Exception):
         self.written = written
         self.reused = reused
         self.begun = begun
+
+    @property
+    def stale(self) -> bool:
+        """Whether it may be just that a kept connection had been closed meanwhile."""
+        return self.kind == "reset" and self.reused and not self.begun
+
+
+class CircuitOpen(UpstreamFailure):
+    """An upstream that has been failing is left alone: nothing was tried.
+
+    Attributes:
+        wait: seconds until it is tried again.
+        cause: what its last failure was.
+    """
+
+    def __init__(self, wait: float, cause: FailureKind) -> None:
+        super().__init__("open", f"left alone for {wait:.1f} s after {cause}")
+        self.wait = wait
+        self.cause = cause
 
 
 class BodyMismatch(Exception):

@@ -1,7 +1,9 @@
 """What the edge says of itself on stderr, one JSON line each, with nothing secret in it."""
 
 import sys
+import time
 import traceback
+from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +16,18 @@ NAMED = 50
 """Tools of a kind that one line names; the others are counted."""
 
 
+_RECENT: deque[tuple[float, str, str]] = deque(maxlen=5)
+
+
+def recent_errors() -> tuple[tuple[float, str, str], ...]:
+    """The last errors of this process: Unix time in seconds, last line, id of the request."""
+    return tuple(_RECENT)
+
+
 def log_error(error: BaseException, request_id: bytes) -> None:
     """Write down an error that is the edge's own fault."""
+    line = redact(f"{type(error).__name__}: {error}".splitlines()[0])
+    _RECENT.append((time.time(), line, request_id.decode("latin-1")))
     _write(
         "internal_error",
         requestId=request_id.decode("latin-1"),

@@ -124,6 +124,7 @@ def _report(status: int, text: str) -> None:
 
 def _set_up_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent decides
+    signal.signal(signal.SIGHUP, lambda *_: None)  # so too, and functions do not inherit it
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -22,8 +22,13 @@ class Live(Protocol):
         """Whether a request is being answered."""
         ...
 
-    def begin_drain(self) -> None:
-        """Close if idle, else announce the end."""
+    def begin_drain(self, *, succeeded: bool) -> None:
+        """Close if idle, else announce the end.
+
+        Args:
+            succeeded: another edge takes new connections: be the client's until it has asked once
+                more, or the drain is over; a request may be on its way.
+        """
         ...
 
     def close_unless_busy(self) -> None:

@@ -40,6 +40,7 @@ class State(Protocol):
     """What the server and the app both know of the worker."""
 
     draining: bool
+    succeeded: bool
 
 
 class Phase(Enum):
@@ -90,8 +91,6 @@ def hypercorn_config(config: Config) -> HypercornConfig:
     settings.keep_alive_timeout = config.keep_alive
     settings.graceful_timeout = config.drain_timeout
     settings.ssl_handshake_timeout = config.head_timeout
-    settings.certfile = str(config.certfile) if config.certfile else None
-    settings.keyfile = str(config.keyfile) if config.keyfile else None
     return settings
 
 
@@ -187,9 +186,11 @@ class Connection(TCPServer):
         else:
             self._transport.abort()
 
-    def begin_drain(self) -> None:
-        """Close if idle, else announce the end."""
-        if self.phase is Phase.IDLE:
+    def begin_drain(self, *, succeeded: bool = False) -> None:
+        """Close if idle, else announce the end; a successor's peer is let finish what it began."""
+        if succeeded:
+            self._protocol().retire()
+        elif self.phase is Phase.IDLE:
             self._close_idle()
         elif self.phase is Phase.BUSY:
             self._protocol().drain()

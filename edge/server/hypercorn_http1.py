@@ -89,6 +89,9 @@ class Http1(H11Protocol):
     def drain(self) -> None:
         """Nothing to announce: the answer under way will say `close`."""
 
+    def retire(self) -> None:
+        """Nothing to announce either."""
+
     async def stream_send(self, event: StreamEvent) -> None:
         """Send what a stream has to say."""
         if self.over:

@@ -36,6 +36,9 @@ from edge.server.hypercorn_streams import Door, Stream, WebSocketStream, websock
 STREAM_WINDOW = 128 * 1024
 CONNECTION_WINDOW = 1024 * 1024
 FLUSH_SECONDS = 1.0
+LAST_OF_ALL = 2**31 - 1
+"""A GOAWAY with this stream refuses none: it says that another GOAWAY will follow."""
+
 MOST_APPS = 256
 """Apps at work for one connection; that of a stream which was reset counts until it has ended."""
 
@@ -100,8 +103,15 @@ class Http2(Sending):
     def drain(self) -> None:
         """Announce the end: streams begun so far are answered, later ones refused."""
         self._going_away = True
+        self._announce(self._last_stream)
+
+    def retire(self) -> None:
+        """Announce the end, and still answer what is on its way (RFC 9113 §6.8)."""
+        self._announce(LAST_OF_ALL)
+
+    def _announce(self, last_stream: int) -> None:
         self._write_out()
-        frame = GoAwayFrame(0, last_stream_id=self._last_stream, error_code=ErrorCodes.NO_ERROR)
+        frame = GoAwayFrame(0, last_stream_id=last_stream, error_code=ErrorCodes.NO_ERROR)
         # h2 itself can send nothing after its own GOAWAY.
         self._door.write(frame.serialize())
 

@@ -88,6 +88,13 @@ def bind_all(config: Config) -> Bound:
     )
 
 
+def check_free(text: str) -> None:
+    """See that a TCP address can be bound; what is left bound is nothing. Raises BindError."""
+    address = parse_address(text)
+    if not address.path and address.port:
+        _check_free(*_resolve(address), text)
+
+
 def _give_up(opened: list[socket.socket], paths: list[Path]) -> None:
     for sock in opened:
         sock.close()

@@ -19,9 +19,10 @@ from edge.config import Config, as_plain
 from edge.running.family import sweep
 from edge.running.orders import Orders as RunnerOrders
 from edge.running.rooms import mark_of
+from edge.server.certificates import CertificateError, check
 from edge.server.mailboxes import Mailbox
 from edge.server.sockets import BindError, Bound, Slot, bind_all
-from edge.server.worker_main import READY, Orders
+from edge.server.worker_main import READY, RELOAD, Orders
 from edge.settings import parse_address
 
 FACTORY = "edge.compose:build"
@@ -71,7 +72,11 @@ def serve(
         The exit status: 0 after a drain, 1 if the edge could not start (said on stderr).
     """
     try:
+        check(config)
         bound = bind_all(config)
+    except CertificateError as error:
+        _complain(f"The edge cannot start: {error}")
+        return 1
     except BindError as error:
         _complain(str(error))
         return 1
@@ -107,6 +112,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup, os.isatty(0))
         async with asyncio.TaskGroup() as group:
             announcing = group.create_task(self._announce())
             keepers = [group.create_task(self._keep(i, s)) for i, s in enumerate(self.bound.slots)]
@@ -126,6 +132,13 @@ class Supervisor:
             self._signal(signal.SIGKILL, *self._children)
         else:
             self._stop()
+
+    def _on_hangup(self, began_on_terminal: bool) -> None:
+        """Certificates are read anew; but a terminal that is gone takes its edge along."""
+        if began_on_terminal and not os.isatty(0):
+            self._on_signal()
+        else:
+            self._signal(RELOAD, *self._workers)
 
     def _stop(self) -> None:
         self._stopping.set()

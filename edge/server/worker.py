@@ -15,7 +15,8 @@ from typing import Protocol
 
 from edge.config import Config
 from edge.server.acceptor import Acceptor, FastLane, Live
-from edge.server.hypercorn_connection import App, State, hypercorn_config, service
+from edge.server.certificates import Certificates
+from edge.server.hypercorn_connection import App, State, service
 from edge.server.stream import PIECE
 from edge.state.peers import Peers
 
@@ -30,7 +31,7 @@ class Served(Protocol):
         fast_lane: what public connections begin on, or None.
         local_admin: the one on the data directory's socket.
         remote_admin: the one on the admin address.
-        state: its `draining` is set when a drain begins.
+        state: its `draining` is set when a drain begins, `succeeded` too if another edge goes on.
         end_streams: called then, so that streams without an end find one.
         running: what has to run while the apps are served; if it does not start, nothing is.
     """
@@ -64,6 +65,9 @@ BACKLOG = 1024
 ACCEPTED_AT_ONCE = 32
 """Connections taken per wake-up; a worker that drained its whole queue would starve the others."""
 
+LOOK = 1.0
+"""Seconds between two looks at the certificate files."""
+
 _POLL = 0.02
 
 
@@ -76,14 +80,11 @@ class Listeners:
     remote_admin: Sequence[socket.socket] = ()
 
 
-class CannotServe(Exception):
-    """A setting that only turns out at start to be of no use; the text says which and why."""
-
-
 class Server:
     """A worker at work: its app, its listening sockets and its connections."""
 
     def __init__(self, config: Config, served: Served) -> None:
+        """Nothing listens yet. Raises CertificateError."""
         self._config = config
         self._served = served
         inbox = memoryview(bytearray(PIECE))
@@ -91,6 +92,7 @@ class Server:
         self._local_admin = Acceptor(service(served.local_admin, config, served.state), inbox)
         self._remote_admin = Acceptor(service(served.remote_admin, config, served.state), inbox)
         self._servers: list[asyncio.Server] = []
+        self._certificates = Certificates(config) if config.certfile is not None else None
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
@@ -103,39 +105,51 @@ class Server:
         return self._public, self._local_admin, self._remote_admin
 
     async def start(self, listeners: Listeners) -> None:
-        """Accept. Raises CannotServe for a certificate that cannot be used."""
-        tls = self._tls()
+        """Accept."""
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
-        groups = (listeners.public, listeners.local_admin, listeners.remote_admin)
-        for acceptor, sockets in zip(self._acceptors, groups, strict=True):
+        front = self._certificates
+        groups = (
+            (self._public, listeners.public, front and front.public),
+            (self._local_admin, listeners.local_admin, None),
+            (self._remote_admin, listeners.remote_admin, front and front.admin),
+        )
+        for acceptor, sockets, tls in groups:
             for sock in sockets:
                 await self._listen(acceptor, sock, tls)
 
-    def _tls(self) -> ssl.SSLContext | None:
-        try:
-            return hypercorn_config(self._config).create_ssl_context()
-        except (OSError, ssl.SSLError) as error:
-            files = f"certfile {self._config.certfile} cannot be used with its keyfile"
-            raise CannotServe(f"{files}: {error.strerror or error}.") from error
+    def reload_certificates(self) -> None:
+        """Read the certificate files anew, if there are any; connections go on as they are."""
+        if self._certificates is not None:
+            self._certificates.reload()
 
-    async def drain(self) -> None:
+    async def drain(self, *, succeeded: bool = False) -> None:
         """Let requests finish, at most `drain_timeout`, then end everything.
 
         Connections are accepted while requests are in flight, so that nobody waits in a queue that
         no one will serve: the app answers them as it does when draining.
+
+        Args:
+            succeeded: another edge accepts on the same sockets: accept no more, and answer what
+                still comes on open connections, so that no client notices.
         """
+        self._served.state.succeeded = succeeded
         self._served.state.draining = True
+        if succeeded:
+            self._stop_accepting()
         self._served.end_streams()
         for connection in self.connections:
-            connection.begin_drain()
+            connection.begin_drain(succeeded=succeeded)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._config.drain_timeout):
-                await self._until(lambda: not any(c.busy for c in self.connections))
+                await self._until(lambda: not any(c.busy or succeeded for c in self.connections))
         await self._close()
 
-    async def _close(self) -> None:
+    def _stop_accepting(self) -> None:
         for server in self._servers:
             server.close()
+
+    async def _close(self) -> None:
+        self._stop_accepting()
         for connection in self.connections:
             connection.close_unless_busy()
         with suppress(TimeoutError):
@@ -175,11 +189,15 @@ class Server:
         limits = self._config
         shortest = min(limits.head_timeout, limits.keep_alive, limits.slow_reader, 1.0)
         loop = asyncio.get_running_loop()
+        looked = loop.time()
         while True:
             await asyncio.sleep(max(0.02, shortest / 4))
             now = loop.time()
             for connection in self.connections:
                 connection.sweep(now)
+            if self._certificates is not None and now - looked >= LOOK:
+                self._certificates.look()
+                looked = now
 
     async def _until(self, reached: Callable[[], bool]) -> None:
         while not reached():  # noqa: ASYNC110 — it depends on many connections at once
@@ -191,16 +209,18 @@ async def serve(
     config: Config,
     listeners: Listeners,
     *,
-    stop: Awaitable[object],
-    ready: Callable[[], None],
+    stop: Awaitable[bool],
+    ready: Callable[[Server], None],
 ) -> None:
     """Run a worker: start, call `ready`, wait for `stop`, drain.
+
+    Args:
+        stop: whether another edge goes on with what comes.
 
     What `running` raises ends the worker, at its start and later.
     """
     async with served.running():
         server = Server(config, served)
         await server.start(listeners)
-        ready()
-        await stop
-        await server.drain()
+        ready(server)
+        await server.drain(succeeded=await stop)

@@ -15,19 +15,27 @@ import signal
 import socket
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from edge.config import Config, from_plain
+from edge.server.certificates import CertificateError
 from edge.server.loops import LoopMissing, loop_factory
 from edge.server.mailboxes import delivered, peers_over
-from edge.server.worker import CannotServe, Factory, Listeners, serve
+from edge.server.worker import Factory, Listeners, Server, serve
 from tokens.errors import TokenError
 from tokens.secret import redact
 
 LOG = logging.getLogger("edge.server")
 
 READY = "ready"
+
+RELOAD = signal.SIGHUP
+"""Read the certificate files anew."""
+
+SUCCEEDED = signal.SIGUSR2
+"""End, and leave what comes anew to another edge, which accepts on the same sockets."""
 
 GARBAGE = (10_000, 20, 50)
 """When to look for cycles. By default it is every 700 objects, within a handful of requests."""
@@ -77,7 +85,7 @@ def main() -> int:
         config = from_plain(orders.config)
         with asyncio.Runner(loop_factory=loop_factory(config.loop)) as runner:
             runner.run(_run(orders, config))
-    except (TokenError, CannotServe, LoopMissing) as error:  # their texts say what to do
+    except (TokenError, CertificateError, LoopMissing) as error:  # their texts say what to do
         _report(orders.status, str(error))
         return 1
     except Exception as error:
@@ -88,9 +96,10 @@ def main() -> int:
 
 
 async def _run(orders: Orders, config: Config) -> None:
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    stop: asyncio.Future[bool] = loop.create_future()
+    loop.add_signal_handler(signal.SIGTERM, _end, stop, False)
+    loop.add_signal_handler(SUCCEEDED, _end, stop, True)
     loop.add_reader(sys.stdin.fileno(), _watch_parent, stop)
     factory: Factory = load_factory(orders.factory)
     peers = peers_over(orders.index, _sockets(orders.mailboxes))
@@ -101,13 +110,19 @@ async def _run(orders: Orders, config: Config) -> None:
             served,
             config,
             _listeners(orders),
-            stop=stop.wait(),
-            ready=lambda: _begin(orders.status),
+            stop=stop,
+            ready=partial(_begin, orders.status),
         )
 
 
-def _begin(status: int) -> None:
+def _end(stop: "asyncio.Future[bool]", succeeded: bool) -> None:
+    if not stop.done():
+        stop.set_result(succeeded)
+
+
+def _begin(status: int, server: Server) -> None:
     """Everything that lives as long as the worker is there: the garbage collector may skip it."""
+    asyncio.get_running_loop().add_signal_handler(RELOAD, server.reload_certificates)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE)
@@ -130,10 +145,10 @@ def _sockets(descriptors: list[int]) -> list[socket.socket]:
     return [socket.socket(fileno=descriptor) for descriptor in descriptors]
 
 
-def _watch_parent(stop: asyncio.Event) -> None:
+def _watch_parent(stop: "asyncio.Future[bool]") -> None:
     """Stdin is readable: it has ended, as nothing is written to it after the orders."""
     asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-    stop.set()
+    _end(stop, False)
 
 
 def _report(status: int, text: str) -> None:
@@ -146,6 +161,7 @@ def _report(status: int, text: str) -> None:
 
 def _set_up_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent decides
+    signal.signal(RELOAD, signal.SIG_IGN)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Redacting("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from edge.forwarding.exchange import Exchange
 from edge.forwarding.pool import Pool
 from edge.forwarding.wire import Timeouts, UpstreamFailure, UpstreamRequest
 from edge.functions import Upstream
@@ -46,7 +47,10 @@ class Probe:
         fields = ((b"host", address.authority.encode()), (b"connection", b"close"))
         asked = UpstreamRequest(b"GET", b"/__health", fields)
         times = Timeouts(self._timeout, self._timeout, self._timeout)
-        await (await self._pool.exchange(address, asked, times)).aclose()
+        connection = await self._pool.connect(address, self._timeout)
+        exchange = Exchange(self._pool, connection, asked, times)
+        await exchange.begin()
+        await exchange.aclose()
         return True
 
 

@@ -14,9 +14,13 @@ SEALING_KEYS = "mcp-sealing-keys.json"
 """The keys of what the edge hands to clients sealed, to get it back."""
 
 
+EDGE_ID = "edge-id"
+"""The edge's name for itself."""
+
+
 def edge_id(data_dir: Path, random: Callable[[int], bytes]) -> str:
     """The id by which the edge knows itself in `Via`: eight hexadecimal characters."""
-    path = data_dir / "edge-id"
+    path = data_dir / EDGE_ID
     create_once(path, random(4).hex().encode())
     return path.read_text(encoding="ascii")
 

@@ -105,8 +105,6 @@ def test_streams_have_the_states_that_tell_a_whole_answer() -> None:
         "keep_alive_timeout",
         "graceful_timeout",
         "ssl_handshake_timeout",
-        "certfile",
-        "keyfile",
     ],
 )
 def test_settings_have_the_names_that_we_set(name: str) -> None:

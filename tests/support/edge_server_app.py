@@ -14,6 +14,7 @@ from edge.state.peers import Peers
 @dataclass
 class State:
     draining: bool = False
+    succeeded: bool = False
 
 
 @dataclass

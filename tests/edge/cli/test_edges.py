@@ -162,7 +162,7 @@ def test_access_tokens_are_made_listed_and_ended(cli: Cli, project: Path) -> Non
     assert second.startswith("▸ Token    jfn_pat_")
     assert third == "⚠ Save this token now — it will not be shown again."
     (row,) = cli("access", "list", "--json").data
-    assert row.keys() == {"id", "name", "lastUsed", "created"}
+    assert row.keys() == {"id", "name", "lastUsed", "created", "expires", "scopes"}
     assert cli("access", "create", "--name", "laptop").code == 1
     assert cli("access", "revoke", "laptop").code == 1
     assert cli("access", "revoke", "laptop", "-y").out == "✓ Access token revoked\n"

@@ -1,0 +1,1 @@
+"""Who changed what, when and from where: an append-only record that shows where it was altered."""
