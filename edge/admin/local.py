@@ -143,13 +143,15 @@ class LocalOperations(LocalTokens):
     def delete_function(self, slug: str) -> Deleted:
         """See Operations."""
         with explained(), self._database.write():
-            self._existing(slug)
+            is_run = self._existing(slug).live.project.run is not None
             count = len(self._tokens.list(slug))
             self._tokens.revoke_all(slug)
             self._cron.forget(slug)
             self._secrets.delete_all(slug)
             self._registry.delete(slug)
             self._trail.note("function.deleted", function=slug, tokens=count)
+        if is_run:
+            self._running.ended(slug)
         self._logs.forget(slug)
         with explained():
             self._running.prune(self._registry.codes)

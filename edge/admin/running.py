@@ -6,7 +6,7 @@ Also what is told of functions that the edge runs. Blocking. Not here: what a de
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,11 @@ class Running:
         except RunFailed as failed:
             return (f"{deployment} is live, but its first process is gone: {failed.reason}",)
         return ()
+
+    def ended(self, slug: str) -> None:
+        """Wait until nothing runs of a deleted function; a runner that is gone took all with it."""
+        with suppress(RunFailed):
+            self._runs.ended(slug)
 
     def prune(self, named: Callable[[], Collection[str]]) -> None:
         """Remove code that no deployment names."""

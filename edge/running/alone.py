@@ -68,6 +68,10 @@ class InProcess:
         """See `Runs.restart`: nothing runs."""
         del slug
 
+    def ended(self, slug: str) -> None:
+        """See `Runs.ended`: nothing runs."""
+        del slug
+
 
 class _Living:
     """One trial's instance, on its loop."""

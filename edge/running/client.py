@@ -16,6 +16,7 @@ from edge.running.protocol import (
     SOCKET,
     Adopt,
     AskStatus,
+    AwaitEnd,
     Done,
     Failed,
     FunctionStatus,
@@ -75,6 +76,11 @@ class Runner:
         """See `Runs.restart`."""
         with self._asking(LATEST) as asked:
             asked.expect_done(Restart(slug))
+
+    def ended(self, slug: str) -> None:
+        """See `Runs.ended`."""
+        with self._asking(LATEST) as asked:
+            asked.expect_done(AwaitEnd(slug))
 
     @contextmanager
     def _asking(self, timeout: float) -> Iterator["_Asked"]:

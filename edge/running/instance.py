@@ -177,7 +177,7 @@ class Instance:
 
     def _user(self, code: Code) -> User | None:
         python = [*python_needs(), ROOT] if self._wanted.run.entrypoint else []
-        setting, needed = self._config.function_user, [code.directory, *python]
+        setting, needed = self._config.function_user, [*python, code.directory]
         user = user_of(setting, self.slug, needed)
         if user is None and setting == "auto" and os.geteuid() == 0:
             _warn(

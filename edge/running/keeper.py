@@ -303,6 +303,13 @@ class Keeper:
                 kept.plan.keep_former()
                 raise RunFailed(explained(kept.last_exit))
 
+    async def ended(self, slug: str) -> None:
+        """See `protocol.AwaitEnd`."""
+        former = [kept for kept in self._awake.values() if kept.wanted.slug == slug]
+        for kept in former:
+            while kept.instances and self._live.get(slug) != kept.id:
+                await kept.changed.wait()
+
     def status(self, slug: str) -> FunctionStatus:
         """See `protocol.AskStatus`. Raises RunFailed."""
         kept, now = self._of(slug), self._clock()

@@ -169,6 +169,13 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitEnd:
+    """Admin: a function was deleted. Answered by `Done` when nothing of it runs any more."""
+
+    slug: str
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """Runner: output of a trial while it starts, as it came."""
 
@@ -253,7 +260,7 @@ class Status:
 
 OfWorker = Hello | Need | Load | Clear
 ToWorker = Up | Leaving | Gone | Failed | Synced
-OfAdmin = StartTrial | Adopt | Drop | AskStatus | Restart
+OfAdmin = StartTrial | Adopt | Drop | AskStatus | Restart | AwaitEnd
 ToAdmin = Said | Ready | Failed | Done | Status
 Message = OfWorker | ToWorker | OfAdmin | ToAdmin
 
@@ -272,6 +279,7 @@ _OPS: dict[str, type[Any]] = {
     "drop": Drop,
     "ask_status": AskStatus,
     "restart": Restart,
+    "await_end": AwaitEnd,
     "said": Said,
     "ready": Ready,
     "done": Done,

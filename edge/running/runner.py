@@ -21,6 +21,7 @@ from edge.running.protocol import (
     LONGEST_LINE,
     Adopt,
     AskStatus,
+    AwaitEnd,
     Clear,
     Done,
     Drop,
@@ -309,6 +310,8 @@ class Runner:
                     return Status(self._keeper.status(slug))
                 case Restart(slug):
                     await self._keeper.restart(slug)
+                case AwaitEnd(slug):
+                    await self._keeper.ended(slug)
                 case _:
                     raise ProtocolError(f"an operation does not say {type(message).__name__}")
         except RunFailed as error:

@@ -84,3 +84,11 @@ class Runs(Protocol):
             RunFailed: the new ones do not start; the former ones still run.
         """
         ...
+
+    def ended(self, slug: str) -> None:
+        """Wait until nothing runs of a function that was deleted: what is in flight is answered.
+
+        Raises:
+            RunFailed: the runner does not answer.
+        """
+        ...
