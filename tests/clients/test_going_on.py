@@ -57,6 +57,9 @@ CLIENTS = [
     MCP_REMOTE,
     JELOU_STDIO,
 ]
+SECOND_MODES = {"python_sdk.py auto", "typescript-v2.mjs auto", "typescript-v2.mjs legacy"}
+SECOND_MODES |= {"fastmcp_client.py auto", "langchain.py each"}
+"""Clients that are here in another mode too: these run with the slow tests."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,14 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestartingEdge]:
         yield running
 
 
-@pytest.fixture(scope="module", params=CLIENTS, ids=str)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(each, marks=pytest.mark.slow if str(each) in SECOND_MODES else ())
+        for each in CLIENTS
+    ],
+    ids=str,
+)
 def client(request: pytest.FixtureRequest) -> Client:
     """Each client in each of its modes."""
     chosen: Client = request.param

@@ -81,6 +81,7 @@ def test_a_running_worker_takes_a_new_key_up(file: Path, clock: Clock) -> None:
     assert sorted(os.listdir(file.parent)) == ["keys.json", "mcp-keys.lock"]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.one_of(

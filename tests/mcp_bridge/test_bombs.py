@@ -114,6 +114,7 @@ REFERENCES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", REFERENCES)
 def test_references_cost_seconds_at_most(kind: str) -> None:
     schemas, said = REFERENCES[kind]
@@ -162,6 +163,7 @@ def test_a_schema_leaves_out_its_tool_at_most(kind: str) -> None:
     assert said in warnings
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_operations_are_cut_with_a_warning() -> None:
     tools, _, warnings = built(document({f"/p{n}": {"get": {}} for n in range(100_000)}))
     assert tools == 10_000

@@ -19,6 +19,7 @@ LINES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINES)
 def test_a_failure_of_megabytes_is_searched_for_traces(name: str) -> None:
     text = LINES[name] * (SIZE // len(LINES[name]))

@@ -79,6 +79,7 @@ def github(documents: Path) -> Catalog:
     return build((documents / GITHUB).read_bytes())
 
 
+@pytest.mark.slow
 def test_github_issues_can_be_made(github: Catalog) -> None:
     tool = github.entries["post_repos_owner_repo_issues"].tool
     arguments = {"owner": "o/x", "repo": "r", "title": "It broke", "labels": ["bug"]}

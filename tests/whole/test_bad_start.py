@@ -58,8 +58,12 @@ def test_a_second_edge_on_a_data_directory_is_refused_and_the_first_goes_on(
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda whole: b"This is no database.\n" * 100, lambda whole: whole[: len(whole) // 3]],
-    ids=["garbage", "truncated"],
+    [
+        pytest.param(lambda whole: b"This is no database.\n" * 100, id="garbage"),
+        pytest.param(
+            lambda whole: whole[: len(whole) // 3], id="truncated", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_a_damaged_store_is_named_and_left_as_it_is(
     tmp_path: Path, origin: Function, damage: "type[bytes]"

@@ -46,6 +46,7 @@ def test_a_deploy_that_follows_shows_the_functions_log(tmp_path: Path) -> None:
             assert program.process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_deploys_at_the_same_time_leave_one_of_them_live_and_whole(tmp_path: Path) -> None:
     projects = [
         python_project(tmp_path / f"p{number}", str(number), config=OPEN, build=["sleep", "0.2"])

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+import pytest
+
+import pytest
+
 from edge.admin.client import RemoteOperations, UnixTransport
 from edge.admin.errors import AdminError
 from tests.support.store_process import StoreProcess
@@ -26,6 +30,7 @@ def kill_a_worker(edge: Edge, index: int) -> None:
     eventually(lambda: len(set(edge.workers) - set(workers)) == 1, "the worker is replaced")
 
 
+@pytest.mark.slow
 def test_callers_wait_for_a_replacement_when_every_worker_is_killed(
     tmp_path: Path, origin: Function
 ) -> None:

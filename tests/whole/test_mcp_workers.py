@@ -87,6 +87,7 @@ def test_a_call_is_cancelled_from_whichever_worker(tmp_path: Path, origin: Funct
             origin.wait_until_left()
 
 
+@pytest.mark.slow
 def test_of_calls_with_one_id_in_two_workers_none_is_cancelled(
     tmp_path: Path, origin: Function
 ) -> None:

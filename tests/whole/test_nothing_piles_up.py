@@ -36,6 +36,7 @@ def test_clients_that_do_not_read_cost_no_memory(tmp_path: Path, origin: Functio
         assert memory(worker)[1] - before < SLOW_ONES * ALLOWED
 
 
+@pytest.mark.slow
 def test_functions_that_do_not_read_cost_no_memory(tmp_path: Path, origin: Function) -> None:
     with serving(tmp_path / "data") as edge:
         token = edge.deploy("shop", origin.url, limits={"body": None}).token or ""

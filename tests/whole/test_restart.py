@@ -59,6 +59,7 @@ def test_last_use_is_in_the_store_after_a_stop(tmp_path: Path, origin: Function)
     assert last_used["idle"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what_is_lost", [[], ["generation"]], ids=["nothing", "the mapped copy"])
 def test_an_expired_token_stays_expired_though_the_clock_is_set_back(
     tmp_path: Path, origin: Function, what_is_lost: list[str]

@@ -64,6 +64,7 @@ def list_tools(token: NewToken, session: str) -> Callable[[Caller], Answer]:
     return lambda caller: caller.rpc(MCP, token.token, "tools/list", session)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_revoked_token_is_refused_by_the_next_request_of_every_worker_100_times(
     whole: Whole,
@@ -94,6 +95,7 @@ def test_the_command_line_revokes_on_a_running_edge(whole: Whole) -> None:
     whole.all_answer(401, get(token))
 
 
+@pytest.mark.slow
 def test_a_rotated_token_is_refused_and_its_session_goes_on_with_the_new_one(whole: Whole) -> None:
     for _ in range(10):
         old = whole.token()

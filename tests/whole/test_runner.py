@@ -17,7 +17,7 @@ from tests.support.whole_processes import children, eventually, is_alive
 
 SLOW = """
 from served import *
-serve(listen(), lambda path: time.sleep(1.0) or "whole" if path == "/slow" else os.getpid())
+serve(listen(), lambda path: time.sleep(2.0) or "whole" if path == "/slow" else os.getpid())
 """
 
 
@@ -41,6 +41,12 @@ def runner_of(edge: Edge) -> int:
     return runner
 
 
+def wait_for_work(edge: Edge) -> None:
+    """Wait until the function has a request."""
+    runner = Runner.connect(edge.data_dir)
+    eventually(lambda: runner.status("one").active == 1, "the function has it")
+
+
 def test_functions_end_with_the_edge(tmp_path: Path) -> None:
     with edge_with_a_function(tmp_path) as (edge, process):
         everyone = [process.pid, *children(edge.pid)]
@@ -54,12 +60,15 @@ def test_a_request_in_flight_is_answered_by_a_function_before_it_ends(tmp_path: 
     with edge_with_a_function(tmp_path) as (edge, process):
         caller = edge.caller().send("/one/slow")
         runner = runner_of(edge)
+        wait_for_work(edge)
         os.kill(edge.pid, signal.SIGTERM)
         assert caller.receive().body == b"whole"
         eventually(lambda: not is_alive(runner) and not is_alive(process.pid), "all have ended")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_runner_that_ends_is_replaced_and_functions_are_started_anew(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -84,6 +93,7 @@ def test_nothing_runs_on_after_an_edge_that_was_killed(tmp_path: Path) -> None:
 def test_what_is_in_flight_is_answered_although_the_edges_parent_was_killed(tmp_path: Path) -> None:
     with edge_with_a_function(tmp_path) as (edge, process):
         caller, everyone = edge.caller().send("/one/slow"), children(edge.pid)
+        wait_for_work(edge)
         os.kill(edge.pid, signal.SIGKILL)
         assert caller.receive().body == b"whole"
         eventually(lambda: not any(map(is_alive, [process.pid, *everyone])), "all have ended")

@@ -165,6 +165,7 @@ async def _statuses(port: int, count: int) -> Counter[int]:
         return Counter(await asyncio.gather(*(ask() for _ in range(count))))
 
 
+@pytest.mark.slow
 def test_two_thousand_requests_at_once_start_one_process(tmp_path: Path) -> None:
     with serving(tmp_path / "data", "--in-flight", "1600", "--queue-timeout", "30") as edge:
         deploy(edge, "crowded", idle="1s")

@@ -107,6 +107,7 @@ def test_a_drain_is_over_at_its_bound_whatever_the_function_does(
             busy.receive()
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_the_edge_at_once(tmp_path: Path, origin: Function) -> None:
     with serving(tmp_path / "data", "--drain-timeout", "600", workers=2) as edge:
         token = edge.deploy(SLUG, origin.url).token

@@ -235,6 +235,7 @@ def test_somebody_else_who_listens_on_its_port_is_not_taken_for_it(tmp_path: Pat
             assert "within 2 s" in worker.until(Failed).reason
 
 
+@pytest.mark.slow
 def test_a_process_that_takes_too_much_memory_is_ended_and_another_started(tmp_path: Path) -> None:
     limit = 200 * 1024 * 1024
     with running(tmp_path, function_memory=limit) as edge, edge.worker() as worker:
@@ -264,6 +265,7 @@ def test_nothing_that_a_function_has_forked_is_left(edge: Running, notes: Path, 
         assert not any(map(is_alive, forks))
 
 
+@pytest.mark.slow
 def test_processes_that_change_their_numbers_all_the_time_are_ended(
     edge: Running, notes: Path
 ) -> None:

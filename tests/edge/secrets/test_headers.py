@@ -77,6 +77,7 @@ def test_every_worker_sends_the_value_of_now(tmp_path: Path, function: str) -> N
         edge.operations.delete_secret("shop", "KEY")
 
 
+@pytest.mark.slow
 def test_without_the_key_the_name_is_not_sent_and_others_are_served(
     tmp_path: Path, function: str
 ) -> None:
