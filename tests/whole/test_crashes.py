@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import pytest
-
 from edge.admin.client import RemoteOperations, UnixTransport
 from edge.admin.errors import AdminError
 from tests.support.store_process import StoreProcess
