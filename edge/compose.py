@@ -385,7 +385,7 @@ async def _running(
             await cron.firing.drained()
             tasks.cancel_scope.cancel()
         await last_use.flush()
-        await anyio.to_thread.run_sync(audit.watch.write)
+        await anyio.to_thread.run_sync(audit.watch.finish)
 
 
 def _gate_settings(config: Config, name: str) -> GateSettings:
