@@ -170,6 +170,7 @@ def test_the_json_of_every_command_has_the_keys_that_are_documented(
     note("access create", "--name", "laptop")
     note("access list")
     note("access revoke", "laptop")
+    note("audit")
     note("whoami")
     note("functions delete", "books")
     note("auth list")
