@@ -27,7 +27,10 @@ PROJECT = (
 
 
 class StoreWriter:
-    """The near end, of this program or another that does as it does. A line `try …` is said before a change, `done …` once it was acknowledged."""
+    """The near end, of this program or of one that does as it does.
+
+    A line `try …` is said before a change, `done …` once it was acknowledged.
+    """
 
     def __init__(self, *arguments: Path, module: str = "tests.support.store_writer") -> None:
         self._process = subprocess.Popen(
