@@ -272,16 +272,29 @@ JSON = (
 async def test_a_tool_of_a_function_that_is_left_alone_is_an_error_of_the_tool(
     edge: EdgeInProcess,
 ) -> None:
-    edge.deploy(refusing(), document=DOCUMENT)
-    called: list[Any] = []
-    for _ in range(LIMIT + 1):
+    async def call() -> dict[str, Any]:
         body = json.dumps(CALL).encode()
         answer = await ask(edge, target="/mcp", method="POST", fields=JSON, body=body)
-        called.append((answer.status, answer.json["result"]))
-    assert all(status == 200 and result["isError"] for status, result in called)
-    told = [result["content"][0]["text"] for _, result in called]
-    assert "circuit_open" not in "".join(told[:LIMIT])
-    assert "is tried again in" in told[-1]
+        assert answer.status == 200
+        result: dict[str, Any] = answer.json["result"]
+        return result
+
+    async with serving(resets_before_head) as origin:
+        edge.deploy(origin.upstream, document=DOCUMENT)
+        called = [await call() for _ in range(LIMIT + 1)]
+        assert all(result["isError"] for result in called)
+        told = [result["content"][0]["text"] for result in called]
+        assert "is tried again in" not in "".join(told[:LIMIT])
+        assert "is tried again in" in told[-1]
+        assert origin.visits == LIMIT
+        origin.behaviour = answering(OK)
+        with anyio.fail_after(5):
+            result = await call()
+            while result.get("isError"):
+                await anyio.sleep(0.02)
+                result = await call()
+        assert origin.visits == LIMIT + 1
+        assert not any([(await call()).get("isError") for _ in range(5)])
 
 
 async def test_an_mcp_server_that_is_left_alone_is_a_json_rpc_error(edge: EdgeInProcess) -> None:
