@@ -19,6 +19,7 @@ from edge.forwarding.connect import Contexts, open_connection
 from edge.forwarding.connection import Connection
 from edge.forwarding.exchange import Exchange, InterimCallback
 from edge.forwarding.fleet import Fleet, Fleets, Process
+from edge.forwarding.names import Names
 from edge.forwarding.sweep import Sweep
 from edge.forwarding.wire import PIECE, RetryRule, Timeouts, UpstreamFailure, UpstreamRequest
 from edge.functions import Upstream
@@ -70,6 +71,7 @@ class Pool:
         self.sweep = Sweep()
         self.inbox = memoryview(bytearray(PIECE))
         self._contexts = Contexts()
+        self._names = Names()
         self._idle: dict[Hashable, list[Connection] | Fleet] = {}
         self.fleets = Fleets(self._idle)
         self._made: Counter[Hashable] = Counter()
@@ -200,7 +202,9 @@ class Pool:
             raise UpstreamFailure("unreachable", "the edge is shutting down")
         self._made[key] += 1
         try:
-            connection = await open_connection(upstream, self, key, self._contexts, timeout)
+            connection = await open_connection(
+                upstream, self, key, self._contexts, self._names, timeout
+            )
             if connection.closing:
                 raise UpstreamFailure("unreachable", "the connection was closed at once")
             if self._closing:
