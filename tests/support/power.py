@@ -24,7 +24,8 @@ _VFS_SIZE, _METHODS_SIZE = 24 + 18 * _POINTER, 8 + 18 * _POINTER
 _OPEN_AT, _NAME_AT = 40, 24
 _WRITE_AT, _TRUNCATE_AT, _SYNC_AT = (8 + index * _POINTER for index in (2, 3, 4))
 
-_OPEN = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int, c_void_p)
+# The name stays a pointer: SQLite keeps it for as long as the file is open.
+_OPEN = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, c_void_p)
 _WRITE = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_int64)
 _TRUNCATE = CFUNCTYPE(c_int, c_void_p, c_int64)
 _SYNC = CFUNCTYPE(c_int, c_void_p, c_int)
@@ -158,9 +159,9 @@ class _Shim:
         self._sqlite.sqlite3_vfs_unregister(ctypes.addressof(self._vfs))
         self._sqlite.sqlite3_vfs_register(self._real, 1)
 
-    def _opened(self, _: int, name: bytes, file: int, flags: int, given: int) -> int:
+    def _opened(self, _: int, name: int, file: int, flags: int, given: int) -> int:
         code = int(self._open(self._real, name, file, flags, given))
-        path = (name or b"").decode()
+        path = ctypes.string_at(name).decode() if name else ""
         methods = self._word(file)
         if code == 0 and methods and path.startswith(self._directory):
             self._names[file] = Path(path).name
