@@ -189,7 +189,8 @@ def _token(row: tuple[Any, ...]) -> Token:
 
 
 def _access(row: tuple[Any, ...]) -> AccessToken:
-    return AccessToken(*row[:-1], tuple(row[-1].split()))
+    *rest, scopes = row
+    return AccessToken(*rest, tuple(scopes.split()))
 
 
 def _touch(database: Database, table: str, used: Mapping[str, float]) -> None:
