@@ -189,8 +189,8 @@ def _token(row: tuple[Any, ...]) -> Token:
 
 
 def _access(row: tuple[Any, ...]) -> AccessToken:
-    *rest, scopes = row
-    return AccessToken(*rest, tuple(scopes.split()))
+    words = tuple(row[-1].split())
+    return AccessToken(*(*row[:-1], words))
 
 
 def _touch(database: Database, table: str, used: Mapping[str, float]) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import jsonschema_rs
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from edge.admin.api import AdminApi
 from edge.admin.local import LocalOperations
@@ -167,3 +169,46 @@ def test_a_refusal_is_as_documented(
 def test_the_document_needs_a_good_token(client: Client) -> None:
     client._token = "jfn_pat_wrong"
     assert client.send("GET", "/v1/openapi.json")[0] == 401
+
+
+SOMETHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=8,
+)
+ASKED = [e for e in ENDPOINTS if not e.takes and not e.gives and e.scope != "local"]
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> tuple[str, str, Any]:
+    """A request to some operation, each argument of which is as it should be, or anything."""
+    endpoint = draw(st.sampled_from(ASKED))
+    segment = st.sampled_from(["books", "*", "default"]) | st.text(min_size=1, max_size=12)
+    target = re.sub(r"\{\w+\}", lambda _: quote(draw(segment), safe=""), ROOT + endpoint.path)
+    keys = [key for key in endpoint.arguments if f"{{{key}}}" not in endpoint.segments]
+    if endpoint.whole_body:
+        keys = ["project", "url", "slug", "document", "dryRun", "code", "expectTools"]
+    values = draw(st.fixed_dictionaries({}, optional=dict.fromkeys(keys, SOMETHING)))
+    if endpoint.method == "GET":
+        values.pop("wait", None)
+        return "GET", f"{target}?{urlencode(values)}", None
+    body = draw(st.just(values) | SOMETHING) if endpoint.method == "POST" else None
+    return endpoint.method, target, body
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(asked=requests())
+def test_whatever_is_asked_the_answer_is_as_documented_and_no_failure_inside(
+    asked: tuple[str, str, Any], client: Client
+) -> None:
+    method, target, body = asked
+    status, answer = client.send(method, target, json.dumps(body).encode() if body else None)
+    assert status in {200, 400, 403, 404, 405, 409, 413, 415, 422} or _is_not_running(answer)
+    if status != 200:
+        client.schema({"$ref": "#/components/schemas/Failure"}).validate(answer)
+
+
+def _is_not_running(answer: Any) -> bool:
+    return bool(answer["error"]["code"] == "TRANSIENT_ERROR")
