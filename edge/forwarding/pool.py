@@ -29,8 +29,8 @@ _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 CLOSING = 1.0
 """Seconds for which the loop may take to drop connections that were aborted."""
 
-PROBE = 1.0
-"""Seconds to a connection for a probe that may go to another address instead."""
+PROBE = 0.5
+"""Share of the time to a connection that a probe has which may go to another address instead."""
 
 RequestFor = Callable[[Upstream], UpstreamRequest]
 """Makes the request for the address that was chosen: `Host` and base path depend on it."""
@@ -321,7 +321,7 @@ class Pool:
         for choice in choices:
             trial = probe and choice is choices[0]
             try:
-                connection = await self.connect(choice, min(PROBE, timeout) if trial else timeout)
+                connection = await self.connect(choice, timeout * PROBE if trial else timeout)
             except UpstreamFailure as error:
                 failure = error
                 self.circuits.failed(choice, error, probe=trial, spare=True)

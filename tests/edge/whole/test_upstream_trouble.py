@@ -19,6 +19,7 @@ from tests.support.origin import (
     Behaviour,
     Visit,
     answering,
+    closes_on_second_request,
     closing_after,
     hangs,
     refusing,
@@ -205,6 +206,19 @@ async def test_a_function_that_flaps_is_served_whenever_it_is_up(edge: EdgeInPro
             await broken(edge)
             origin.behaviour = answering(OK)
             assert (await well_again(edge)).status == 200
+
+
+async def test_a_function_that_drops_every_other_request_is_not_sent_half_as_many_more(
+    edge: EdgeInProcess,
+) -> None:
+    asked = 100
+    async with serving(closes_on_second_request) as origin:
+        edge.deploy(origin.upstream)
+        began = asyncio.get_running_loop().time()
+        statuses = [(await ask(edge)).status for _ in range(asked)]
+        took = asyncio.get_running_loop().time() - began
+        assert {200, 502} == set(statuses)
+        assert len(origin.seen) - asked <= 10 + took + asked * 0.2
 
 
 # Several addresses.
