@@ -264,7 +264,8 @@ class Pool:
 
     def load(self, upstream: Upstream) -> int:
         """Requests and streams in flight to an address, those that are connecting included."""
-        return self._made[upstream.key] - len(self._idle.get(upstream.key, ()))
+        key = upstream.key
+        return self._made.get(key, 0) - len(self._idle.get(key, ()))
 
     @property
     def unsent(self) -> int:
