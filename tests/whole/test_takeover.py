@@ -172,6 +172,7 @@ def test_what_is_open_is_ended_in_order_and_what_is_begun_is_finished(
         assert new.caller().ask("/__edge/ready").status == 200
 
 
+@pytest.mark.slow
 def test_the_place_is_taken_again_and_again_and_left_clean(
     tmp_path: Path, origin: Function
 ) -> None:
@@ -204,6 +205,7 @@ def test_where_no_edge_runs_there_is_nothing_to_take(tmp_path: Path, origin: Fun
         assert edge.caller().ask("/shop/hello", token).status == 200
 
 
+@pytest.mark.slow
 def test_one_that_cannot_start_leaves_the_edge_that_runs_as_it_was(
     tmp_path: Path, origin: Function
 ) -> None:
