@@ -45,7 +45,7 @@ from edge.housekeeping import Housekeeping, LastUse
 from edge.keys import KeyFile
 from edge.observe.log import log_error
 from edge.registry.sqlite import SqliteRegistry
-from edge.running.protocol import SOCKET
+from edge.running.protocol import SOCKETS
 from edge.secrets.store import SqliteSecrets
 from edge.server.acceptor import FastLane
 from edge.state.catalogs import Catalogs
@@ -180,7 +180,8 @@ class _Beyond:
 
 def _beyond(config: Config, name: str, slot: int) -> _Beyond:
     pool, in_flight = Pool(PoolLimits(start=config.start_timeout)), _in_flight(config)
-    instances = Instances(config.data_dir / SOCKET, slot, pool.fleets, config.workers)
+    socket = config.data_dir / SOCKETS[config.turn]
+    instances = Instances(socket, slot, pool.fleets, config.workers)
     probe = Probe(pool, instances, config.connect_timeout)
     return _Beyond(
         pool=pool,
@@ -385,7 +386,7 @@ async def _running(
             await cron.firing.drained()
             tasks.cancel_scope.cancel()
         await last_use.flush()
-        await anyio.to_thread.run_sync(audit.watch.write)
+        await anyio.to_thread.run_sync(audit.watch.finish)
 
 
 def _gate_settings(config: Config, name: str) -> GateSettings:

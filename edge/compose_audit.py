@@ -33,5 +33,5 @@ def composed_audit(config: Config, database: Database, slot: int) -> ComposedAud
     """The worker in slot 0 also keeps the trail short."""
     refused, failed = RefusedTokens(), FailedLogins()
     kept = config.audit_kept if slot == 0 else None
-    watch = Watch(AuditTrail(database), refused, lambda: failed.due(time.monotonic()), kept)
+    watch = Watch(AuditTrail(database), refused, failed.due, time.monotonic, kept)
     return ComposedAudit(refused, failed, watch)

@@ -55,6 +55,7 @@ class Config:
 
     Attributes:
         domain_given: whether `domain` was set by anyone; published addresses are in host form then.
+        turn: 0 or 1; an edge that takes over has the other one, and its processes are its own.
         max_timeout: milliseconds, as `config.timeout` of a function is.
         body_rate: bytes per second that a request body must keep up over `body_idle` seconds.
     """
@@ -63,6 +64,7 @@ class Config:
     bind: tuple[str, ...] = ("127.0.0.1:8080",)
     domain: str = "fn.localhost"
     domain_given: bool = False
+    turn: int = 0
     public_url: str | None = None
     workers: int = 1
     loop: str = "auto"
@@ -284,13 +286,14 @@ def as_plain(config: Config) -> dict[str, Any]:
     """The configuration as JSON can hold it, for a worker; `from_plain` reads it back."""
     plain = {s.name: s.plain(getattr(config, s.name)) for s in SETTINGS}
     present = {name: value for name, value in plain.items() if value is not None}
-    return present | {"domain_given": config.domain_given}
+    return present | {"domain_given": config.domain_given, "turn": config.turn}
 
 
 def from_plain(plain: Mapping[str, Any]) -> Config:
     """The configuration that `as_plain` wrote."""
     values = {s.name: s.parse(plain[s.name]) for s in SETTINGS if s.name in plain}
-    return Config(**values, domain_given=bool(plain["domain_given"]))
+    given = bool(plain["domain_given"])
+    return Config(**values, domain_given=given, turn=int(plain["turn"]))
 
 
 def base_url(config: Config, bound: Sequence[str]) -> str:

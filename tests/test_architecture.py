@@ -290,7 +290,7 @@ MAP = """
 
 == 5 edge, forwarding: the upstream side
 0 pure edge.forwarding.backlog          bytes that wait for a slow consumer
-0 -    edge.forwarding.eyeballs         connecting to a name with several addresses
+0 -    edge.forwarding.eyeballs         whichever of several addresses answers first
 0 pure edge.forwarding.frames           a WebSocket's frames: where each ends, how one closes
 0 -    edge.forwarding.limit            requests in flight per function
 0 pure edge.forwarding.opening          a WebSocket's handshake, and what its 101 must prove
@@ -300,6 +300,7 @@ MAP = """
 1 pure edge.forwarding.breaker          whether one address is asked or left alone
 1 -    edge.forwarding.connection       one connection, flow control both ways
 1 pure edge.forwarding.homes            at which address an MCP session lives
+1 -    edge.forwarding.names            addresses of names, without waiting for one another
 1 pure edge.forwarding.parse            HTTP/1.1 heads, strict, with limits
 2 pure edge.forwarding.chunks           the chunked coding, strict
 2 pure edge.forwarding.circuits         which addresses take requests
@@ -440,6 +441,7 @@ MAP = """
 0 -    edge.server.exchange             one request between connection and app
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
 0 -    edge.server.hypercorn_sending    how answers go out over Hypercorn's HTTP/2
+0 -    edge.server.handover             listening sockets for the edge that follows
 0 -    edge.server.loops                which event loop a worker runs on
 0 -    edge.server.mailboxes            the sockets between workers
 0 pure edge.server.refusals             errors that are answered below the app

@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tokens.database import FILE, MIRROR, PATIENCE, Database, Write
-from tokens.errors import StoreCorrupt, StoreError
-from tokens.faults import being_replaced, explained, missing
+from tokens.errors import StoreError
+from tokens.faults import being_replaced, damaged, explained, missing
 from tokens.generation import Mirror, Use
 from tokens.secret import ACCESS, RUNTIME
 
@@ -87,10 +87,10 @@ def stand_of(path: Path) -> Stand:
     with explained(path), closing(_connected(path)) as connection:
         (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
-            raise StoreCorrupt(f"The store {path} is damaged: {found}")
+            raise damaged(path, found)
         row = connection.execute("SELECT generation, clock FROM state").fetchone()
         if row is None:
-            raise StoreCorrupt(f"The store {path} is not whole")
+            raise damaged(path, "it is not whole")
     return Stand(int(row[0]), row[1] / 1e6)
 
 

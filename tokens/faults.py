@@ -60,6 +60,14 @@ def being_replaced(path: Path) -> StoreLocked:
     return StoreLocked(f"A backup is being restored over the store {path}; try again after that.")
 
 
+def damaged(path: Path, cause: str) -> StoreCorrupt:
+    """The error for a file that is not a database, or not a whole one."""
+    return StoreCorrupt(
+        f"The store {path} is damaged or not a database ({cause}). Put a backup in its place"
+        " (jelou restore FILE), or move the file away to begin anew."
+    )
+
+
 def not_writable(path: Path, cause: str) -> StoreNotWritable:
     """The error for a place that cannot be used; `cause` is the system's word for it."""
     return StoreNotWritable(
@@ -73,8 +81,5 @@ def _explain(path: Path, error: sqlite3.Error) -> StoreError | None:
     if primary in _LOCKED:
         return locked(path)
     if primary in _CORRUPT:
-        return StoreCorrupt(
-            f"The store {path} is damaged or not a database ({error}). Put a backup in its place,"
-            " or move the file away to begin anew."
-        )
+        return damaged(path, str(error))
     return not_writable(path, str(error)) if primary in _REFUSED else None

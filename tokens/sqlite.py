@@ -189,7 +189,8 @@ def _token(row: tuple[Any, ...]) -> Token:
 
 
 def _access(row: tuple[Any, ...]) -> AccessToken:
-    return AccessToken(*row[:-1], scopes=tuple(row[-1].split()))
+    words = tuple(row[-1].split())
+    return AccessToken(*(*row[:-1], words))
 
 
 def _touch(database: Database, table: str, used: Mapping[str, float]) -> None:

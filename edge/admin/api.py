@@ -183,7 +183,7 @@ def _route(scope: Scope) -> _Call:
 
 
 def _is_description(scope: Scope) -> bool:
-    return scope["method"] == "GET" and scope["path"] == ROOT + DESCRIPTION
+    return (scope["method"], scope["path"]) == ("GET", ROOT + DESCRIPTION)
 
 
 def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:

@@ -48,7 +48,7 @@ from edge.project_file import catalogs
 from edge.project_file.parse import as_written
 from edge.registry.store import Registry, UnknownDeployment
 from edge.running.client import Runner
-from edge.running.protocol import SOCKET
+from edge.running.protocol import SOCKETS
 from edge.running.runs import RunFailed
 from edge.secrets.store import SqliteSecrets
 from mcp_bridge.tool_changes import NOTHING, compare, digest
@@ -264,7 +264,8 @@ class LocalOperations(LocalTokens):
         if function.live.project.run is None or not self._place.running:
             return None
         try:
-            Runner(self._place.config.data_dir / SOCKET).restart(function.slug)
+            config = self._place.config
+            Runner(config.data_dir / SOCKETS[config.turn]).restart(function.slug)
         except RunFailed as failed:
             return f"{function.slug} still runs with the former secrets: {failed.reason}"
         return None

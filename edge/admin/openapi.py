@@ -21,7 +21,7 @@ _PLAIN: dict[Any, dict[str, Any]] = {
     NoneType: {"type": "null"},
     Any: {},
 }
-_FILE = {"application/octet-stream": {}}
+_FILE: dict[str, Any] = {"application/octet-stream": {}}
 _FAILURE = {
     "type": "object",
     "required": ["ok", "error"],

@@ -19,7 +19,7 @@ from edge.registry.sqlite import SqliteRegistry
 from edge.running.alone import InProcess
 from edge.running.client import Runner
 from edge.running.output import Nowhere
-from edge.running.protocol import SOCKET
+from edge.running.protocol import SOCKETS
 from edge.running.runs import Runs
 from edge.running.sources import sources
 from edge.secrets.store import SqliteSecrets
@@ -66,7 +66,7 @@ def assembled(
 def _running(database: Database, place: Place) -> Running:
     """What the operations do with code: through the edge that runs, else for themselves."""
     config = replace(place.config, data_dir=database.path.parent)
-    runs: Runs = Runner(config.data_dir / SOCKET)
+    runs: Runs = Runner(config.data_dir / SOCKETS[config.turn])
     if not place.running:
         runs = InProcess(config, sources(config, place.bound, database, lambda _: Nowhere()))
     store = CodeStore(config.data_dir, Limits(config.code_files, config.code_size))

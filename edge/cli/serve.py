@@ -24,6 +24,7 @@ from edge.config import (
     load,
 )
 from edge.config_shown import print_config
+from edge.server.supervisor import Ready
 from edge.server.supervisor import serve as run_edge
 
 
@@ -57,9 +58,14 @@ def _option(setting: Setting) -> Callable[[Callable[..., None]], Callable[..., N
     help="Read settings from this file; flags and environment come before it.",
 )
 @click.option("--print-config", "show", is_flag=True, help="Show every setting and its origin.")
+@click.option(
+    "--takeover",
+    is_flag=True,
+    help="Take the place of the edge that runs on the data directory, if one does.",
+)
 @_settings
 @session
-def serve(session: Session, /, toml: Path | None, show: bool, **flags: Any) -> None:
+def serve(session: Session, /, toml: Path | None, show: bool, takeover: bool, **flags: Any) -> None:
     """Run the edge until SIGTERM or Ctrl-C; then let requests finish.
 
     Each setting is a flag, a variable JELOU_<NAME> and a key of edge.toml, in that order.
@@ -68,7 +74,8 @@ def serve(session: Session, /, toml: Path | None, show: bool, **flags: Any) -> N
     if show:
         _show(session, loaded)
         return
-    sys.exit(run_edge(loaded.config, on_ready=lambda _: _deploy_all(session, loaded.config)))
+    deploys = _deploys(session, loaded.config)
+    sys.exit(run_edge(loaded.config, on_ready=deploys, takeover=takeover))
 
 
 def _loaded(session: Session, toml: Path | None, flags: dict[str, Any]) -> Loaded:
@@ -90,10 +97,14 @@ def _show(session: Session, loaded: Loaded) -> None:
     session.out.json({"ok": True, "data": data})
 
 
-async def _deploy_all(session: Session, config: Config) -> None:
-    """Deploy the project directories of the settings; one that fails stops no other."""
-    for directory in config.project:
-        await asyncio.to_thread(_deploy, session, config, directory)
+def _deploys(session: Session, config: Config) -> Ready:
+    """Deploys the project directories of the settings; one that fails stops no other."""
+
+    async def deploy_all(_: object) -> None:
+        for directory in config.project:
+            await asyncio.to_thread(_deploy, session, config, directory)
+
+    return deploy_all
 
 
 def _deploy(session: Session, config: Config, directory: Path) -> None:

@@ -154,7 +154,7 @@ class FastConnection(Turns):
     def answered(self, *, keep: bool) -> None:
         """The answer has been written, whole; `keep` the connection or end it."""
         self._forwarding = None
-        self._end_request(keep=keep and self.stays)
+        self._end_request(keep=keep and self.may_stay)
 
     def refuse(self, refused: Refusal) -> None:
         """Answer with an error of the edge's instead of the function's answer."""

@@ -32,6 +32,7 @@ class Errand:
         "_carried",
         "_connection",
         "_idle",
+        "_judged",
         "_lane",
         "_over",
         "_probe",
@@ -41,7 +42,6 @@ class Errand:
         "_slug",
         "_task",
         "_timeout",
-        "_told",
         "_upstream",
         "_upstreams",
         "_written",
@@ -62,7 +62,7 @@ class Errand:
         self._carried = 0
         self._written = False
         self._probe = False
-        self._told = False
+        self._judged = False
         self._over = False
 
     # What the subclass answers to.
@@ -151,8 +151,8 @@ class Errand:
             self._fail("invalid", str(error))
             return None
         self._reader.interim.clear()
-        if self._lane.pool.circuits.known and not self._told and self._reader.head is not None:
-            self._told = True
+        if self._lane.pool.circuits.known and not self._judged and self._reader.head is not None:
+            self._judged = True
             self._lane.pool.circuits.answered(self._upstream, probe=self._probe)
             self._probe = False
         return piece

@@ -87,8 +87,13 @@ class Turns(Client):
 
     @property
     def stays(self) -> bool:
-        """Whether another request may follow on the connection."""
-        return not (self._last or self.half_closed or self.finishing or self.host.draining)
+        """Whether an answer that begins now leaves the connection open."""
+        return self.may_stay and not self.host.draining
+
+    @property
+    def may_stay(self) -> bool:
+        """Whether another request may follow on the connection, if the answer's head said so."""
+        return not (self._last or self.half_closed or self.finishing or self.host.leaving)
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase

@@ -12,7 +12,7 @@ from edge.forwarding.wire import CircuitOpen, FailureKind, UpstreamFailure
 from edge.functions import Upstream
 
 MOST = 4096
-"""Addresses in trouble, and groups of addresses whose turn it is, that are remembered."""
+"""Addresses in trouble, and addresses of which it is known when they were picked, at most."""
 
 _TROUBLE: frozenset[FailureKind] = frozenset({"unreachable", "reset", "timeout"})
 """No answer at all; whatever else an address says is its answer."""
@@ -31,7 +31,7 @@ class Circuits:
         known: those of addresses that failed not long ago, by `Upstream.key`.
     """
 
-    __slots__ = ("_clock", "_limits", "_load", "_turn", "known")
+    __slots__ = ("_clock", "_limits", "_load", "_picked", "_picks", "known")
 
     def __init__(
         self,
@@ -42,7 +42,8 @@ class Circuits:
         self._limits = limits
         self._clock = clock
         self._load = load
-        self._turn: dict[Addresses, int] = {}
+        self._picked: dict[str, int] = {}
+        self._picks = 0
         self.known: dict[str, Breaker] = {}
 
     # Choosing.
@@ -57,24 +58,24 @@ class Circuits:
     def choose(self, upstreams: Addresses) -> tuple[Addresses, bool]:
         """The addresses to try, in order, and whether going to the first is a probe.
 
-        The one with the fewest requests in flight is the first, by turns among equals; one whose
+        The one with the fewest requests in flight is the first, equals take turns; one whose
         circuit is open is left out, and comes before all others when a probe is due. Whoever goes
         as the probe tells what came of it: `failed`, `answered` or `abandoned`.
 
         Raises:
             CircuitOpen: all of them are to be left alone.
         """
-        if not self.known:
-            return (upstreams if len(upstreams) == 1 else self._in_order(upstreams)), False
-        now = self._clock()
         if len(upstreams) == 1:
-            return self._sole(upstreams, now)
-        return self._of_many(self._in_order(upstreams), now)
+            return self._sole(upstreams) if self.known else (upstreams, False)
+        choices, probe = self._of_many(self._in_order(upstreams))
+        self._pick(choices[0])
+        return choices, probe
 
-    def _sole(self, upstreams: Addresses, now: float) -> tuple[Addresses, bool]:
+    def _sole(self, upstreams: Addresses) -> tuple[Addresses, bool]:
         breaker = self.known.get(upstreams[0].key)
         if breaker is None:
             return upstreams, False
+        now = self._clock()
         verdict = breaker.verdict(now)
         if verdict == "open":
             raise self._refusal(upstreams, now)
@@ -82,7 +83,10 @@ class Circuits:
             breaker.probe(now)
         return upstreams, verdict == "due"
 
-    def _of_many(self, upstreams: Addresses, now: float) -> tuple[Addresses, bool]:
+    def _of_many(self, upstreams: Addresses) -> tuple[Addresses, bool]:
+        if not self.known:
+            return upstreams, False
+        now = self._clock()
         due, closed, spare = [], [], []
         for upstream in upstreams:
             breaker = self.known.get(upstream.key)
@@ -101,12 +105,15 @@ class Circuits:
         return choices, bool(due)
 
     def _in_order(self, upstreams: Addresses) -> Addresses:
-        """By requests in flight; each of those with as few begins in its turn."""
-        if len(self._turn) > MOST:
-            self._turn.clear()
-        turn = self._turn.get(upstreams, 0)
-        self._turn[upstreams] = (turn + 1) % len(upstreams)
-        return tuple(sorted(upstreams[turn:] + upstreams[:turn], key=self._load))
+        """By requests in flight; of those with as few, the one picked longest ago."""
+        picked, load = self._picked, self._load
+        return tuple(sorted(upstreams, key=lambda each: (load(each), picked.get(each.key, 0))))
+
+    def _pick(self, upstream: Upstream) -> None:
+        if len(self._picked) > MOST:
+            self._picked.clear()
+        self._picks += 1
+        self._picked[upstream.key] = self._picks
 
     def _is_open(self, upstream: Upstream, now: float) -> bool:
         breaker = self.known.get(upstream.key)

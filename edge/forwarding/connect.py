@@ -8,7 +8,8 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from edge.forwarding.connection import Connection, Owner
-from edge.forwarding.eyeballs import connect_to_name
+from edge.forwarding.eyeballs import first_to_connect, taking_turns
+from edge.forwarding.names import Names
 from edge.forwarding.tls import Session, TlsConnection
 from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Tls, Upstream
@@ -60,7 +61,12 @@ def make_context(tls: Tls) -> ssl.SSLContext:
 
 
 async def open_connection(
-    upstream: Upstream, owner: Owner, key: Hashable, contexts: Contexts, timeout: float
+    upstream: Upstream,
+    owner: Owner,
+    key: Hashable,
+    contexts: Contexts,
+    names: Names,
+    timeout: float,
 ) -> Connection:
     """A connection to an upstream, its TLS handshake done.
 
@@ -73,9 +79,10 @@ async def open_connection(
     try:
         async with asyncio.timeout(timeout):
             if upstream.scheme == "https":
-                return await _open_tls(upstream, owner, key, await contexts.get(upstream.tls))
+                context = await contexts.get(upstream.tls)
+                return await _open_tls(upstream, owner, key, context, names)
             loop = asyncio.get_running_loop()
-            return await _dial(upstream, lambda: Connection(owner, key, loop))
+            return await _dial(upstream, names, lambda: Connection(owner, key, loop))
     except TimeoutError:
         raise UpstreamFailure("unreachable", f"no connection within {timeout:g} s") from None
     except (OSError, ValueError) as error:
@@ -84,11 +91,11 @@ async def open_connection(
 
 
 async def _open_tls(
-    upstream: Upstream, owner: Owner, key: Hashable, context: ssl.SSLContext
+    upstream: Upstream, owner: Owner, key: Hashable, context: ssl.SSLContext, names: Names
 ) -> Connection:
     loop = asyncio.get_running_loop()
     session = Session(context, upstream.tls.server_name or upstream.host)
-    connection = await _dial(upstream, lambda: TlsConnection(owner, key, loop, session))
+    connection = await _dial(upstream, names, lambda: TlsConnection(owner, key, loop, session))
     try:
         await connection.shaken
     except BaseException:
@@ -97,7 +104,7 @@ async def _open_tls(
     return connection
 
 
-async def _dial(upstream: Upstream, make: Callable[[], _C]) -> _C:
+async def _dial(upstream: Upstream, names: Names, make: Callable[[], _C]) -> _C:
     loop = asyncio.get_running_loop()
     if upstream.scheme == "unix":
         sock = await _connect_unix(upstream.socket)
@@ -106,7 +113,8 @@ async def _dial(upstream: Upstream, make: Callable[[], _C]) -> _C:
     if _is_address(upstream.host):
         _, connection = await loop.create_connection(make, upstream.host, upstream.port)
     else:
-        sock = await connect_to_name(upstream.host, upstream.port)
+        found = await names.addresses(upstream.host, upstream.port)
+        sock = await first_to_connect(taking_turns(found))
         _, connection = await loop.create_connection(make, sock=sock)
     return connection
 

@@ -1,4 +1,4 @@
-"""Connecting to whichever address of a name answers first (RFC 8305), on any event loop.
+"""Connecting to whichever of several addresses answers first (RFC 8305), on any event loop.
 
 Of the loops only asyncio's own can do it; uvloop tries one address after the other, so that a
 first one which is dead uses up all the time there is.
@@ -14,13 +14,6 @@ DELAY = 0.25
 """Seconds after which the next address is tried too (RFC 8305 §5)."""
 
 Address = tuple[int, tuple[Any, ...]]
-
-
-async def connect_to_name(host: str, port: int) -> socket.socket:
-    """A connected socket. Raises OSError, as the first attempt failed."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return await first_to_connect(taking_turns([(info[0], info[4]) for info in found]))
 
 
 def taking_turns(addresses: Sequence[Address]) -> list[Address]:

@@ -19,6 +19,7 @@ from edge.forwarding.connect import Contexts, open_connection
 from edge.forwarding.connection import Connection
 from edge.forwarding.exchange import Exchange, InterimCallback
 from edge.forwarding.fleet import Fleet, Fleets, Process
+from edge.forwarding.names import Names
 from edge.forwarding.sweep import Sweep
 from edge.forwarding.wire import PIECE, RetryRule, Timeouts, UpstreamFailure, UpstreamRequest
 from edge.functions import Upstream
@@ -28,8 +29,8 @@ _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 CLOSING = 1.0
 """Seconds for which the loop may take to drop connections that were aborted."""
 
-PROBE = 1.0
-"""Seconds to a connection for a probe that may go to another address instead."""
+PROBE = 0.5
+"""Share of the time to a connection that a probe has which may go to another address instead."""
 
 RequestFor = Callable[[Upstream], UpstreamRequest]
 """Makes the request for the address that was chosen: `Host` and base path depend on it."""
@@ -70,6 +71,7 @@ class Pool:
         self.sweep = Sweep()
         self.inbox = memoryview(bytearray(PIECE))
         self._contexts = Contexts()
+        self._names = Names()
         self._idle: dict[Hashable, list[Connection] | Fleet] = {}
         self.fleets = Fleets(self._idle)
         self._made: Counter[Hashable] = Counter()
@@ -200,7 +202,9 @@ class Pool:
             raise UpstreamFailure("unreachable", "the edge is shutting down")
         self._made[key] += 1
         try:
-            connection = await open_connection(upstream, self, key, self._contexts, timeout)
+            connection = await open_connection(
+                upstream, self, key, self._contexts, self._names, timeout
+            )
             if connection.closing:
                 raise UpstreamFailure("unreachable", "the connection was closed at once")
             if self._closing:
@@ -260,7 +264,8 @@ class Pool:
 
     def load(self, upstream: Upstream) -> int:
         """Requests and streams in flight to an address, those that are connecting included."""
-        return self._made[upstream.key] - len(self._idle.get(upstream.key, ()))
+        key = upstream.key
+        return self._made.get(key, 0) - len(self._idle.get(key, ()))
 
     @property
     def unsent(self) -> int:
@@ -317,7 +322,7 @@ class Pool:
         for choice in choices:
             trial = probe and choice is choices[0]
             try:
-                connection = await self.connect(choice, min(PROBE, timeout) if trial else timeout)
+                connection = await self.connect(choice, timeout * PROBE if trial else timeout)
             except UpstreamFailure as error:
                 failure = error
                 self.circuits.failed(choice, error, probe=trial, spare=True)

@@ -21,8 +21,8 @@ from edge.registry.store import RegistryError
 from edge.running.family import sweep
 from edge.running.keeper import Keeper
 from edge.running.orders import Orders
-from edge.running.protocol import SOCKET
-from edge.running.rooms import Rooms
+from edge.running.protocol import SOCKETS
+from edge.running.rooms import OWNERS, Rooms
 from edge.running.runner import Broadcast, Runner
 from edge.running.sources import sources
 from edge.running.trials import Trials
@@ -77,14 +77,15 @@ async def _run(orders: Orders, config: Config) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     database = Database.open(config.data_dir, create=True)
-    rooms = Rooms(config.data_dir)
+    rooms = Rooms(config.data_dir, OWNERS[config.turn])
     sweep(rooms.mark)
     rooms.clear()
     logs = Logs(config.data_dir, Limits(config.log_size, config.log_files, config.log_rate))
     runner = _put_together(orders, config, database, rooms, logs)
     loop.add_reader(sys.stdin.fileno(), _on_orphaned, runner, config, stop)
     ticking = asyncio.create_task(_tick(logs))
-    await runner.run(config.data_dir / SOCKET, lambda: _report(orders.status, READY), stop)
+    socket = config.data_dir / SOCKETS[config.turn]
+    await runner.run(socket, lambda: _report(orders.status, READY), stop)
     ticking.cancel()
     logs.close()
     rooms.close()

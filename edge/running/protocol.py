@@ -14,6 +14,9 @@ import orjson
 SOCKET = "runner.sock"
 """The runner's socket in the data directory (0600)."""
 
+SOCKETS = (SOCKET, "turn1.sock")
+"""The same by the turn of the edge (`Config.turn`): two are there while one takes over."""
+
 LONGEST_LINE = 4 * 1024 * 1024
 """Bytes, LF included: a project file fits many times."""
 

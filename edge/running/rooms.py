@@ -19,6 +19,9 @@ from edge.running.users import User
 LONGEST_SOCKET = 107
 DIRECTORY = "run"
 
+OWNERS = ("", "turn 1")
+"""Whose processes those of an edge are, by its turn (`Config.turn`)."""
+
 _SOCKET = "s"
 _ROOM = len("/01234567/s")
 

@@ -73,6 +73,11 @@ class Acceptor:
         return self._shared.state.draining
 
     @property
+    def leaving(self) -> bool:
+        """Whether it is, and no other edge goes on: then a connection ends with its answer."""
+        return self.draining and not self._shared.state.succeeded
+
+    @property
     def full(self) -> bool:
         """Whether there are as many connections as there may be."""
         return len(self.connections) >= self._shared.config.max_connections

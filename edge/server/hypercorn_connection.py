@@ -128,8 +128,15 @@ class Connection(TCPServer):
 
     @property
     def stays(self) -> bool:
-        """Whether another request may follow."""
-        return not (self._half_closed or self._finishing or self._shared.state.draining)
+        """Whether an answer that begins now leaves the connection open."""
+        return self.may_stay and not self._shared.state.draining
+
+    @property
+    def may_stay(self) -> bool:
+        """Whether another request may follow, if the answer's head said so."""
+        state = self._shared.state
+        leaving = state.draining and not state.succeeded
+        return not (self._half_closed or self._finishing or leaving)
 
     @property
     def unsent(self) -> int:
@@ -189,7 +196,8 @@ class Connection(TCPServer):
     def begin_drain(self, *, succeeded: bool = False) -> None:
         """Close if idle, else announce the end; a successor's peer is let finish what it began."""
         if succeeded:
-            self._protocol().retire()
+            if hasattr(self, "protocol"):
+                self._protocol().retire()
         elif self.phase is Phase.IDLE:
             self._close_idle()
         elif self.phase is Phase.BUSY:
@@ -198,7 +206,7 @@ class Connection(TCPServer):
     def close_unless_busy(self) -> None:
         """Close what waits for a request."""
         if self.phase is not Phase.BUSY:
-            self.finish(unread=False)
+            self._close_idle()
 
     def sweep(self, now: float) -> None:
         """Look at the clock: called several times a second at most, loop time in seconds."""
@@ -226,7 +234,8 @@ class Connection(TCPServer):
             self._enter(Phase.IDLE if event.idle else Phase.BUSY)
 
     def _close_idle(self) -> None:
-        self._protocol().drain()
+        if hasattr(self, "protocol"):
+            self._protocol().drain()
         self.finish(unread=False)
 
     def _enter(self, phase: Phase) -> None:

@@ -258,7 +258,7 @@ class Http1(H11Protocol):
         ours, theirs = self.connection.our_state, self.connection.their_state
         if self.over:
             return
-        if ours is not h11.DONE or not self._door.stays:
+        if ours is not h11.DONE or not self._door.may_stay:
             await self._end()
         elif theirs is h11.DONE:
             await self._next()

@@ -128,7 +128,7 @@ class Http2(Sending):
             self._early.add(event.stream_id)
             await self._reset_early(event.stream_id)
         await super().stream_send(event)
-        if not self.streams and not self._door.stays:
+        if not self.streams and not self._door.may_stay:
             self._write_out()
             self._door.finish(unread=False)
 

@@ -46,7 +46,11 @@ class Door(Protocol):
 
     @property
     def stays(self) -> bool:
-        """Whether another request may follow on this connection."""
+        """Whether an answer that begins now leaves the connection open."""
+
+    @property
+    def may_stay(self) -> bool:
+        """Whether another request may follow, if the answer's head said so."""
 
     @property
     def unsent(self) -> int:

@@ -8,8 +8,10 @@ import errno
 import os
 import socket
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edge.config import ADMIN_SOCKET, Config
@@ -47,44 +49,62 @@ class Bound:
     Attributes:
         addresses: the public addresses, ports included, in the order of `bind`.
         unix_paths: sockets in the file system, to be removed at the end.
+        asked: every socket, with the setting that it was bound for.
     """
 
     slots: tuple[Slot, ...]
     addresses: tuple[str, ...]
     unix_paths: tuple[Path, ...]
+    asked: tuple[tuple[str, socket.socket], ...]
 
-    def close(self) -> None:
-        """Close all sockets and remove the Unix ones."""
+    def close(self, *, remove: bool = True) -> None:
+        """Close all sockets, and remove the Unix ones."""
         for slot in self.slots:
             for sock in slot.all:
                 sock.close()
-        for path in self.unix_paths:
+        for path in self.unix_paths if remove else ():
             path.unlink(missing_ok=True)
 
 
-def bind_all(config: Config) -> Bound:
-    """Bind every address for every worker. Raises BindError; nothing stays bound then."""
-    opened: list[socket.socket] = []
+Taken = Mapping[str, list[socket.socket]]
+"""Sockets of another edge, listening already, by the setting that they were bound for."""
+
+
+def bind_all(config: Config, taken: Taken = MappingProxyType({})) -> Bound:
+    """Bind every address for every worker.
+
+    Args:
+        taken: what is used where the same addresses are to be bound; the rest is closed.
+
+    Raises:
+        BindError: nothing stays bound then.
+    """
+    opened: list[socket.socket] = [sock for socks in taken.values() for sock in socks]
     paths: list[Path] = []
     try:
         admin_path = _data_directory(config.data_dir) / ADMIN_SOCKET
-        admin_unix = _bind_unix(admin_path, opened, paths, private=True)
-        public = [_bind(address, config.workers, opened, paths) for address in config.bind]
-        admin = [_bind(config.admin, config.workers, opened, paths)] if config.admin else []
+        binding = _Binding(config.workers, opened, paths, taken)
+        admin_unix = binding.bind(f"unix:{admin_path}", private=True)
+        public = [binding.bind(address) for address in config.bind]
+        admin = [binding.bind(config.admin)] if config.admin else []
     except BindError:
         _give_up(opened, paths)
         raise
+    binding.close_unused()
+    asked = [(f"unix:{admin_path}", admin_unix)]
+    asked += zip((*config.bind, *filter(None, [config.admin])), public + admin, strict=True)
     return Bound(
         slots=tuple(
             Slot(
-                public=tuple(per_worker[index] for per_worker in public),
-                local_admin=(admin_unix,),
-                remote_admin=tuple(per_worker[index] for per_worker in admin),
+                public=tuple(sock for shares in public for sock in shares[index]),
+                local_admin=admin_unix[index],
+                remote_admin=tuple(sock for shares in admin for sock in shares[index]),
             )
             for index in range(config.workers)
         ),
-        addresses=tuple(_address(per_worker[0]) for per_worker in public),
-        unix_paths=tuple(paths),
+        addresses=tuple(_address(shares[0][0]) for shares in public),
+        unix_paths=(*paths, *binding.inherited),
+        asked=tuple((text, sock) for text, shares in asked for sock in _distinct(shares)),
     )
 
 
@@ -93,6 +113,52 @@ def check_free(text: str) -> None:
     address = parse_address(text)
     if not address.path and address.port:
         _check_free(*_resolve(address), text)
+
+
+Shares = list[tuple[socket.socket, ...]]
+"""The sockets of one address, by slot."""
+
+
+@dataclass(slots=True)
+class _Binding:
+    """Binds for so many workers, with what another edge has bound already."""
+
+    workers: int
+    opened: list[socket.socket]
+    paths: list[Path]
+    taken: Taken
+    used: set[str] = field(default_factory=set)
+    inherited: list[Path] = field(default_factory=list)
+
+    def bind(self, text: str, *, private: bool = False) -> Shares:
+        """The sockets of one address. Raises BindError."""
+        address = parse_address(text)
+        found = self._found(text)
+        if address.path:
+            path = Path(address.path)
+            if found:
+                self.inherited.append(path)
+            shared = found or [_bind_unix(path, self.opened, self.paths, private=private)]
+            return [(shared[0],)] * self.workers
+        bound = _bind(address, text, self.workers, self.opened, found)
+        return [tuple(bound[index :: self.workers]) for index in range(self.workers)]
+
+    def close_unused(self) -> None:
+        """Close what another edge listens on, and this one not."""
+        for text, sockets in self.taken.items():
+            for sock in sockets if text not in self.used else ():
+                sock.close()
+
+    def _found(self, text: str) -> list[socket.socket]:
+        for asked, sockets in self.taken.items():
+            if asked not in self.used and text in (asked, _address(sockets[0])):
+                self.used.add(asked)
+                return sockets
+        return []
+
+
+def _distinct(shares: Shares) -> Iterable[socket.socket]:
+    return dict.fromkeys(sock for share in shares for sock in share)
 
 
 def _give_up(opened: list[socket.socket], paths: list[Path]) -> None:
@@ -119,16 +185,21 @@ def _data_directory(path: Path) -> Path:
 
 
 def _bind(
-    text: str, workers: int, opened: list[socket.socket], paths: list[Path]
+    address: Address,
+    text: str,
+    workers: int,
+    opened: list[socket.socket],
+    found: Sequence[socket.socket],
 ) -> list[socket.socket]:
-    address = parse_address(text)
-    if address.path:
-        return [_bind_unix(Path(address.path), opened, paths, private=False)] * workers
-    family, resolved = _resolve(address)
-    if address.port:
-        _check_free(family, resolved, text)
-    bound: list[socket.socket] = []
-    for _ in range(workers):
+    """A socket for each worker at least; those that are found are used, however many."""
+    bound = list(found)
+    if found:
+        family, resolved = found[0].family, found[0].getsockname()
+    else:
+        family, resolved = _resolve(address)
+        if address.port:
+            _check_free(family, resolved, text)
+    for _ in range(len(found), workers):
         sock = _bind_tcp(family, resolved, text, opened)
         resolved = (resolved[0], sock.getsockname()[1], *resolved[2:])
         bound.append(sock)

@@ -11,18 +11,19 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from edge.config import Config, as_plain
 from edge.running.family import sweep
 from edge.running.orders import Orders as RunnerOrders
-from edge.running.rooms import mark_of
+from edge.running.rooms import OWNERS, mark_of
 from edge.server.certificates import CertificateError, check
+from edge.server.handover import HandoverError, Offer, Predecessor
 from edge.server.mailboxes import Mailbox
 from edge.server.sockets import BindError, Bound, Slot, bind_all
-from edge.server.worker_main import READY, RELOAD, Orders
+from edge.server.worker_main import READY, RELOAD, SUCCEEDED, Orders
 from edge.settings import parse_address
 
 FACTORY = "edge.compose:build"
@@ -59,6 +60,7 @@ def serve(
     factory: str = FACTORY,
     runner: str | None = RUNNER,
     on_ready: Ready = _no_more,
+    takeover: bool = False,
 ) -> int:
     """Run the edge until SIGTERM or SIGINT; a second one ends it at once.
 
@@ -67,23 +69,28 @@ def serve(
         runner: the module of the process that runs functions, or None for an edge without one.
         on_ready: awaited after the ready line, with what was bound; for deploys at start. What
             it raises ends the edge, its text said on stderr.
+        takeover: take the addresses of the edge that runs on the data directory, if one does; it
+            ends once this one is ready, and goes on as it was if this one fails before.
 
     Returns:
         The exit status: 0 after a drain, 1 if the edge could not start (said on stderr).
     """
     try:
         check(config)
-        bound = bind_all(config)
-    except CertificateError as error:
+        before = Predecessor.ask(config.data_dir) if takeover else None
+        config = replace(config, turn=0 if before is None else 1 - before.turn)
+        bound = bind_all(config, {} if before is None else before.sockets)
+    except (CertificateError, HandoverError) as error:
         _complain(f"The edge cannot start: {error}")
         return 1
     except BindError as error:
         _complain(str(error))
         return 1
     with ExitStack() as stack:
-        stack.callback(bound.close)
         mailboxes = [stack.enter_context(closing(Mailbox.open())) for _ in bound.slots]
-        return asyncio.run(Supervisor(config, bound, mailboxes, factory, runner, on_ready).run())
+        supervisor = Supervisor(config, bound, mailboxes, factory, runner, on_ready, before)
+        stack.callback(supervisor.close)
+        return asyncio.run(supervisor.run())
 
 
 @dataclass(slots=True)
@@ -92,6 +99,7 @@ class Supervisor:
 
     Attributes:
         mailboxes: of the slots, in their order.
+        before: the edge whose addresses these were, until it has ended.
     """
 
     config: Config
@@ -100,12 +108,24 @@ class Supervisor:
     factory: str
     runner: str | None
     on_ready: Ready
+    before: Predecessor | None = None
+    _holds_paths: bool = field(init=False)
+    _succeeded: bool = False
+    _told_to_end: bool = False
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _workers_ended: asyncio.Event = field(default_factory=asyncio.Event)
     _children: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     _ready: set[str] = field(default_factory=set)
     _all_ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _in_charge: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: str = ""
+
+    def __post_init__(self) -> None:
+        self._holds_paths = self.before is None
+
+    def close(self) -> None:
+        """Close what was bound, and remove it from the file system if it is no other edge's."""
+        self.bound.close(remove=self._holds_paths)
 
     async def run(self) -> int:
         """Run until told to end; the exit status."""
@@ -114,24 +134,26 @@ class Supervisor:
             loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup, os.isatty(0))
         async with asyncio.TaskGroup() as group:
-            announcing = group.create_task(self._announce())
+            others = [group.create_task(call) for call in (self._announce(), self._take_turns())]
             keepers = [group.create_task(self._keep(i, s)) for i, s in enumerate(self.bound.slots)]
             running = group.create_task(self._keep_runner())
             await asyncio.wait(keepers)
             self._workers_ended.set()
             self._end_runner()
             await running
-            announcing.cancel()
+            for task in others:
+                task.cancel()
         if self._failure:
             _complain(self._failure)
             return 1
         return 0
 
     def _on_signal(self) -> None:
-        if self._stopping.is_set():
+        if self._told_to_end:
             self._signal(signal.SIGKILL, *self._children)
-        else:
+        elif not self._stopping.is_set():
             self._stop()
+        self._told_to_end = True
 
     def _on_hangup(self, began_on_terminal: bool) -> None:
         """Certificates are read anew; but a terminal that is gone takes its edge along."""
@@ -142,7 +164,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stopping.set()
-        self._signal(signal.SIGTERM, *self._workers)
+        self._signal(SUCCEEDED if self._succeeded else signal.SIGTERM, *self._workers)
         patience = self.config.drain_timeout + MARGIN
         asyncio.get_running_loop().call_later(patience, self._kill_workers)
 
@@ -165,8 +187,37 @@ class Supervisor:
                 with suppress(ProcessLookupError):
                     process.send_signal(number)
 
-    async def _announce(self) -> None:
+    async def _take_turns(self) -> None:
+        """Once this edge is ready end the one before it; later end for one that comes after."""
         await self._all_ready.wait()
+        try:
+            with Offer(self.config, self.bound.asked, self._refusal).at_hand() as offer:
+                await self._begin_turn()
+                await offer.taken()
+                self._holds_paths = False
+                self._succeeded = True
+        except (HandoverError, OSError) as error:
+            self._fail(f"The edge cannot start: {error}")
+        else:
+            _complain("Another edge has taken over; what is in flight here is finished.")
+            self._stop()
+
+    async def _begin_turn(self) -> None:
+        if self.before is not None:
+            self.before.succeed()
+            self._holds_paths = True
+        self._in_charge.set()
+        if self.before is not None:
+            await self.before.ended()
+            self.before = None
+
+    def _refusal(self) -> str:
+        """Why the addresses are not to be had; empty if they are."""
+        ending = self._stopping.is_set()
+        return "The edge that runs there is ending; start another when it has." if ending else ""
+
+    async def _announce(self) -> None:
+        await self._in_charge.wait()
         first, *others = (shown(self.config, text) for text in self.bound.addresses)
         lines = [f"▸ Edge ready on {first}", *(f"▸ Also on {other}" for other in others)]
         sys.stdout.write("\n".join(lines) + "\n")
@@ -187,8 +238,10 @@ class Supervisor:
     async def _keep_runner(self) -> None:
         """Keep the runner until all workers have ended; leave no function running."""
         if self.runner is not None:
+            if self.before is None:  # no other edge is there: nothing of either turn may run
+                sweep(mark_of(self.config.data_dir, OWNERS[1]))
             await self._keep_child(RUNNING, self._spawn_runner, self._workers_ended)
-            sweep(mark_of(self.config.data_dir))
+            sweep(mark_of(self.config.data_dir, OWNERS[self.config.turn]))
 
     async def _keep_child(self, name: str, spawn: Spawn, enough: asyncio.Event) -> None:
         failures = 0

@@ -109,9 +109,9 @@ class Server:
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         front = self._certificates
         groups = (
-            (self._public, listeners.public, front and front.public),
+            (self._public, listeners.public, front.public if front else None),
             (self._local_admin, listeners.local_admin, None),
-            (self._remote_admin, listeners.remote_admin, front and front.admin),
+            (self._remote_admin, listeners.remote_admin, front.admin if front else None),
         )
         for acceptor, sockets, tls in groups:
             for sock in sockets:

@@ -96,6 +96,7 @@ def program(
     """Runs a command on a store of its own; returns its exit code and the JSON it printed."""
     environ = {
         "HOME": str(tmp_path),
+        "JELOU_BIND": "127.0.0.1:0",
         "JELOU_DATA_DIR": str(tmp_path / "data"),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
     }
@@ -170,6 +171,11 @@ def test_the_json_of_every_command_has_the_keys_that_are_documented(
     note("access create", "--name", "laptop")
     note("access list")
     note("access revoke", "laptop")
+    note("audit")
+    note("status")
+    note("doctor")
+    note("backup", "edge.tar")
+    note("restore", "edge.tar")
     note("whoami")
     note("functions delete", "books")
     note("auth list")

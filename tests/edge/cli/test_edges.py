@@ -195,3 +195,37 @@ def test_a_socket_left_behind_is_passed_over(cli: Cli, project: Path, tmp_path: 
         pass
     assert (tmp_path / "data" / "admin.sock").exists()
     assert len(cli("functions", "list", "--json").data) == 1
+
+
+def test_a_token_for_deploys_deploys_from_elsewhere_and_reads_nothing(
+    cli: Cli, remote: str, remote_edge: LocalOperations, project: Path
+) -> None:
+    made = remote_edge.create_access("ci", scopes=("deploy",))
+    cli.environ |= {"JELOU_EDGE": remote, "JELOU_TOKEN": made.token}
+    assert cli("deploy", "--json").data["first"] is True
+    assert cli("deploy", "--json").data["changed"] is False
+    assert cli("whoami", "--json").data["name"] == "ci"
+    for words in (("functions", "list"), ("tokens", "list"), ("audit",)):
+        assert cli(*words, "--json").error["code"] == "FORBIDDEN"
+
+
+def test_the_audit_trail_is_read_from_elsewhere(
+    cli: Cli, remote: str, remote_edge: LocalOperations
+) -> None:
+    made = remote_edge.create_access("auditor", scopes=("audit",))
+    cli.environ |= {"JELOU_EDGE": remote, "JELOU_TOKEN": made.token}
+    remote_edge.create_token("*", "wide")
+    assert cli("audit", "*", "--json").data[0]["name"] == "wide"
+    verdict = cli("audit", "--verify", "--json").data
+    assert verdict["intact"] is True
+    assert cli("deploy", "http://127.0.0.1:9", "--json").error["code"] == "FORBIDDEN"
+
+
+def test_an_access_token_is_limited_by_options(cli: Cli, project: Path) -> None:
+    cli("deploy")
+    words = ("access", "create", "--name", "ci", "--scope", "read", "--scope", "deploy")
+    made = cli(*words, "--expires", "90d", "--json").data
+    assert made["scopes"] == ["read", "deploy"]
+    assert made["expires"] is not None
+    assert "read deploy" in cli("access", "list").out
+    assert "Unknown scope" in cli("access", "create", "--name", "x", "--scope", "nope").err

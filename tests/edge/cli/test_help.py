@@ -34,6 +34,7 @@ PROMISED = [
         "access revoke",
     ),
     *("auth list", "auth switch", "auth remove"),
+    "audit",
 ]
 GLOBAL = ("--data-dir", "--edge", "--profile", "--json", "--no-input", "--yes")
 

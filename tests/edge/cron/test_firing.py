@@ -180,6 +180,18 @@ async def test_a_function_that_cannot_be_reached_is_an_error_and_is_not_asked_ag
     assert (run.state, run.status, run.code) == ("error", 502, "upstream_unreachable")
 
 
+async def test_a_run_of_a_function_that_is_left_alone_is_written_down_so(tmp_path: Path) -> None:
+    clock = Clock()
+    async with process(tmp_path, clock) as edge:
+        edge.deploy(origin.refusing(), "* * * * *")
+        for minute in range(6):
+            await clock.set(f"2026-01-05 09:{minute:02}:00")
+            runs = await edge.ended(minute + 1)
+    told = sorted((run.tick, run.state, run.status, run.code) for run in runs)
+    codes = [("error", 502, "upstream_unreachable")] * 5 + [("error", 503, "circuit_open")]
+    assert [found[1:] for found in told] == codes
+
+
 @pytest.mark.parametrize(
     ("behave", "status", "code"),
     [

@@ -216,6 +216,27 @@ async def test_several_addresses_take_turns_and_those_that_fail_are_passed_over(
         assert min(len(one.seen), len(two.seen)) >= 2
 
 
+async def test_an_address_is_loaded_with_what_is_connecting_or_in_flight_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    refused, tls = refusing(), Upstream("https", "127.0.0.1", refusing().port)
+    async with serving(origin.hangs) as server, unresponsive() as hole, pooled() as pool:
+        for failing in (refused, tls, Upstream("unix", socket=str(tmp_path / "none"))):
+            with pytest.raises(UpstreamFailure):
+                await call(pool, failing)
+            assert pool.load(failing) == 0
+        tasks = [asyncio.create_task(call(pool, hole)) for _ in range(2)]
+        tasks += [asyncio.create_task(call(pool, server.upstream)) for _ in range(3)]
+        await until(lambda: (pool.load(hole), pool.load(server.upstream)) == (2, 3))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await until(lambda: (pool.load(hole), pool.load(server.upstream)) == (0, 0))
+        server.behaviour = origin.answering(OK)
+        await read(await call(pool, server.upstream))
+        assert (pool.open_count, pool.load(server.upstream)) == (1, 0)
+
+
 async def test_the_request_is_made_for_the_address_that_was_chosen() -> None:
     def made(upstream: Upstream) -> UpstreamRequest:
         return UpstreamRequest(b"GET", b"/", ((b"host", upstream.authority.encode()),))

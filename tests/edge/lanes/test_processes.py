@@ -89,6 +89,24 @@ async def test_a_function_that_does_not_start_is_unreachable_and_does_not_say_wh
     assert await world.asked() == (200, b"one")
 
 
+async def test_a_process_that_has_just_been_started_is_asked_however_often_others_failed(
+    world: World,
+) -> None:
+    deploy_run(world.edge)
+    world.runner.on_need = world.runner.fails("SyntaxError")
+    for _ in range(20):
+        answer = await world.caller.ask()
+        assert (answer.status, answer.json["code"]) == (502, "upstream_unreachable")
+    world.runner.on_need = world.runner.starts
+    world.runner.behaviour = resets_before_head
+    for _ in range(20):
+        answer = await world.caller.ask()
+        assert (answer.status, answer.json["code"]) == (502, "upstream_unreachable")
+    await world.runner.crash(next(iter(world.runner.processes)))
+    world.runner.behaviour = saying(b"two")
+    assert await world.asked() == (200, b"two")
+
+
 async def test_a_function_that_takes_too_long_to_start_is_unreachable(
     lane: bool, tmp_path: Path
 ) -> None:

@@ -1,0 +1,98 @@
+"""`docs/operations.md`: its runbook, line by line, on a real edge that is really stopped."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from edge.admin.backing_up import PLAIN
+from edge.config import Config
+from edge.server.supervisor import MARGIN
+from tests.docs.pages import blocks, codes, page, rows
+from tests.support.edge import isolated
+from tests.support.processes import JELOU, ROOT
+from tests.support.whole_edge import Edge, serving
+from tests.support.whole_function import Function, function
+
+PAGE = page("operations.md")
+RUNBOOK = [
+    line.removeprefix("$ ")
+    for block in blocks(PAGE)
+    if not block.language
+    for line in block.text.splitlines()
+    if line.startswith("$ ")
+]
+
+
+@pytest.fixture
+def origin() -> Iterator[Function]:
+    with function() as running:
+        yield running
+
+
+class Unit:
+    """The unit of the page: an edge that is stopped and started."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._running = ExitStack()
+        self.edge: Edge | None = None
+
+    def do(self, what: str) -> None:
+        """`systemctl WHAT jelou-edge`."""
+        if what in ("stop", "restart"):
+            self._running.close()
+            self.edge = None
+        if what in ("start", "restart"):
+            self.edge = self._running.enter_context(serving(self._data_dir))
+
+
+def jelou(line: str, data_dir: Path, cwd: Path) -> None:
+    """Run a line with `jelou` in it; where it asks, the answer is yes."""
+    program = " ".join(map(shlex.quote, JELOU))
+    script = f'jelou() {{ {program} "$@" -y; }}\n{line}'
+    environ = {**os.environ, **isolated(data_dir), "PYTHONPATH": str(ROOT)}
+    environ |= {"JELOU_DATA_DIR": str(data_dir), "JELOU_BIND": "127.0.0.1:0"}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=cwd, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+
+
+@pytest.mark.timeout(180)
+def test_the_runbook_does_what_it_says(tmp_path: Path, origin: Function) -> None:
+    data_dir, unit = tmp_path / "data", Unit(tmp_path / "data")
+    unit.do("start")
+    assert unit.edge is not None
+    token = unit.edge.deploy("shop", origin.url).token
+    for line in RUNBOOK:
+        match line.split():
+            case ["systemctl", what, "jelou-edge"]:
+                unit.do(what)
+            case ["pip", *_]:
+                continue  # the version that is here is the newest, and the one before
+            case _:
+                jelou(line, data_dir, tmp_path)
+        if unit.edge is not None:
+            assert unit.edge.caller().ask("/shop/hello", token).status == 200
+    assert unit.edge is not None
+    unit.do("stop")
+    assert (tmp_path / "elsewhere" / "edge.db").exists()
+
+
+def test_what_a_backup_holds_is_what_the_page_says() -> None:
+    table = PAGE.partition("| in it | |")[2].partition("\n\n")[0]
+    named = {code for cells in rows(table) for code in codes(cells[0])}
+    assert named == {*PLAIN, "code/"}
+
+
+def test_the_unit_gives_a_drain_its_time() -> None:
+    (unit,) = (block.text for block in blocks(PAGE) if block.language == "ini")
+    seconds = int(unit.partition("TimeoutStopSec=")[2].split()[0])
+    config = Config(data_dir=Path("/x"))
+    assert seconds > config.drain_timeout + config.stop_timeout + MARGIN
+    assert f"the {MARGIN:g} s after it" in PAGE

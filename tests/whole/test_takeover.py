@@ -1,0 +1,286 @@
+"""An edge replaced while it runs: no client notices, and one that fails changes nothing."""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from tests.support.edge import isolated, jelou
+from tests.support.processes import run
+from tests.support.whole_edge import BROKEN, MCP_REVISION, Edge, serve_command, serving
+from tests.support.whole_function import Function
+from tests.support.whole_processes import children, eventually, is_alive
+
+CALLS = 500
+CALLERS = 4
+LANES = pytest.mark.parametrize("lane", ["--fast-lane", "--no-fast-lane"])
+
+OWN = """
+import os, socket, threading, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        if "slow" in self.path:
+            time.sleep(1.5)
+        body = str(os.getpid()).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+
+ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+@contextmanager
+def calling(port: int, ask: Callable[[HTTPConnection], None]) -> Iterator[list[object]]:
+    """Some clients that keep their connections as they are told, until enough was asked.
+
+    What went wrong is yielded; the block ends once everything has been asked.
+    """
+    wrong: list[object] = []
+    done = threading.Event()
+    asked = itertools.count(1)
+    enough = threading.Event()
+
+    def go_on() -> None:
+        client = HTTPConnection("127.0.0.1", port, timeout=20)
+        try:
+            while not (done.is_set() and enough.is_set()):
+                ask(client)
+                if next(asked) >= CALLS:
+                    enough.set()
+        except (AssertionError, *BROKEN) as error:
+            wrong.append(error)
+            enough.set()
+        finally:
+            client.close()
+
+    threads = [threading.Thread(target=go_on) for _ in range(CALLERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield wrong
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(60)
+
+
+def asks(target: str, token: str | None) -> Callable[[HTTPConnection], None]:
+    """A request that is answered with 200."""
+
+    def ask(client: HTTPConnection) -> None:
+        client.request("GET", target, headers={"X-Jelou-Token": token} if token else {})
+        answer = client.getresponse()
+        body = answer.read()
+        assert answer.status == 200, (answer.status, body)
+
+    return ask
+
+
+def calls_a_tool(target: str, token: str, session: str) -> Callable[[HTTPConnection], None]:
+    """A call of a session that has its result."""
+    params = {"name": "hello", "arguments": {}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    headers = {
+        "X-Jelou-Token": token,
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+        "Mcp-Session-Id": session,
+        "MCP-Protocol-Version": MCP_REVISION,
+    }
+
+    def ask(client: HTTPConnection) -> None:
+        client.request("POST", target, body=body, headers=headers)
+        answer = client.getresponse()
+        said = answer.read()
+        assert answer.status == 200, (answer.status, said)
+        assert b'"isError":false' in said.replace(b" ", b""), said
+
+    return ask
+
+
+def ended(edge: Edge) -> int:
+    """Wait until a whole edge has ended; its exit status."""
+    return edge.program.process.wait(30)
+
+
+@LANES
+def test_500_requests_and_calls_of_a_session_do_not_notice_an_upgrade(
+    tmp_path: Path, origin: Function, lane: str
+) -> None:
+    data_dir = tmp_path / "data"
+    with ExitStack() as stack:
+        old = stack.enter_context(serving(data_dir, lane, "--drain-timeout", "4", workers=2))
+        token = old.deploy("shop", origin.url).token or ""
+        session = old.caller().open_session("/shop/mcp", token)
+        plain = calling(old.port, asks("/shop/hello", token))
+        tools = calling(old.port, calls_a_tool("/shop/mcp", token, session))
+        with plain as wrong, tools as wrong_too:
+            new = stack.enter_context(serving(data_dir, lane, "--takeover", workers=2))
+            assert new.port == old.port
+            assert ended(old) == 0
+        with new.caller_of_each_worker() as callers:
+            for caller in callers.values():
+                assert caller.ask("/shop/hello", token).status == 200
+                assert caller.rpc("/shop/mcp", token, "tools/list", session).status == 200
+    assert (wrong, wrong_too) == ([], [])
+
+
+@LANES
+def test_what_is_open_is_ended_in_order_and_what_is_begun_is_finished(
+    tmp_path: Path, origin: Function, lane: str
+) -> None:
+    data_dir = tmp_path / "data"
+    with ExitStack() as stack:
+        old = stack.enter_context(serving(data_dir, lane, "--drain-timeout", "8"))
+        token = old.deploy("shop", origin.url).token or ""
+        busy, stream, idle = (old.caller() for _ in range(3))
+        session = busy.open_session("/shop/mcp", token)
+        assert idle.ask("/shop/hello", token).status == 200
+        headers = {"Mcp-Session-Id": session, "Accept": "text/event-stream"}
+        stream.send("/shop/mcp", token, headers=headers)
+        events = stream.connection.getresponse()
+        assert events.status == 200
+        busy.send("/shop/hold", token)
+        origin.wait_for_held(1)
+
+        new = stack.enter_context(serving(data_dir, lane, "--takeover"))
+        events.read()  # to its last chunk: IncompleteRead if that is missing
+        again = new.caller().send("/shop/mcp", token, headers=headers)
+        assert again.connection.getresponse().status == 200
+        assert is_alive(old.pid)
+        late = idle.ask("/shop/hello", token)
+        assert (late.status, late.headers["connection"]) == (200, "close")
+        origin.let_go.set()
+        assert busy.receive().status == 200
+        assert ended(old) == 0
+        assert new.caller().ask("/__edge/ready").status == 200
+
+
+@pytest.mark.slow
+def test_the_place_is_taken_again_and_again_and_left_clean(
+    tmp_path: Path, origin: Function
+) -> None:
+    data_dir = tmp_path / "data"
+    flags = ("--drain-timeout", "2")
+    with ExitStack() as stack:
+        edge = stack.enter_context(serving(data_dir, *flags, workers=2))
+        token = edge.deploy("shop", origin.url).token
+        for workers in (1, 3, 2):
+            before = edge
+            with calling(edge.port, asks("/shop/hello", token)) as wrong:
+                edge = stack.enter_context(serving(data_dir, *flags, "--takeover", workers=workers))
+                assert len(edge.workers) == workers
+                assert ended(before) == 0
+            assert wrong == []
+            assert len(jelou(data_dir, "functions", "list")) == 1
+        edge.program.process.terminate()
+        assert ended(edge) == 0
+        left = {path.name for path in data_dir.iterdir() if path.is_socket()}
+        assert left == set()
+
+
+def test_where_no_edge_runs_there_is_nothing_to_take(tmp_path: Path, origin: Function) -> None:
+    data_dir = tmp_path / "data"
+    with serving(data_dir, "--takeover") as edge:
+        token = edge.deploy("shop", origin.url).token
+        edge.program.process.kill()
+        edge.program.process.wait()
+    with serving(data_dir, "--takeover") as edge:  # of a killed one nothing is to be had either
+        assert edge.caller().ask("/shop/hello", token).status == 200
+
+
+@pytest.mark.slow
+def test_one_that_cannot_start_leaves_the_edge_that_runs_as_it_was(
+    tmp_path: Path, origin: Function
+) -> None:
+    data_dir = tmp_path / "data"
+    with serving(data_dir, workers=2) as edge, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        token = edge.deploy("shop", origin.url).token
+        workers = edge.workers
+        nowhere = str(tmp_path / "nowhere.pem")
+        for flags in (
+            ("--bind", "127.0.0.1:0", "--bind", taken),
+            ("--certfile", nowhere, "--keyfile", nowhere),
+            ("--loop", "none"),
+        ):
+            failed = run(
+                serve_command(data_dir, "--takeover", *flags, workers=2), env=isolated(data_dir)
+            )
+            assert failed.returncode != 0
+        for _ in range(3):
+            killed_while_starting(data_dir)
+        with calling(edge.port, asks("/shop/hello", token)) as wrong:
+            pass
+        assert wrong == []
+        assert edge.workers == workers
+        assert len(jelou(data_dir, "functions", "list")) == 1
+        with serving(data_dir, "--takeover", "--drain-timeout", "1", workers=2) as successor:
+            assert successor.caller().ask("/shop/hello", token).status == 200
+
+
+def killed_while_starting(data_dir: Path) -> None:
+    """Begin to take over, and be killed once the children are there."""
+    command = serve_command(data_dir, "--takeover", workers=2)
+    starting = subprocess.Popen(
+        command,
+        env={**os.environ, **isolated(data_dir)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    eventually(lambda: len(children(starting.pid)) > 0, "it has begun")
+    starting.kill()
+    starting.wait()
+
+
+def test_functions_that_the_edge_runs_answer_throughout_and_end_with_their_edge(
+    tmp_path: Path,
+) -> None:
+    data_dir, folder = tmp_path / "data", tmp_path / "project"
+    folder.mkdir()
+    (folder / "server.py").write_text(OWN)
+    text = {"function": "own", "command": ["python3", "server.py"], "config": {"public": True}}
+    (folder / "jelou.json").write_text(json.dumps(text | {"openapi": False}))
+    flags = ("--function-user", "same", "--drain-timeout", "5", "--stop-timeout", "2")
+    with ExitStack() as stack:
+        edge = stack.enter_context(serving(data_dir, *flags, workers=2))
+        jelou(data_dir, "deploy", str(folder))
+        pids = [int(edge.caller().ask("/own/").body)]
+        for _ in range(2):
+            slow = edge.caller().send("/own/slow")
+            before = edge
+            with calling(edge.port, asks("/own/", None)) as wrong:
+                edge = stack.enter_context(serving(data_dir, *flags, "--takeover", workers=2))
+                pids.append(int(edge.caller().ask("/own/").body))
+                assert int(slow.receive().body) == pids[-2]
+                assert ended(before) == 0
+            assert wrong == []
+            assert not is_alive(pids[-2])
+            status = jelou(data_dir, "functions", "info", "own")
+            assert [process["pid"] for process in status["run"]["processes"]] == [pids[-1]]
+        assert len(set(pids)) == 3
+        folder.joinpath("server.py").write_text(OWN + "# changed\n")
+        assert jelou(data_dir, "deploy", str(folder))["changed"]
+        edge.program.process.send_signal(signal.SIGKILL)
+        edge.program.process.wait()
+    with serving(data_dir, *flags) as fresh:
+        assert int(fresh.caller().ask("/own/").body) not in pids
+        assert not any(is_alive(pid) for pid in pids)
