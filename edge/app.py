@@ -35,6 +35,9 @@ from edge.state.view import StoreUnavailable, WorkerView
 
 CATCH_UP_SECONDS = 1.0
 CATCH_UP_PAUSE = 0.05
+OVER = frozenset({"revoked", "expired"})
+"""Reasons for a refusal that say something of who still has a token."""
+
 MAX_LOOKUPS = 16
 """Look-ups for one decision; more means that the store alters faster than it can be read."""
 
@@ -94,7 +97,8 @@ class Door:
         if self.view.generation != generation or not self.view.is_current():
             return False
         if isinstance(decision, Refuse):
-            return True  # none of what is refused becomes good by itself
+            # None of what is refused becomes good by itself, but that may be told again.
+            return decision.refusal.reason not in OVER
         now = self.clock()
         if self.http.state.draining or (decision.until is not None and now >= decision.until):
             return False
@@ -152,7 +156,7 @@ class Door:
 
     def _admitted(self, head: Head, decision: Decision, now: float) -> Decision:
         """Let no new request keep a shutdown from its end, or be cut off by it; note its token."""
-        if isinstance(decision, Refuse) and decision.refusal.reason in ("revoked", "expired"):
+        if isinstance(decision, Refuse) and decision.refusal.reason in OVER:
             self._note_ended(head, decision.refusal.reason, now)
         if not isinstance(decision, Forward | ToMcp):
             return decision

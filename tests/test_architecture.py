@@ -436,6 +436,7 @@ MAP = """
 
 == 7 edge, server: sockets, Hypercorn, workers
 0 pure edge.server.body                 a request's body, and where it ends
+0 pure edge.server.calm                 how much a client may ask for nothing
 0 -    edge.server.certificates         TLS at the front, read anew in time
 0 -    edge.server.endings              how a client connection ends without harm
 0 -    edge.server.exchange             one request between connection and app

@@ -1,6 +1,7 @@
 """`jelou backup` and `jelou restore`: all of an edge in one file, and back."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ from edge.admin import socket as admin_socket
 from edge.admin.backing_up import Backup, back_up
 from edge.admin.errors import AdminError
 from edge.admin.restoring import Question, Restored, restore
-from edge.admin.stores import usable
+from edge.admin.translation import explained
 from edge.cli import output
 from edge.cli.context import Session
 from edge.cli.group import command, session
@@ -33,7 +34,7 @@ def backup(session: Session, file: Path) -> None:
     directory = _here(session, "A backup is made")
     if file.exists():
         session.confirm(f"Replace {file}?")
-    with usable(directory):
+    with _told("The backup cannot be made"):
         made = back_up(directory.absolute(), file.absolute(), VERSION)
     session.show(made, _backed_up)
 
@@ -56,9 +57,20 @@ def restore_(session: Session, file: Path) -> None:
     def ask(question: Question) -> None:
         _ask(session, directory, question)
 
-    with usable(directory):
+    with _told("The backup cannot be restored"):
         done = restore(session.config(), file.absolute(), VERSION, ask)
     session.show(done, _restored)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say which file the system refuses."""
+    try:
+        with explained():
+            yield
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise AdminError("API_ERROR", f"{what}: {place}{error.strerror or error}") from None
 
 
 def _here(session: Session, what: str) -> Path:

@@ -36,10 +36,11 @@ def gather(config: Config, ask: Ask) -> Facts:
     """Look at everything."""
     directory = config.data_dir.absolute()
     owner = directory.stat().st_uid if directory.is_dir() else os.geteuid()
-    files = tuple(_files(directory, owner))  # before the store is opened, which mends their modes
+    files = tuple(_files(directory, owner))
     problem, clock = _store(directory)
     operations, status = None, None
-    if problem == "":
+    are_private = not any(file.mode & 0o077 for file in files)
+    if problem == "" and are_private:  # to open a store would mend its mode
         operations, status, problem = _asked(ask)
     running = status if status is not None and status.running else None
     return Facts(

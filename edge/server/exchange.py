@@ -14,6 +14,9 @@ Message = dict[str, Any]
 HELD = 64 * 1024
 """Bytes of a body that wait for the app before an HTTP/1.1 connection stops reading."""
 
+SMALL = 4 * 1024
+"""Bytes below which a piece of a body that waits takes the next one in."""
+
 
 async def _nothing() -> None:
     """What happens where a connection has nothing to do before the app waits."""
@@ -126,11 +129,26 @@ class Exchange:
         if self._ignores or self._last is not None:
             self._on_taken(size)
             return
-        self._messages.append((message, size))
+        if not self._joined(message, size):
+            self._messages.append((message, size))
         self._held += size
         self._news.set()
         if self._bounded:
             await self.wait_for_room()
+
+    def _joined(self, message: Message, size: int) -> bool:
+        """Whether a small piece of a body could be put to the one before it.
+
+        A message takes hundreds of bytes, however small: so many of one byte are not kept.
+        """
+        if not self._messages or not message.get("more_body"):
+            return False
+        before, former = self._messages[-1]
+        if not before.get("more_body") or len(before["body"]) >= SMALL:
+            return False
+        before["body"] += message["body"]
+        self._messages[-1] = before, former + size
+        return True
 
     async def wait_for_room(self) -> None:
         """Wait while the app has more before it than `HELD` bytes."""

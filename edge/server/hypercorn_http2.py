@@ -29,8 +29,9 @@ from hypercorn.protocol.events import (
 from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
 
+from edge.server.calm import Calm
 from edge.server.exchange import Exchange
-from edge.server.hypercorn_sending import Buffer, Sending
+from edge.server.hypercorn_sending import TABLE, Buffer, Sending
 from edge.server.hypercorn_streams import Door, Stream, WebSocketStream, websocket
 
 STREAM_WINDOW = 128 * 1024
@@ -55,6 +56,8 @@ class Http2(Sending):
         self._early: set[int] = set()
         self._last_stream = 0
         self._going_away = False
+        self._owed: dict[int, int] = {}
+        self._calm = Calm(asyncio.get_running_loop().time())
         settings: dict[Any, int] = dict(self.connection.local_settings)
         settings[SettingCodes.INITIAL_WINDOW_SIZE] = STREAM_WINDOW
         settings[SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1
@@ -151,6 +154,9 @@ class Http2(Sending):
 
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         for event in events:
+            if _asks_nothing(event) and not self._calm.spend(asyncio.get_running_loop().time()):
+                await self._give_up(ErrorCodes.ENHANCE_YOUR_CALM)
+                return
             if isinstance(event, h2.events.RequestReceived):
                 await self._on_request(event)
             elif isinstance(event, h2.events.DataReceived):
@@ -159,7 +165,21 @@ class Http2(Sending):
                 await self._on_end(event)
             else:
                 await super()._handle_events([event])
+            if isinstance(event, h2.events.RemoteSettingsChanged):
+                self._keep_table_small()
         await self._flush()
+
+    async def _give_up(self, code: ErrorCodes) -> None:
+        """End the connection, saying why."""
+        self.connection.close_connection(code)
+        await self._flush()
+        await self.send(Closed())
+
+    def _keep_table_small(self) -> None:
+        """A client may offer any size of table; ours is searched and kept for each connection."""
+        encoder = self.connection.encoder
+        if encoder.header_table_size > TABLE:  # noqa: PLR1730 — set twice, it is told to nobody
+            encoder.header_table_size = TABLE
 
     async def _on_request(self, event: h2.events.RequestReceived) -> None:
         stream_id = event.stream_id
@@ -180,14 +200,20 @@ class Http2(Sending):
             return
         if isinstance(stream, WebSocketStream) and event.data:
             await stream.handle(Body(stream_id=stream_id, data=event.data))
-            self.task_group.spawn(self._acknowledge_in_time, stream.exchange, stream_id, size)
+            self._owe(stream.exchange, stream_id, size)
             return
         self._acknowledge(stream_id, size)
 
-    async def _acknowledge_in_time(self, exchange: Exchange, stream_id: int, size: int) -> None:
+    def _owe(self, exchange: Exchange, stream_id: int, size: int) -> None:
         """Frames are no messages: their window is given back while the app keeps up."""
+        waiting = stream_id in self._owed
+        self._owed[stream_id] = self._owed.get(stream_id, 0) + size
+        if not waiting:
+            self.task_group.spawn(self._acknowledge_in_time, exchange, stream_id)
+
+    async def _acknowledge_in_time(self, exchange: Exchange, stream_id: int) -> None:
         await exchange.wait_for_room()
-        self._acknowledge(stream_id, size)
+        self._acknowledge(stream_id, self._owed.pop(stream_id))
 
     async def _on_end(self, event: h2.events.StreamEnded) -> None:
         assert event.stream_id is not None  # noqa: S101 — narrows the type
@@ -269,6 +295,16 @@ class Http2(Sending):
             stream.exchange = exchange
             self.streams[stream_id] = stream
             self._exchanges[stream_id] = exchange
+
+
+def _asks_nothing(event: h2.events.Event) -> bool:
+    """Whether a frame makes work and asks for nothing; see `calm`."""
+    if isinstance(event, h2.events.DataReceived):
+        return not event.data and event.stream_ended is None
+    return isinstance(
+        event,
+        h2.events.StreamReset | h2.events.PingReceived | h2.events.RemoteSettingsChanged,
+    )
 
 
 def _ignored(_: int) -> None:

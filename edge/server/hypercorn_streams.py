@@ -37,6 +37,9 @@ _BAD_HANDSHAKE = refusal(
 _TOO_EARLY = refusal(
     Errors.BAD_REQUEST, "Wait for the 101 before you send more than 64 KiB over the WebSocket."
 )
+MESSAGE = 512
+"""Bytes that a message of a WebSocket takes besides its data: the empty ones count too."""
+
 GRACE = 1.0
 """Seconds that an app has to end by itself once its client is gone; it is cancelled then."""
 
@@ -157,7 +160,7 @@ class WebSocketTasks:
             self._exchange.end(message | said)
         else:
             data = message.get("bytes") or message.get("text") or b""
-            await self._exchange.put(message, len(data))
+            await self._exchange.put(message, len(data) + MESSAGE)
 
 
 class WebSocketStream(WSStream):

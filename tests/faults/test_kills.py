@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import threading
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -11,11 +12,16 @@ from pathlib import Path
 import pytest
 
 from edge.admin.backing_up import back_up
+from edge.admin.client import RemoteOperations
+from edge.admin.errors import AdminError
 from edge.admin.opening import open_store
 from edge.admin.operations import DeployRequest
 from edge.config import Config
 from edge.secrets.store import SqliteSecrets
 from tests.support.store_writer import PROJECT, SLUG, StoreWriter
+from tests.support.whole_edge import Edge, serving
+from tests.support.whole_function import Function
+from tests.support.whole_processes import eventually, is_alive
 from tokens.database import FILE, Database
 
 SEED = 20260729
@@ -148,3 +154,70 @@ def test_a_restore_that_is_killed_leaves_the_former_store_or_the_new_one(
                 former.unlink()
             seen.add(found == name)
     assert True in seen, "some kills came before the store was replaced"
+
+
+@dataclass
+class Managers:
+    """Two who make and revoke tokens through an edge until it is killed.
+
+    Attributes:
+        live, revoked: what was acknowledged.
+    """
+
+    live: list[str] = field(default_factory=list)
+    revoked: list[str] = field(default_factory=list)
+
+    def start(self, edge: Edge, prefix: str) -> list[threading.Thread]:
+        """Begin; the threads end with the edge."""
+        threads = [
+            threading.Thread(target=self._manage, args=(edge.operations, f"{prefix}-{one}"))
+            for one in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def check(self, edge: Edge) -> None:
+        """Every worker knows what was acknowledged, the last fifty of a kind."""
+        with edge.caller_of_each_worker() as callers:
+            for caller in callers.values():
+                for secrets, status in ((self.live, 200), (self.revoked, 401)):
+                    for secret in secrets[-50:]:
+                        assert caller.ask(f"/{SLUG}/hello", secret).status == status
+        assert edge.operations.verify_audit().intact
+
+    def _manage(self, operations: RemoteOperations, prefix: str) -> None:
+        with suppress(AdminError):  # the edge was killed
+            for number in range(10_000):
+                made = operations.create_token(SLUG, f"{prefix}-{number}")
+                if number % 2:
+                    operations.revoke_token(SLUG, made.id)
+                    self.revoked.append(made.token)
+                else:
+                    self.live.append(made.token)
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.timeout(300)
+def test_an_edge_that_is_killed_with_all_its_workers_amid_writes_has_all_it_acknowledged(
+    tmp_path: Path, origin: Function, kills: int
+) -> None:
+    managers, dice = Managers(), random.Random(SEED)
+    for number in range(kills + 1):
+        with serving(tmp_path / "data", workers=2) as edge:
+            if number == 0:
+                managers.live.append(str(edge.deploy(SLUG, origin.url).token))
+            managers.check(edge)
+            threads = managers.start(edge, str(number))
+            time.sleep(0.2 + dice.random())
+            workers = edge.workers
+            for pid in (edge.pid, *workers):
+                os.kill(pid, signal.SIGKILL)
+            for thread in threads:
+                thread.join(20)
+            wait_for_the_end(workers)
+    assert len(managers.live) > kills
+
+
+def wait_for_the_end(pids: list[int]) -> None:
+    eventually(lambda: not any(map(is_alive, pids)), "the processes have ended")

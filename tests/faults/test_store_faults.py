@@ -64,6 +64,7 @@ def test_a_full_disk_costs_writers_an_error_and_callers_nothing(
         assert can_create(edge, "while full")
 
 
+@pytest.mark.slow
 def test_an_edge_killed_on_a_full_disk_serves_on_when_it_is_started_again(
     tmp_path: Path, origin: Function
 ) -> None:
@@ -83,6 +84,7 @@ def test_an_edge_killed_on_a_full_disk_serves_on_when_it_is_started_again(
             assert can_create(edge, "while full")
 
 
+@pytest.mark.slow
 def test_an_edge_that_cannot_start_on_a_full_disk_says_so_and_starts_once_there_is_room(
     tmp_path: Path, origin: Function
 ) -> None:

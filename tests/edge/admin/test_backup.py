@@ -10,7 +10,7 @@ import stat
 import tarfile
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,31 @@ def test_a_backup_shows_one_moment_though_others_write(store: Store, tmp_path: P
         assert count == 2 * (of_a or 0)
         counts.append(count)
     assert counts == sorted(counts)
+
+
+def test_a_backup_has_the_keys_of_its_secrets_though_they_are_rotated(
+    store: Store, tmp_path: Path
+) -> None:
+    store.deploy()
+    store.do(lambda each: each.set_secrets("shop", {"KEY": "value"}))
+
+    def rotate() -> None:
+        with closing(Database.open(store.directory)) as database:
+            for _ in range(30):
+                SqliteSecrets(database).rotate_key(database.clock())
+
+    rotator, files = threading.Thread(target=rotate), []
+    rotator.start()
+    while rotator.is_alive():
+        file = tmp_path / f"{len(files)}.tar"
+        with suppress(AdminError):  # rotated all the time: it says so, and to try again
+            files.append(store.back_up(file))
+    files.append(store.back_up(tmp_path / "last.tar"))
+    for number, file in enumerate(files):
+        back = Store(tmp_path / f"back{number}")
+        back.restore(file)
+        with closing(Database.open(back.directory)) as database:
+            assert SqliteSecrets(database).of("shop") == {"KEY": "value"}
 
 
 def test_a_backup_replaces_a_file_whole_or_not_at_all(store: Store, tmp_path: Path) -> None:
@@ -357,11 +382,13 @@ def with_entries(file: Path, to: Path, *entries: dict[str, Any]) -> Path:
         if member.name == "manifest.json":
             manifest = json.loads(content)
             manifest["entries"] += entries
-            content = json.dumps(manifest).encode()
-            sealed = f"{hashlib.sha256(content).hexdigest()}  manifest.json\n".encode()
+            altered = json.dumps(manifest).encode()
+            sealed = f"{hashlib.sha256(altered).hexdigest()}  manifest.json\n".encode()
+            parts.append((member, altered))
         elif member.name == "manifest.sha256":
-            content = sealed
-        parts.append((member, content))
+            parts.append((member, sealed))
+        else:
+            parts.append((member, content))
     return packed(to, parts)
 
 

@@ -34,7 +34,7 @@ PROMISED = [
         "access revoke",
     ),
     *("auth list", "auth switch", "auth remove"),
-    "audit",
+    *("audit", "backup", "restore", "status", "doctor"),
 ]
 GLOBAL = ("--data-dir", "--edge", "--profile", "--json", "--no-input", "--yes")
 
