@@ -18,7 +18,7 @@ import anyio.to_thread
 from edge.admin.api import AdminApi
 from edge.admin.deploying import Place
 from edge.admin.opening import assembled
-from edge.app import Door
+from edge.app import Door, Throttles
 from edge.config import Config, function_url
 from edge.doors.asgi import Pace
 from edge.doors.http import HttpDoor, WorkerState
@@ -49,9 +49,12 @@ from edge.state.kept import edge_id, sealing_keys, session_keys
 from edge.state.keys import KeyFile
 from edge.state.mcp_calls import McpCalls
 from edge.state.merged_catalogs import MergedCatalogs
-from edge.state.minting import MintLimit
 from edge.state.peers import Peers
+from edge.state.rate_table import FILE as RATES
+from edge.state.rate_table import RateTable
+from edge.state.rates import Rates
 from edge.state.session_streams import SessionStreams
+from edge.state.shares import Share
 from edge.state.source import StoreSource, readable
 from edge.state.streams import OpenStreams
 from edge.state.upstream_sessions import UpstreamSessions
@@ -67,6 +70,9 @@ from mcp_bridge.upstream import UpstreamBridge
 from tokens.database import Database
 from tokens.service import TokenService
 from tokens.sqlite import SqliteTokens
+
+MOST_SOURCES = 100_000
+"""Addresses whose failed token checks a worker remembers, the latest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         forwarder=forwarder,
         streams=Streams(streams, of_sessions),
         upstream=_mcp_upstream(config, store, forwarder, streams, state, peers),
-        edge_wide=_edge_wide(config, view, catalogs, forgets, forwarder),
+        edge_wide=_edge_wide(config, view, catalogs, forgets, forwarder, store.rates),
         pace=pace,
         limits=McpLimits(config.mcp_body, config.json_depth, config.max_timeout),
         draining=lambda: state.draining,
@@ -138,6 +144,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         clock=store.database.clock,
         random=os.urandom,
         used=last_use.note,
+        throttles=Throttles(store.rates.take, _may_fail(config)),
     )
     refresh = partial(operations.refresh_documents, time.monotonic) if peers.slot == 0 else None
     forget = (health.forget, store.ended.forget_old)
@@ -151,7 +158,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         remote_admin=AdminApi(operations, operations.authenticate),
         state=state,
         end_streams=streams.end_all,
-        running=partial(_running, store.database, pool, bridge, door, housekeeping, last_use),
+        running=partial(_running, store, pool, bridge, door, housekeeping, last_use),
     )
 
 
@@ -187,6 +194,7 @@ class _Store:
     ended: StoredEndedSessions
     keys: KeyFile
     sealing: KeyFile
+    rates: Rates
     name: str
 
 
@@ -201,6 +209,7 @@ def _open_store(config: Config) -> _Store:
         ended=StoredEndedSessions(database, database.clock),
         keys=session_keys(config.data_dir, os.urandom),
         sealing=sealing_keys(config.data_dir, os.urandom),
+        rates=Rates(RateTable(config.data_dir / RATES), time.monotonic_ns),
         name=edge_id(config.data_dir, os.urandom),
     )
 
@@ -217,7 +226,7 @@ def _bridge(config: Config, store: _Store, peers: Peers) -> Bridge:
         keys=store.keys.keys,
         clock=clock,
         random=os.urandom,
-        may_mint=MintLimit(config.mcp_sessions, config.workers).allow,
+        may_mint=Share(config.mcp_sessions, config.workers).allow,
     )
 
 
@@ -268,10 +277,11 @@ def _edge_wide(
     catalogs: Catalogs,
     forgets: list[Callable[[str], None]],
     forwarder: Forwarder,
+    rates: Rates,
 ) -> EdgeWideMcp:
     merged = MergedCatalogs(view, catalogs, time.monotonic, log_error)
     forgets.append(merged.forget)  # it is told of changes by the view that it reads
-    return EdgeWideMcp(merged, forwarder, config.max_timeout)
+    return EdgeWideMcp(merged, forwarder, config.max_timeout, rates.take)
 
 
 def _on_change(
@@ -301,7 +311,7 @@ def _on_change(
 
 @asynccontextmanager
 async def _running(
-    database: Database,
+    store: _Store,
     pool: Pool,
     bridge: Bridge,
     door: Door,
@@ -310,7 +320,8 @@ async def _running(
 ) -> AsyncIterator[None]:
     """Everything that has to run; at the end last use is written down and all is closed."""
     async with AsyncExitStack() as stack:
-        stack.callback(database.close)
+        stack.callback(store.database.close)
+        stack.callback(store.rates.close)
         stack.push_async_callback(pool.aclose)
         await stack.enter_async_context(bridge.run())
         await stack.enter_async_context(door.mcp.upstream.eras.run())
@@ -341,6 +352,13 @@ def _in_flight(config: Config) -> InFlight:
     workers = config.workers
     requests, waiting = -(-config.in_flight // workers), -(-config.queue // workers)
     return InFlight(requests, waiting, config.queue_timeout)
+
+
+def _may_fail(config: Config) -> Callable[[str, float], float | None] | None:
+    """A worker's share of the token checks that may fail, or None if any number may."""
+    if config.auth_failures is None:
+        return None
+    return Share(config.auth_failures, config.workers, MOST_SOURCES).allow
 
 
 def _networks(config: Config) -> Networks:

@@ -100,4 +100,7 @@ def is_learnable(block: bytes, head: Head, decision: Repeatable) -> bool:
 
 def _is_final(decision: Refuse) -> bool:
     """Whether neither the clock nor the request's length can alter a refusal."""
-    return decision.place is None or decision.refusal.kind is Errors.UNAUTHORIZED.value
+    kind = decision.refusal.kind
+    if kind is Errors.UNAUTHORIZED.value:
+        return True
+    return decision.place is None and kind is not Errors.RATE_LIMITED.value
