@@ -12,7 +12,8 @@ _NANOSECONDS = 1_000_000_000
 def standing(earned: int, now: int, rate: Rate) -> int:
     """What is remembered, as far as it counts: what was earned is no credit beyond the window.
 
-    Nobody can owe more than a window, so a clock that was set back makes nobody wait longer.
+    Nobody can owe more than a window, so a clock that was set back makes nobody wait longer, as
+    long as this is what is remembered from then on.
     """
     return min(max(earned, now), now + rate.window)
 

@@ -58,8 +58,8 @@ class Rates:
             ]
             if max(waits) <= 0:
                 stand = [at + each.rate.interval for at, each in zip(stand, applying, strict=True)]
-                for place, number in zip(places, stand, strict=True):
-                    table.write(place, number)
+            for place, number in zip(places, stand, strict=True):
+                table.write(place, number)
         finally:
             if held:
                 table.unlock()

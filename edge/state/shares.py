@@ -43,6 +43,7 @@ class Share:
         standing = gcra.standing(self._earned.get(key, now), now, self._rate)
         wait = gcra.wait(standing, now, self._rate)
         if wait > 0:
+            self._earned[key] = standing
             return wait / 1e9
         self._earned[key] = standing + self._rate.interval
         self._earned.move_to_end(key)
