@@ -57,8 +57,8 @@ def fields(every: tuple[Left, ...]) -> Headers:
     """The fields that tell of them; none if no limit applies."""
     if not every:
         return ()
-    now = ", ".join(f'"{each.limit.policy}";r={each.requests};t={each.seconds}' for each in every)
-    policies = ", ".join(_policy(each.limit) for each in every)
+    now = ", ".join([f'"{each.limit.policy}";r={each.requests};t={each.seconds}' for each in every])
+    policies = ", ".join([_policy(each.limit) for each in every])
     return ((b"ratelimit", now.encode()), (b"ratelimit-policy", policies.encode()))
 
 

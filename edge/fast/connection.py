@@ -21,7 +21,7 @@ from edge.fast.forward import Forwarding
 from edge.fast.headwork import Lasting
 from edge.fast.lane import Lane, Passage
 from edge.fast.plain import framing
-from edge.fast.rote import CREDIT, Rote, is_learnable
+from edge.fast.rote import CREDIT, Rote, is_learnable, lasting_decision
 from edge.fast.turns import Phase, Turns
 from edge.fast.wording import Prepared
 from edge.forwarding import plan
@@ -258,7 +258,7 @@ class FastConnection(Turns):
             self._hand_over()
         else:
             admitted = self._let_in(head, decision, now)
-            self._learn(block, head, admitted[0], plain)
+            self._learn(block, head, lasting_decision(decision, admitted[0]), plain)
             self._carry_out(head, admitted, length)
 
     def _learn(

@@ -10,7 +10,7 @@ import re
 from edge.errors import Errors
 from edge.fast.headwork import Lasting
 from edge.fast.stencil import LONGEST, Stencil, varying_fields
-from edge.gate.decisions import Forward, Refuse, Repeatable
+from edge.gate.decisions import Decision, Forward, Refuse, Repeatable
 from edge.message import Head, Headers
 
 CREDIT = 3
@@ -83,6 +83,15 @@ class Rote:
         return self._length
 
 
+def lasting_decision(decided: Decision, admitted: Decision) -> Decision:
+    """What holds for the next request too, of what was decided and what became of it.
+
+    A limit refuses one request for the number of those before it, and says nothing of the next.
+    """
+    limited = isinstance(admitted, Refuse) and admitted.refusal.kind is Errors.RATE_LIMITED.value
+    return decided if limited else admitted
+
+
 def is_learnable(block: bytes, head: Head, decision: Repeatable) -> bool:
     """Whether a head may be remembered.
 
@@ -100,7 +109,4 @@ def is_learnable(block: bytes, head: Head, decision: Repeatable) -> bool:
 
 def _is_final(decision: Refuse) -> bool:
     """Whether neither the clock nor the request's length can alter a refusal."""
-    kind = decision.refusal.kind
-    if kind is Errors.UNAUTHORIZED.value:
-        return True
-    return decision.place is None and kind is not Errors.RATE_LIMITED.value
+    return decision.place is None or decision.refusal.kind is Errors.UNAUTHORIZED.value

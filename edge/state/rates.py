@@ -44,27 +44,28 @@ class Rates:
 
     def take(self, applying: tuple[Limit, ...]) -> tuple[Left, ...] | Refusal:
         """Count one request; what is then left, or the refusal of it."""
-        table = self._table
+        table, places, standings, longest = self._table, [], [], 0
         held = table.lock()
         try:
             now = self._clock()
-            places = [table.find(_key(each.policy, each.whose)) for each in applying]
-            stand = [
-                gcra.standing(table.read(at), now, each.rate)
-                for at, each in zip(places, applying, strict=True)
-            ]
-            waits = [
-                gcra.wait(at, now, each.rate) for at, each in zip(stand, applying, strict=True)
-            ]
-            if max(waits) <= 0:
-                stand = [at + each.rate.interval for at, each in zip(stand, applying, strict=True)]
-            for place, number in zip(places, stand, strict=True):
-                table.write(place, number)
+            for limit in applying:
+                place = table.find(_key(limit.policy, limit.whose))
+                standing = gcra.standing(table.read(place), now, limit.rate)
+                longest = max(longest, gcra.wait(standing, now, limit.rate))
+                places.append(place)
+                standings.append(standing)
+            if longest <= 0:
+                standings = [
+                    standing + limit.rate.interval
+                    for standing, limit in zip(standings, applying, strict=True)
+                ]
+            for place, standing in zip(places, standings, strict=True):
+                table.write(place, standing)
         finally:
             if held:
                 table.unlock()
-        every = tuple(_left(at, now, each) for at, each in zip(stand, applying, strict=True))
-        return every if max(waits) <= 0 else limits.exceeded(every)
+        every = tuple([_left(at, now, each) for at, each in zip(standings, applying, strict=True)])
+        return every if longest <= 0 else limits.exceeded(every)
 
     def close(self) -> None:
         """Let the table go."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.edge.whole.test_mcp_edge_wide import client, scoped, two, value, way
@@ -177,3 +178,19 @@ async def test_the_throttle_holds_until_it_is_turned_off(tmp_path: Path, origin:
                 assert (await http1.ask("/", host="shop.fn.localhost")).status == 401
             bad = [await http1.ask("/", host="shop.fn.localhost") for _ in range(100)]
             assert bad[-1].status == last
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "asgi"])
+async def test_a_connection_that_was_refused_is_served_once_its_token_has_earned_it(
+    tmp_path: Path, origin: Origin, fast: bool
+) -> None:
+    async with running(tmp_path, fast_lane=fast) as edge, edge.http1() as http1:
+        edge.deploy(origin.upstream)
+        fields = [(TOKEN, edge.mint("rated", rate="20/s").secret)]
+        statuses: list[int] = []
+        with anyio.fail_after(20):
+            while statuses.count(200) < 30:
+                answer = await http1.ask("/", "GET", fields, host="shop.fn.localhost")
+                statuses.append(answer.status)
+        assert set(statuses) == {200, 429}
+        assert len(origin.seen) == 30
