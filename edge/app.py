@@ -6,16 +6,17 @@ It decides nothing itself. A fast lane is another door to the same gate and the 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 
 import anyio
 
 from edge.audit.refused import RefusedTokens, RefusedUse
 from edge.doors.asgi import Receive, Reply, Scope, Send, connection_of, head_of
-from edge.doors.asked import FRESH, Asked
+from edge.doors.asked import FRESH, Admitted, Asked
 from edge.doors.http import HttpDoor
 from edge.doors.mcp import McpDoor
 from edge.doors.websocket import WebSocketDoor
-from edge.errors import Errors, refusal, store_unavailable
+from edge.errors import Errors, Refusal, refusal, store_unavailable
 from edge.gate.credentials import digests
 from edge.gate.decide import decide, decide_sound
 from edge.gate.decisions import (
@@ -29,7 +30,8 @@ from edge.gate.decisions import (
     Status,
     ToMcp,
 )
-from edge.headers import Networks, client_of, forwarded_for
+from edge.headers import Networks, client_of, forwarded_for, source_of
+from edge.limits import Left, Limit, too_many_failures
 from edge.message import Head
 from edge.state.view import StoreUnavailable, WorkerView
 
@@ -40,6 +42,20 @@ OVER = frozenset({"revoked", "expired"})
 
 MAX_LOOKUPS = 16
 """Look-ups for one decision; more means that the store alters faster than it can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throttles:
+    """What counts requests.
+
+    Attributes:
+        take: counts one against limits: what is left of them, or the refusal of it.
+        may_fail: given an address and the time: seconds for which no more tokens from there may
+            be bad, or None if one more may. None in its place counts nothing.
+    """
+
+    take: Callable[[tuple[Limit, ...]], tuple[Left, ...] | Refusal]
+    may_fail: Callable[[str, float], float | None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +79,12 @@ class Door:
     random: Callable[[int], bytes]
     used: Callable[[str, float], None]
     refused: RefusedTokens
+    throttles: Throttles
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request or WebSocket handshake."""
         head = head_of(scope)
-        asked = self.asked(head, await self.admit(head))
+        asked = Asked.of(head, await self.admit(head), self.networks, self.random(FRESH))
         if scope["type"] == "websocket":
             await self.websockets.serve(asked, connection_of(scope), receive, send)
             return
@@ -77,38 +94,34 @@ class Door:
         else:
             await self.http.serve(asked, receive, reply)
 
-    def asked(self, head: Head, decision: Decision) -> Asked:
-        """A request with what was decided about it, as it is carried out."""
-        return Asked.of(head, decision, self.networks, self.random(FRESH))
+    def decide_at_once(self, head: Head, now: float) -> Decision | None:
+        """The gate's decision about a sound request; None if that must be waited for.
 
-    def admit_at_once(self, head: Head) -> Decision | None:
-        """What to do with a sound request that has just come; None if that must be waited for."""
+        Whoever carries the request out has it `let_in` then.
+        """
         if not self._caught_up():
             return None
-        now = self.clock()
         decision = decide_sound(self.view, head, now, self.settings)
-        return None if isinstance(decision, Lookup) else self._admitted(head, decision, now)
+        return None if isinstance(decision, Lookup) else decision
 
-    def still_stands(self, decision: Repeatable, generation: int) -> bool:
-        """Whether an equal request would be admitted as this one was by a generation.
+    def again(self, head: Head, decision: Repeatable, generation: int) -> Admitted | None:
+        """As `let_in`, for an equal of a request that was decided by a generation.
 
         A decision follows from the head and the store alone; the clock matters as the token's end.
+        None if it has to be decided anew.
         """
         if self.view.generation != generation or not self.view.is_current():
-            return False
-        if isinstance(decision, Refuse):
-            # None of what is refused becomes good by itself, but that may be told again.
-            return decision.refusal.reason not in OVER
+            return None
         now = self.clock()
+        if isinstance(decision, Refuse):
+            return self._refused(head, decision, now), ()  # it becomes good by no time that passes
         if self.http.state.draining or (decision.until is not None and now >= decision.until):
-            return False
-        if decision.principal is not None:
-            self.used(decision.principal.token_id, now)
-        return True
+            return None
+        return self._let_through(decision, now)
 
-    async def admit(self, head: Head) -> Decision:
+    async def admit(self, head: Head) -> Admitted:
         """What to do with a request that has just come, waiting for the store if need be."""
-        return self._admitted(head, await self.decide(head), self.clock())
+        return self.let_in(head, await self.decide(head), self.clock())
 
     async def decide(self, head: Head) -> Decision:
         """The gate's decision, on what the store says now; the edge's own state needs no store."""
@@ -154,20 +167,44 @@ class Door:
             return False
         return True
 
-    def _admitted(self, head: Head, decision: Decision, now: float) -> Decision:
-        """Let no new request keep a shutdown from its end, or be cut off by it; note its token."""
-        if isinstance(decision, Refuse) and decision.refusal.reason in OVER:
-            self._note_ended(head, decision.refusal.reason, now)
+    def let_in(self, head: Head, decision: Decision, now: float) -> Admitted:
+        """Let a request in as it was decided, once: within its limits, and not into a shutdown.
+
+        None that comes now keeps a shutdown from its end, or is cut off by it.
+        """
+        if isinstance(decision, Refuse):
+            return self._refused(head, decision, now), ()
         if not isinstance(decision, Forward | ToMcp):
-            return decision
+            return decision, ()
         if self.http.state.refuses:
             refused = refusal(Errors.DRAINING, headers=((b"retry-after", b"1"),))
-            if isinstance(decision, BridgeAll):
-                return Refuse(refused, mcp=True)
-            return Refuse(refused, decision.place)
+            return _instead(decision, refused), ()
+        return self._let_through(decision, now)
+
+    def _let_through(self, decision: Forward | ToMcp, now: float) -> Admitted:
+        """Count a request against its limits, and note its token."""
+        left: tuple[Left, ...] = ()
+        if decision.limits:
+            taken = self.throttles.take(decision.limits)
+            if isinstance(taken, Refusal):
+                return _instead(decision, taken), ()
+            left = taken
         if decision.principal is not None:
             self.used(decision.principal.token_id, now)
-        return decision
+        return decision, left
+
+    def _refused(self, head: Head, decision: Refuse, now: float) -> Refuse:
+        """Note what is still tried with a token that is over, and count a failed token check."""
+        if decision.refusal.reason in OVER:
+            self._note_ended(head, decision.refusal.reason, now)
+        may_fail = self.throttles.may_fail
+        if decision.refusal.kind is not Errors.UNAUTHORIZED.value or may_fail is None:
+            return decision
+        chain = forwarded_for(head.headers, head.peer.address, self.networks)
+        wait = may_fail(source_of(chain, self.networks), now)
+        if wait is None:
+            return decision
+        return Refuse(too_many_failures(ceil(wait)), decision.place, decision.mcp)
 
     def _note_ended(self, head: Head, reason: str, now: float) -> None:
         """Have it told, now and then, that a token which is over is still used."""
@@ -179,3 +216,10 @@ class Door:
                     address = client_of(chain, self.networks) or "local"
                     use = RefusedUse(token.id, token.shown_name, token.function, reason, address)
                     self.refused.note(use)
+
+
+def _instead(decision: Forward | ToMcp, refused: Refusal) -> Refuse:
+    """The refusal of a request that was decided upon, in the form that its asker reads."""
+    if isinstance(decision, BridgeAll):
+        return Refuse(refused, mcp=True)
+    return Refuse(refused, decision.place)

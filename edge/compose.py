@@ -19,7 +19,7 @@ from edge.admin.api import AdminApi
 from edge.admin.deploying import Place
 from edge.admin.local import LocalOperations
 from edge.admin.opening import assembled
-from edge.app import Door
+from edge.app import Door, Throttles
 from edge.compose_audit import ComposedAudit, composed_audit
 from edge.compose_cron import ComposedCron, Live, composed_cron
 from edge.compose_status import workers_look
@@ -55,9 +55,12 @@ from edge.state.instances import Instances
 from edge.state.kept import edge_id, sealing_keys, session_keys
 from edge.state.mcp_calls import McpCalls
 from edge.state.merged_catalogs import MergedCatalogs
-from edge.state.minting import MintLimit
 from edge.state.peers import Peers
+from edge.state.rate_table import FILE as RATES
+from edge.state.rate_table import RateTable
+from edge.state.rates import Rates
 from edge.state.session_streams import SessionStreams
+from edge.state.shares import Share
 from edge.state.source import StoreSource, readable
 from edge.state.streams import OpenStreams
 from edge.state.upstream_sessions import UpstreamSessions
@@ -73,6 +76,9 @@ from mcp_bridge.upstream import UpstreamBridge
 from tokens.database import Database
 from tokens.service import TokenService
 from tokens.sqlite import SqliteTokens
+
+MOST_SOURCES = 100_000
+"""Addresses whose failed token checks a worker remembers, the latest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         forwarder=forwarder,
         streams=Streams(streams, of_sessions),
         upstream=_mcp_upstream(config, store, forwarder, streams, state, peers),
-        edge_wide=_edge_wide(config, view, catalogs, forgets, forwarder),
+        edge_wide=_edge_wide(config, view, catalogs, forgets, forwarder, store.rates),
         pace=pace,
         limits=McpLimits(config.mcp_body, config.json_depth, config.max_timeout),
         draining=lambda: state.draining,
@@ -145,6 +151,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         random=os.urandom,
         used=last_use.note,
         refused=audit.refused,
+        throttles=Throttles(store.rates.take, _may_fail(config)),
     )
     place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
     cron = composed_cron(config, store.database, live, forwarder, url_of, peers.slot)
@@ -229,6 +236,7 @@ class _Store:
     ended: StoredEndedSessions
     keys: KeyFile
     sealing: KeyFile
+    rates: Rates
     name: str
 
 
@@ -243,6 +251,7 @@ def _open_store(config: Config) -> _Store:
         ended=StoredEndedSessions(database, database.clock),
         keys=session_keys(config.data_dir, os.urandom),
         sealing=sealing_keys(config.data_dir, os.urandom),
+        rates=Rates(RateTable(config.data_dir / RATES), time.monotonic_ns),
         name=edge_id(config.data_dir, os.urandom),
     )
 
@@ -276,7 +285,7 @@ def _bridge(config: Config, store: _Store, peers: Peers) -> Bridge:
         keys=store.keys.keys,
         clock=clock,
         random=os.urandom,
-        may_mint=MintLimit(config.mcp_sessions, config.workers).allow,
+        may_mint=Share(config.mcp_sessions, config.workers).allow,
     )
 
 
@@ -327,10 +336,11 @@ def _edge_wide(
     catalogs: Catalogs,
     forgets: list[Callable[[str], None]],
     forwarder: Forwarder,
+    rates: Rates,
 ) -> EdgeWideMcp:
     merged = MergedCatalogs(view, catalogs, time.monotonic, log_error)
     forgets.append(merged.forget)  # it is told of changes by the view that it reads
-    return EdgeWideMcp(merged, forwarder, config.max_timeout)
+    return EdgeWideMcp(merged, forwarder, config.max_timeout, rates.take)
 
 
 def _on_change(
@@ -372,6 +382,7 @@ async def _running(
     """Everything that has to run; at the end last use is written down and all is closed."""
     async with AsyncExitStack() as stack:
         stack.callback(store.database.close)
+        stack.callback(store.rates.close)
         stack.enter_context(cron.presence.held())
         stack.push_async_callback(beyond.pool.aclose)
         await stack.enter_async_context(bridge.run())
@@ -408,6 +419,13 @@ def _in_flight(config: Config) -> InFlight:
     workers = config.workers
     requests, waiting = share(config.in_flight, workers), share(config.queue, workers)
     return InFlight(requests, waiting, config.queue_timeout, workers)
+
+
+def _may_fail(config: Config) -> Callable[[str, float], float | None] | None:
+    """A worker's share of the token checks that may fail, or None if any number may."""
+    if config.auth_failures is None:
+        return None
+    return Share(config.auth_failures, config.workers, MOST_SOURCES).allow
 
 
 def _networks(config: Config) -> Networks:

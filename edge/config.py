@@ -25,6 +25,7 @@ from edge.settings import (
     choice,
     cidr,
     domain,
+    or_off,
     parse_address,
     path,
     seconds,
@@ -58,6 +59,7 @@ class Config:
         turn: 0 or 1; an edge that takes over has the other one, and its processes are its own.
         max_timeout: milliseconds, as `config.timeout` of a function is.
         body_rate: bytes per second that a request body must keep up over `body_idle` seconds.
+        auth_failures: None for no limit.
     """
 
     data_dir: Path
@@ -95,6 +97,7 @@ class Config:
     queue_timeout: float = 5.0
     mcp_body: int = 4 * 1024 * 1024
     mcp_sessions: int = 600
+    auth_failures: int | None = 1_000
     json_depth: int = 128
     cron_runs: int = 1000
     audit_kept: int = 100_000
@@ -200,6 +203,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("queue_timeout", seconds(0), "How long a request waits in that queue (503)."),
     Setting("mcp_body", bytes_(1024), "Largest body of an MCP request (413)."),
     Setting("mcp_sessions", whole(1), "MCP sessions opened a minute by one token (429)."),
+    Setting(
+        "auth_failures",
+        or_off(whole(1)),
+        "Failed token checks a minute from one address, or off; more are answered 429.",
+    ),
     Setting("json_depth", whole(1, 1000), "Deepest nesting of an MCP request."),
     Setting("cron_runs", whole(1, 1_000_000), "Runs of its schedules kept for each function."),
     Setting("audit_kept", whole(100), "Records kept of who changed what; the oldest go."),

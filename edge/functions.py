@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from mcp_bridge.tools import StreamMode
 from tokens.paths import PathTemplate
+from tokens.rate import Rate
 
 DEFAULT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -148,6 +149,7 @@ class FunctionConfig:
         stream_idle: milliseconds without a byte in an event stream or WebSocket.
         cors: None when turned off.
         body_limit: bytes of a request body, or None for no limit.
+        rate: how often all callers together may call, or None for no limit.
         accept_tokens_in: None for the edge's default.
         oauth: whether the function answers OAuth discovery itself.
     """
@@ -160,6 +162,7 @@ class FunctionConfig:
     stream_idle: int = 900_000
     cors: Cors | None = Cors()
     body_limit: int | None = 10 * 1024 * 1024
+    rate: Rate | None = None
     cron: tuple[Cron, ...] = ()
     open_routes: bool = True
     accept_tokens_in: tuple[TokenPlace, ...] | None = None

@@ -2,7 +2,7 @@
 
 import re
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from edge.message import Headers, split_list, values
 from mcp_bridge.fields import fold
@@ -197,6 +197,22 @@ def forwarded_for(headers: Headers, peer: str, networks: Networks) -> tuple[str,
     members = split_list(headers, b"x-forwarded-for")
     said = [member.decode("latin-1") for member in members if not contains_token(member)]
     return (*said, peer)
+
+
+def source_of(chain: tuple[str, ...], networks: Networks) -> str:
+    """Whom a request is laid to: the client's address, of IPv6 its /64, which one subscriber has.
+
+    Where a proxy names no address, it is the proxy.
+    """
+    return _source(client_of(chain, networks)) or _source(chain[-1] if chain else "")
+
+
+@lru_cache(maxsize=4096)
+def _source(text: str) -> str:
+    address = _address(text)
+    if isinstance(address, IPv6Address):
+        return str(ip_network((int(address) >> 64 << 64, 64)))
+    return "" if address is None else str(address)
 
 
 def client_of(chain: tuple[str, ...], networks: Networks) -> str:

@@ -145,6 +145,16 @@ def whole(least: int, most: int | None = None) -> Kind:
     return Kind("N", parse)
 
 
+def or_off(kind: Kind) -> Kind:
+    """The same, or `off` for none."""
+
+    def parse(value: object) -> Any:
+        off = isinstance(value, str) and value.strip().lower() in {"off", "null"}
+        return None if off or value is False else kind.parse(value)
+
+    return Kind(kind.metavar, parse, lambda value: "off" if value is None else value)
+
+
 def bytes_(least: int, most: int | None = None) -> Kind:
     """A size: a number of bytes, or with KiB, MiB or GiB."""
 

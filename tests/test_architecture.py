@@ -123,6 +123,7 @@ MAP = """
 0 -    tokens.generation                the mapped file and the writers' lock that processes share
 0 -    tokens.migrations                how the schema came to be, step by step
 0 pure tokens.paths                     raw request paths: which are plain, which a template matches
+0 pure tokens.rate                      how often something may be done
 0 pure tokens.secret                    mint, checksum, digest, find and redact secrets
 1 pure tokens.errors                    what can go wrong, with the text that a user reads
 2 pure tokens.faults                    SQLite's and the system's errors, explained
@@ -201,6 +202,7 @@ MAP = """
 1 pure edge.headers                     every rule about header fields
 1 pure edge.http1                       field sections of HTTP/1.1, both ways
 2 -    edge.config_shown                the settings as text, to show and to document
+2 pure edge.limits                      which rate limits apply, and what is told of them
 2 pure edge.problems                    an error's body: JSON, or problem details
 
 == 3 edge, SDK: what authors of Python functions write with
@@ -230,10 +232,10 @@ MAP = """
 == 4 edge, gate: the decision, and what it is made of
 0 pure edge.cors                        what browsers are told (Fetch, CORS protocol)
 0 pure edge.gate.decisions              what the gate decides with and between
+0 pure edge.gate.origin                 which pages may speak MCP
 0 pure edge.gate.target                 request targets, hosts, the slug in path form
 1 pure edge.gate.credentials            which token a request carries, and whether it is good
 1 pure edge.gate.malformed              what makes a head unfit to be acted on
-1 pure edge.gate.origin                 which pages may speak MCP
 1 pure edge.gate.publicity              which requests need no token
 2 pure edge.gate.edge_wide              decisions about the edge's own /mcp
 3 pure edge.gate.decide                 decide(): the one decision in front of everything
@@ -323,17 +325,20 @@ MAP = """
 == 6 edge, a worker's knowledge: what it knows and keeps between requests
 0 -    edge.observe.log                 the edge's own errors on stderr
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
+0 pure edge.state.gcra                  the generic cell rate algorithm
 0 -    edge.state.instances             what worker and runner tell one another
 0 -    edge.state.kept                  the edge's name and keys, made once
-0 pure edge.state.minting               how many MCP sessions a token may open
 0 pure edge.state.peers                 what workers tell one another, by topic
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
+0 -    edge.state.rate_table            the numbers behind rate limits, in a shared mapped file
 0 -    edge.state.view                  what a worker knows, never out of date
 1 -    edge.state.catalogs              the tools of each live deployment, built once
 1 -    edge.state.health                whether an upstream answers
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
+1 pure edge.state.rates                 rate limits, exact over all workers
 1 -    edge.state.roster                which workers are there, asked of all
 1 pure edge.state.session_streams       the one GET stream of each MCP session
+1 pure edge.state.shares                how often a minute each of many may do something
 1 -    edge.state.source                the store as a worker reads it
 1 -    edge.state.streams               open streams, judged again when the world changes
 1 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
@@ -371,17 +376,17 @@ MAP = """
 == 7 edge, doors: requests carried out as the gate decided
 0 -    edge.doors.asgi                  a request over ASGI: head, body, answer
 0 pure edge.doors.asked                 a decided request, with its ids and addresses
-0 -    edge.doors.invoker               how the bridge reaches a function
 0 -    edge.doors.mcp_bodies            bodies from an MCP server on their way
 0 pure edge.doors.openapi_document      a deployment's document as the edge publishes it
 0 pure edge.doors.rendering             a refusal as bytes
-1 -    edge.doors.mcp_edge_wide         what a request to the edge's own /mcp is for
+1 -    edge.doors.invoker               how the bridge reaches a function
 1 -    edge.doors.mcp_eras              speaks for MCP servers of the other era
 1 -    edge.doors.mcp_streams           streams of changes, records in a worker
 1 -    edge.doors.open_documents        /__health and /openapi.json
 1 pure edge.doors.own_answers           what the edge itself answers, whole
 1 -    edge.doors.reopening             opens a function's MCP session again
 2 -    edge.doors.answering             answers from memory over ASGI
+2 -    edge.doors.mcp_edge_wide         what a request to the edge's own /mcp is for
 2 -    edge.doors.websocket             carries out a decision about a WebSocket
 3 -    edge.doors.http                  carries out a decision about plain HTTP
 3 -    edge.doors.mcp_upstream          passes MCP through to a function that speaks it

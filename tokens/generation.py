@@ -30,14 +30,7 @@ class Mirror:
 
     def __init__(self, path: Path) -> None:
         """Map the file, creating it if need be; raises OSError."""
-        create_once(path, bytes(_SIZE))
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            if os.fstat(descriptor).st_size < _SIZE:
-                os.ftruncate(descriptor, _SIZE)
-            self._map = mmap.mmap(descriptor, _SIZE)
-        finally:
-            os.close(descriptor)
+        self._map = map_shared(path, _SIZE)
         self._numbers = memoryview(self._map).cast("q")
 
     def read(self) -> int:
@@ -141,6 +134,18 @@ def _locked_before(descriptor: int, how: int, deadline: float) -> bool:
             time.sleep(_RETRY)
         else:
             return True
+
+
+def map_shared(path: Path, size: int) -> mmap.mmap:
+    """Map so many bytes of a file, creating it with zeros if need be; raises OSError."""
+    create_once(path, bytes(size))
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_size < size:
+            os.ftruncate(descriptor, size)
+        return mmap.mmap(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 def create_private(path: Path) -> None:

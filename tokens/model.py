@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 from tokens.errors import ScopeError
 from tokens.paths import PathTemplate, is_plain
+from tokens.rate import Rate, parse_rate
 from tokens.secret import ACCESS, RUNTIME, redact
 
 EDGE_WIDE = "*"
@@ -140,6 +141,7 @@ class Principal:
     Attributes:
         function: the slug that the token is good for, or `*`.
         lineage: id of the first token of its line; the same through rotations.
+        rate: how often it may call, or None.
     """
 
     token_id: str
@@ -147,6 +149,7 @@ class Principal:
     function: str
     scopes: Scopes
     lineage: str
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,8 @@ class Token:
 
     def __post_init__(self) -> None:
         """Make the caller that presents it, once: it is asked for on every request."""
-        made = Principal(self.id, self.name, self.function, self.scopes, self.lineage)
+        rate = None if self.rate is None else parse_rate(self.rate)
+        made = Principal(self.id, self.name, self.function, self.scopes, self.lineage, rate)
         object.__setattr__(self, "principal", made)
 
     @property

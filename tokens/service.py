@@ -3,7 +3,6 @@
 Time and randomness are arguments; rows and atomicity are the store's.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
@@ -11,9 +10,8 @@ from math import isfinite
 from tokens import names, secret
 from tokens.errors import InvalidToken, NameTaken, TokenEnded
 from tokens.model import Principal, Refused, Scopes, Token, judge
+from tokens.rate import parse_rate
 from tokens.store import TokenStore
-
-_RATE = re.compile(r"[1-9][0-9]{0,8}/[smhd]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,5 +210,9 @@ def _check_expiry(expires: float | None, now: float) -> None:
 
 
 def _check_rate(rate: str | None) -> None:
-    if rate is not None and _RATE.fullmatch(rate) is None:
-        raise InvalidToken("The rate is not one; write a count and a unit (s, m, h, d): 100/m.")
+    if rate is None:
+        return
+    try:
+        parse_rate(rate)
+    except ValueError as error:
+        raise InvalidToken(f"The rate {error}.") from None

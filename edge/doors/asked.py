@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from typing import Self
 
-from edge import cors, headers
+from edge import cors, headers, limits
 from edge.forwarding import plan
 from edge.functions import Cors
 from edge.gate.decisions import BridgeAll, Decision, Lookup, Place, Refuse, Status
+from edge.limits import Left
 from edge.message import Head, Headers
 
 FRESH = 40
 """Random bytes that one request may need."""
+
+Admitted = tuple[Decision, tuple[Left, ...]]
+"""What was decided about a request that was let in, and what its rate limits have left."""
 
 _ANYBODY = Cors()
 """CORS for answers that are no function's, so that a page can read the error."""
@@ -24,17 +28,20 @@ class Asked:
         networks: `trusted_proxies`.
         ids: the caller's or fresh ones, the same wherever they are named; those that the head
             brings may be an equal one's from before.
+        left: of the rate limits that it counts against.
     """
 
     head: Head
     decision: Decision
     networks: headers.Networks
     ids: plan.Ids
+    left: tuple[Left, ...] = ()
 
     @classmethod
-    def of(cls, head: Head, decision: Decision, networks: headers.Networks, fresh: bytes) -> Self:
+    def of(cls, head: Head, admitted: Admitted, networks: headers.Networks, fresh: bytes) -> Self:
         """A request with the ids that its head and `FRESH` random bytes give it."""
-        return cls(head, decision, networks, plan.ids(head.headers, fresh))
+        decision, left = admitted
+        return cls(head, decision, networks, plan.ids(head.headers, fresh), left)
 
     @property
     def request_id(self) -> bytes:
@@ -69,4 +76,9 @@ class Asked:
     @property
     def common(self) -> Headers:
         """The fields of every answer that the edge makes itself."""
-        return (*self.cors, (b"x-request-id", self.request_id))
+        return (*self.cors, (b"x-request-id", self.request_id), *self.limits)
+
+    @property
+    def limits(self) -> Headers:
+        """The fields that tell of rate limits."""
+        return limits.fields(self.left)

@@ -146,7 +146,7 @@ class _Exchange:
         early = not self.inbox.complete
         await self.reply.start(
             relayed.status,
-            relayed.headers,
+            relayed.headers + self.asked.limits,
             reason=relayed.answer.reason,
             close=early,
             trailers=has_trailers,

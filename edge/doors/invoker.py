@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Never, Self
 
+from edge.doors.asked import Asked
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding import plan
 from edge.forwarding.forwarder import Call, Forwarder
@@ -12,6 +13,7 @@ from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Function
 from edge.gate import decide
 from edge.headers import traceparent
+from edge.limits import Left
 from mcp_bridge.endpoint import Endpoint
 from mcp_bridge.state import HEADER
 from mcp_bridge.tools import Answering, InvocationError, ToolRequest
@@ -97,10 +99,20 @@ class Refusing:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What one request is for, and how its function is reached."""
+    """What one request is for, and how its function is reached.
+
+    Attributes:
+        left: of the function's rate limit, where the request was counted against it only once it
+            was known to be for that function.
+    """
 
     endpoint: Endpoint
     invoker: FunctionInvoker | Refusing
+    left: tuple[Left, ...] = ()
+
+    def told(self, asked: Asked) -> Asked:
+        """The request, whose answer tells of that limit too."""
+        return replace(asked, left=asked.left + self.left) if self.left else asked
 
 
 def failed(refused: Refusal) -> InvocationError:

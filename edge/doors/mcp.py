@@ -175,6 +175,7 @@ class _Exchange:
         head = McpHead(self.asked.head.method, self.asked.head.headers)
         request = self.door.request(self.asked, head, await self._body())
         served = await self.door.served(self.asked, self.decision, request)
+        self.asked = served.told(self.asked)
         outcome = self.door.bridge.judge(served.endpoint, request)
         if isinstance(outcome, Watch):
             await self._watch(outcome)

@@ -3,14 +3,16 @@
 A call is one function's, by its limits and settings, as if it had come to that function's `/mcp`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from edge.doors.asked import Asked
 from edge.doors.invoker import FunctionInvoker, Refusing, Served
-from edge.errors import Errors, refusal, store_unavailable
+from edge.errors import EdgeError, Errors, Refusal, refusal, store_unavailable
 from edge.forwarding.forwarder import Forwarder
 from edge.functions import EDGE, Function
 from edge.gate.decisions import BridgeAll
+from edge.limits import Left, Limit, applying
 from edge.state.merged_catalogs import MergedCatalogs
 from edge.version import VERSION
 from mcp_bridge import merging
@@ -32,14 +34,20 @@ class EdgeWideMcp:
 
     Attributes:
         max_timeout: milliseconds that no tool's own timeout exceeds.
+        take: counts a call against its function's limit: what is left of it, or the refusal.
     """
 
     merged: MergedCatalogs
     forwarder: Forwarder
     max_timeout: int
+    take: Callable[[tuple[Limit, ...]], tuple[Left, ...] | Refusal]
 
     def at_once(self, asked: Asked, decision: BridgeAll, request: McpRequest) -> Served | None:
-        """What a request is for, if nothing must be waited for to say so."""
+        """What a request is for, if nothing must be waited for to say so.
+
+        Raises:
+            EdgeError: it is a call that its function's rate limit does not allow now.
+        """
         needed = merging.needed(request)
         if not isinstance(needed, Named):
             catalog = self.merged.list_of(_of(decision)) if needed == "every tool" else Catalog()
@@ -49,11 +57,11 @@ class EdgeWideMcp:
             if catalog is None:
                 return None
             if _has(function, catalog, needed.name):
-                return self._calling(asked, decision, function, catalog)
+                return self._calling(asked, decision, function, catalog, needed.name)
         return self._listing(decision, Catalog())
 
     async def served(self, asked: Asked, decision: BridgeAll, request: McpRequest) -> Served:
-        """What a request is for."""
+        """What a request is for; raises EdgeError as `at_once` does."""
         needed = merging.needed(request)
         if not isinstance(needed, Named):
             wanted = needed == "every tool"
@@ -64,7 +72,7 @@ class EdgeWideMcp:
             if catalog is None:
                 return self._broken(decision, function, needed.name)
             if _has(function, catalog, needed.name):
-                return self._calling(asked, decision, function, catalog)
+                return self._calling(asked, decision, function, catalog, needed.name)
         return self._listing(decision, Catalog())
 
     def _named(self, decision: BridgeAll, name: str) -> list[Function]:
@@ -78,7 +86,7 @@ class EdgeWideMcp:
         return Served(endpoint, Refusing(refusal(Errors.NOT_FOUND)))
 
     def _calling(
-        self, asked: Asked, decision: BridgeAll, function: Function, catalog: Catalog
+        self, asked: Asked, decision: BridgeAll, function: Function, catalog: Catalog, name: str
     ) -> Served:
         mcp = function.config.mcp
         endpoint = replace(
@@ -95,7 +103,16 @@ class EdgeWideMcp:
             caller=asked.caller(decision.place(function)),
             max_timeout=self.max_timeout,
         )
-        return Served(endpoint, invoker)
+        return Served(endpoint, invoker, self._counted(endpoint, function, name))
+
+    def _counted(self, endpoint: Endpoint, function: Function, name: str) -> tuple[Left, ...]:
+        """Count a call; one of a tool that is not its caller's is none of the function's."""
+        limits = applying(None, function)
+        is_callers = merging.is_search_tool(function.slug, name) or endpoint.find(name) is not None
+        left = self.take(limits) if limits and is_callers else ()
+        if isinstance(left, Refusal):
+            raise EdgeError(left)
+        return left
 
     def _broken(self, decision: BridgeAll, function: Function, name: str) -> Served:
         """The function's tools cannot be read: a call to one fails, and nothing else."""

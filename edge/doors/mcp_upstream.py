@@ -296,7 +296,7 @@ class _Passing:
             fields, body = await self._narrowed(relayed, self._scopes, fields, body)
         await self.reply.start(
             relayed.status,
-            fields,
+            fields + self.asked.limits,
             reason=relayed.answer.reason,
             close=not self.inbox.complete,
         )

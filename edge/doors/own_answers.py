@@ -11,7 +11,7 @@ from edge.message import Headers
 def refused(asked: Asked, refusal: Refusal) -> Rendered:
     """The answer for an error, in the form that its asker reads."""
     error = render(refusal, asked.head.headers, asked.request_id, mcp=asked.speaks_mcp)
-    return Rendered(error.status, error.headers + asked.cors, error.body)
+    return Rendered(error.status, error.headers + asked.cors + asked.limits, error.body)
 
 
 def at_once(asked: Asked, decision: Answer) -> Rendered:

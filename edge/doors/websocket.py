@@ -90,7 +90,7 @@ class WebSocketDoor:
                 await self._relay(asked, decision, relayed, sent, client)
             else:
                 client.connection.reason = relayed.answer.reason
-                await _relay_refusal(relayed, client.send)
+                await _relay_refusal(asked, relayed, client.send)
 
     async def _relay(
         self,
@@ -108,7 +108,8 @@ class WebSocketDoor:
         if tunnel is None:
             raise EdgeError(refusal(Errors.UPSTREAM_INVALID, reason="no tunnel behind the 101"))
         relayed.answer.set_idle(decision.place.function.config.stream_idle / 1000)
-        fields = [pair for pair in relayed.headers if pair[0] not in _HANDSHAKE_FIELDS]
+        said = relayed.headers + asked.limits
+        fields = [pair for pair in said if pair[0] not in _HANDSHAKE_FIELDS]
         client.watch.cancel()  # from here on, its leaving is a message like any other
         await client.send(
             {"type": "websocket.accept", "subprotocol": subprotocol, "headers": fields}
@@ -195,9 +196,9 @@ async def _close_quietly(upstream: UpstreamSocket, closed: Closed) -> None:
         return
 
 
-async def _relay_refusal(relayed: Relayed, send: Send) -> None:
+async def _relay_refusal(asked: Asked, relayed: Relayed, send: Send) -> None:
     """Any status but 101 is plain HTTP."""
-    await _start(relayed.status, relayed.headers, send)
+    await _start(relayed.status, relayed.headers + asked.limits, send)
     async for piece in relayed.answer.body:
         await send({"type": "websocket.http.response.body", "body": piece, "more_body": True})
     await send({"type": "websocket.http.response.body", "body": b"", "more_body": False})

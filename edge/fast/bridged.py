@@ -14,10 +14,11 @@ from edge.fast.wording import Prepared, begun_head
 from edge.forwarding.forwarder import Call
 from edge.functions import Upstream
 from edge.gate.decisions import ToMcp
+from edge.http1 import field_lines
 from mcp_bridge.admission import McpHead
 from mcp_bridge.endpoint import Whole
 
-_DIFFERING = frozenset({b"content-length", b"x-request-id"})
+_DIFFERING = frozenset({b"content-length", b"x-request-id", b"ratelimit", b"ratelimit-policy"})
 """Fields of plain answers that differ from one to the next; besides, they have the date."""
 
 
@@ -47,8 +48,9 @@ class Bridged:
             fields = dressed(asked, whole.fields, checked=self.decision.checked)
             alike = tuple(pair for pair in fields if pair[0] not in _DIFFERING)
             self._plain = begun_head(200, b"", alike)
-        head = b"%b\r\ncontent-length: %d\r\nx-request-id: %b\r\ndate: %b"
-        named = (self._plain, len(whole.body), asked.request_id, date_now())
+        head = b"%b\r\ncontent-length: %d\r\nx-request-id: %b\r\ndate: %b%b"
+        limits = field_lines(asked.limits) if asked.left else b""
+        named = (self._plain, len(whole.body), asked.request_id, date_now(), limits)
         return Prepared(head % named, whole.body)
 
     def lasting(self, call: Call, upstream: Upstream, edge_id: str) -> Lasting:

@@ -194,6 +194,7 @@ class Bridging:
         self._carry_out(served, request, self._judged(served, request))
 
     def _carry_out(self, served: Served, request: McpRequest, outcome: Outcome) -> None:
+        self._asked = served.told(self._asked)
         match outcome:
             case Whole():
                 self._finish(outcome)

@@ -11,7 +11,7 @@ from typing import Any
 
 from edge.doors import own_answers
 from edge.doors.asgi import UNREAD_SECONDS
-from edge.doors.asked import FRESH, Asked
+from edge.doors.asked import FRESH, Admitted, Asked
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.fast.answer_rote import AnswerRote
@@ -21,7 +21,7 @@ from edge.fast.forward import Forwarding
 from edge.fast.headwork import Lasting
 from edge.fast.lane import Lane, Passage
 from edge.fast.plain import framing
-from edge.fast.rote import CREDIT, Rote, is_learnable
+from edge.fast.rote import CREDIT, Rote, is_learnable, lasting_decision
 from edge.fast.turns import Phase, Turns
 from edge.fast.wording import Prepared
 from edge.forwarding import plan
@@ -36,6 +36,7 @@ from edge.gate.decisions import (
     Status,
     ToMcp,
 )
+from edge.limits import Left
 from edge.message import Head, Headers
 from edge.server.acceptor import Acceptor
 from edge.server.body import RequestBody
@@ -64,6 +65,7 @@ class FastConnection(Turns):
         "answer_rote",
         "bridged",
         "lasting",
+        "left",
         "rote",
         "varying",
     )
@@ -76,6 +78,7 @@ class FastConnection(Turns):
         self.answer_rote: AnswerRote | None = None
         self.answer_credit = CREDIT
         self.varying: Headers = ()
+        self.left: tuple[Left, ...] = ()
         self._credit = -1
         self._skipped = False
         self._request: tuple[Head, Decision, bytes] | None = None
@@ -246,20 +249,26 @@ class FastConnection(Turns):
         length, self._last = plain
         self._request = None
         self.varying = head.headers
-        decision = self._lane.door.admit_at_once(head)
+        door = self._lane.door
+        now = door.clock()
+        decision = door.decide_at_once(head, now)
         if decision is None:
             self._wait(self._decide_later(head, length))
-            return
-        decision = self._unless_looping(head, decision)
-        if self._credit < 0:
-            self._credit = CREDIT  # the first request: whether a second one comes is not known
-        elif self._credit and isinstance(decision, Repeatable):
-            self._learn(block, head, decision, plain)
-        self._carry_out(head, decision, length)
+        elif _is_for_asgi(head, decision):
+            self._hand_over()
+        else:
+            admitted = self._let_in(head, decision, now)
+            self._learn(block, head, lasting_decision(decision, admitted[0]), plain)
+            self._carry_out(head, admitted, length)
 
     def _learn(
-        self, block: bytes, head: Head, decision: Repeatable, plain: tuple[int | None, bool]
+        self, block: bytes, head: Head, decision: Decision, plain: tuple[int | None, bool]
     ) -> None:
+        if self._credit < 0:
+            self._credit = CREDIT  # the first request: whether a second one comes is not known
+            return
+        if not self._credit or not isinstance(decision, Repeatable):
+            return
         if is_learnable(block, head, decision):
             door = self._lane.door
             limit = door.settings.header_block
@@ -272,21 +281,27 @@ class FastConnection(Turns):
             return False
         length = rote.length(varying)
         door = self._lane.door
-        if length == -1 or not door.still_stands(rote.decision, rote.generation):
+        admitted = None if length == -1 else door.again(rote.head, rote.decision, rote.generation)
+        if admitted is None:
             return False
         self._credit = CREDIT
         self._last, self.varying = rote.last, varying
-        self._carry_out(rote.head, rote.decision, length)
+        self._carry_out(rote.head, admitted, length)
         return True
 
     async def _decide_later(self, head: Head, length: int | None) -> None:
-        decision = await self._lane.door.admit(head)
-        self._carry_out(head, self._unless_looping(head, decision), length)
+        door = self._lane.door
+        decision = await door.decide(head)
+        if _is_for_asgi(head, decision):
+            self._hand_over()
+        else:
+            self._carry_out(head, self._let_in(head, decision, door.clock()), length)
 
-    def _unless_looping(self, head: Head, decision: Decision) -> Decision:
+    def _let_in(self, head: Head, decision: Decision, now: float) -> Admitted:
+        decision, left = self._lane.door.let_in(head, decision, now)
         if isinstance(decision, Forward) and plan.loops(head.headers, self._lane.edge_id):
-            return Refuse(refusal(Errors.LOOP_DETECTED), decision.place)
-        return decision
+            decision = Refuse(refusal(Errors.LOOP_DETECTED), decision.place)
+        return decision, left
 
     def _wait(self, work: Coroutine[Any, Any, None]) -> None:
         self._enter(Phase.BUSY)
@@ -304,10 +319,8 @@ class FastConnection(Turns):
 
     # Carrying out.
 
-    def _carry_out(self, head: Head, decision: Decision, length: int | None) -> None:
-        if _is_for_asgi(head, decision):
-            self._hand_over()
-            return
+    def _carry_out(self, head: Head, admitted: Admitted, length: int | None) -> None:
+        decision, self.left = admitted
         fresh = self._lane.random(FRESH)
         self._request = (head, decision, fresh)
         self._method = head.method
@@ -330,7 +343,8 @@ class FastConnection(Turns):
         if self._request is None:
             return None
         head, decision, fresh = self._request
-        return Asked(head, decision, self._lane.door.networks, plan.ids(self.varying, fresh))
+        ids = plan.ids(self.varying, fresh)
+        return Asked(head, decision, self._lane.door.networks, ids, self.left)
 
     def _forward(
         self, head: Head, decision: Forward, length: int | None, data: bytes, fresh: bytes

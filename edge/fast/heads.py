@@ -1,5 +1,6 @@
 """The heads of one exchange: the request's to the function, the answer's to the client."""
 
+from edge import limits
 from edge.doors.asgi import date_now
 from edge.fast import headwork, wording
 from edge.fast.answer_rote import AnswerRote, is_learnable
@@ -30,6 +31,7 @@ class Heads:
         "_head",
         "_ids",
         "_lane",
+        "_limits",
         "_rote",
         "method",
     )
@@ -39,6 +41,7 @@ class Heads:
     ) -> None:
         """`fresh` are random bytes as for `plan.ids`."""
         self._rote = asker.rote
+        self._limits = limits.fields(asker.left)
         self._alike: Lasting | None = None
         self.method = head.method.encode()
         self._lane = lane
@@ -114,6 +117,8 @@ class Heads:
 
     def _named(self, block: bytes, made: AnswerHead) -> AnswerHead:
         named = b"%b\r\nx-request-id: %b" % (block, self._ids.request_id)
+        if self._limits:
+            named += field_lines(self._limits)
         return AnswerHead(named, made.chunked, made.event_stream)
 
     def switching(self, upstream: Upstream, answered: ResponseHead) -> bytes:
@@ -127,7 +132,8 @@ class Heads:
             upstream,
             checked=self._decision.checked,
         )
-        return wording.answer_head(101, answered.reason, wording.switching(fields))
+        fields = wording.switching(fields + self._limits)
+        return wording.answer_head(101, answered.reason, fields)
 
     def _handshake(self, upstream: Upstream, target: bytes) -> bytes:
         fields = plan.request_headers(

@@ -13,6 +13,7 @@ from edge.fast.headwork import Lasting
 from edge.fast.rote import Rote
 from edge.forwarding.limit import InFlight
 from edge.forwarding.pool import Pool
+from edge.limits import Left
 from edge.message import Headers
 from edge.state.streams import OpenStreams
 
@@ -109,6 +110,7 @@ class Asker(Protocol):
         answer_rote: the answer that the next one may be again, or None.
         answer_credit: how many more answers are learnt in vain.
         varying: the fields that hold the request's ids.
+        left: of the rate limits that the request counts against.
     """
 
     lasting: Lasting | None
@@ -116,6 +118,7 @@ class Asker(Protocol):
     answer_rote: AnswerRote | None
     answer_credit: int
     varying: Headers
+    left: tuple[Left, ...]
 
     @property
     def congested(self) -> bool: ...

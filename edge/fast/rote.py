@@ -10,7 +10,7 @@ import re
 from edge.errors import Errors
 from edge.fast.headwork import Lasting
 from edge.fast.stencil import LONGEST, Stencil, varying_fields
-from edge.gate.decisions import Forward, Refuse, Repeatable
+from edge.gate.decisions import Decision, Forward, Refuse, Repeatable
 from edge.message import Head, Headers
 
 CREDIT = 3
@@ -81,6 +81,15 @@ class Rote:
                 size = int(value)
                 return size if self._limit is None or size <= self._limit else -1
         return self._length
+
+
+def lasting_decision(decided: Decision, admitted: Decision) -> Decision:
+    """What holds for the next request too, of what was decided and what became of it.
+
+    A limit refuses one request for the number of those before it, and says nothing of the next.
+    """
+    limited = isinstance(admitted, Refuse) and admitted.refusal.kind is Errors.RATE_LIMITED.value
+    return decided if limited else admitted
 
 
 def is_learnable(block: bytes, head: Head, decision: Repeatable) -> bool:

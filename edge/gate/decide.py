@@ -28,6 +28,7 @@ from edge.gate.decisions import (
 from edge.gate.malformed import malformed
 from edge.gate.origin import is_known, origin_allowed
 from edge.gate.publicity import is_public, route_for
+from edge.limits import applying
 from edge.message import Head, first
 from mcp_bridge.tools import ToolRequest
 from tokens.model import Principal, Scopes, Token
@@ -173,7 +174,8 @@ def _admit_mcp(
     if head.websocket:
         return Refuse(_not_allowed(b"POST, DELETE"), place)
     principal, until = _caller(token)
-    return Bridge(place, principal, not public, until)
+    limits = applying(principal, place.function)
+    return Bridge(place, principal, not public, until, limits)
 
 
 def _limit(head: Head, place: Place) -> Refuse | None:
@@ -223,7 +225,8 @@ def _forward(
     own = route.timeout if route is not None else None
     timeout = min(own or place.function.config.timeout, settings.max_timeout)
     principal, until = _caller(token)
-    return Forward(place, principal, checked, until, timeout)
+    limits = applying(principal, place.function)
+    return Forward(place, principal, checked, until, timeout, limits)
 
 
 def _caller(token: Token | None) -> tuple[Principal | None, float | None]:

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, Protocol
 
 from edge.errors import Refusal
 from edge.functions import Function, TokenPlace
+from edge.limits import Limit
 from edge.message import Headers
 from tokens.model import Principal, Token
 
@@ -115,6 +116,7 @@ class Forward:
         checked: whether a token was demanded: such an answer is not for shared caches.
         until: Unix time at which a stream behind it ends with its token, or None.
         timeout: milliseconds to the answer's head.
+        limits: the rate limits that the request counts against.
     """
 
     place: Place
@@ -122,6 +124,7 @@ class Forward:
     checked: bool
     until: float | None
     timeout: int
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class Bridge:
     principal: Principal | None
     checked: bool
     until: float | None
+    limits: tuple[Limit, ...] = ()
 
     @property
     def passes(self) -> bool:
@@ -147,6 +151,7 @@ class BridgeAll:
         authority: the host (and port) that the caller asked for.
         by_path: whether functions have addresses by path on this host.
         until: as for `Forward`.
+        limits: those of the token; a function's apply to calls of it.
     """
 
     checked: ClassVar[bool] = True
@@ -154,6 +159,7 @@ class BridgeAll:
     by_path: bool
     principal: Principal
     until: float | None
+    limits: tuple[Limit, ...] = ()
 
     def place(self, function: Function) -> Place:
         """Where one of the functions has its own MCP endpoint."""

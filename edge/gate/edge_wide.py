@@ -9,6 +9,7 @@ from edge.functions import EDGE, Cors
 from edge.gate.credentials import authenticate_anywhere
 from edge.gate.decisions import Answer, BridgeAll, Decision, GateSettings, Lookup, Refuse, View
 from edge.gate.origin import is_known, origin_allowed
+from edge.limits import applying
 from edge.message import Head
 
 _CORS = Cors()
@@ -28,7 +29,7 @@ def decide(
     if isinstance(token, Lookup):
         return token
     if isinstance(token, str):
-        return Refuse(unauthorized(EDGE, token))
+        return _refuse(unauthorized(EDGE, token))
     if not token.scopes.opens_mcp:
         return _refuse(refusal(Errors.FORBIDDEN))
     known = is_known(head, authority, settings.public_host, told=False)
@@ -37,7 +38,8 @@ def decide(
     if head.websocket:
         allow = ((b"allow", b"POST, DELETE"),)
         return _refuse(refusal(Errors.METHOD_NOT_ALLOWED, headers=allow))
-    return BridgeAll(authority, settings.path_addressing, token.principal, token.expires)
+    limits = applying(token.principal, None)
+    return BridgeAll(authority, settings.path_addressing, token.principal, token.expires, limits)
 
 
 def _refuse(refused: Refusal) -> Refuse:

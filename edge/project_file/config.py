@@ -17,6 +17,7 @@ from edge.project_file.texts import (
 )
 from mcp_bridge.tools import StreamMode
 from tokens.paths import PathTemplate
+from tokens.rate import Rate, parse_rate
 
 CONFIG_KEYS = (
     "public",
@@ -33,6 +34,7 @@ CONFIG_KEYS = (
     "oauth",
 )
 MCP_KEYS = ("upstream", "bridge", "search", "origins", "forwardHeaders", "stream")
+LIMIT_KEYS = ("body", "rate")
 CORS_KEYS = ("origin", "methods", "headers", "credentials", "maxAge")
 TOKEN_PLACES: tuple[TokenPlace, ...] = ("x-jelou-token", "authorization", "x-api-key")
 
@@ -59,6 +61,7 @@ class Rules:
 
 def read_config(section: Section, rules: Rules) -> FunctionConfig:
     """The object `config` of the file."""
+    limits = section.section("limits", LIMIT_KEYS)
     return FunctionConfig(
         public=section.boolean("public", _DEFAULT.public),
         mcp=_read_mcp(section),
@@ -69,7 +72,8 @@ def read_config(section: Section, rules: Rules) -> FunctionConfig:
             "streamIdle", _DEFAULT.stream_idle, 1, MAX_STREAM_IDLE, "milliseconds"
         ),
         cors=_read_cors(section),
-        body_limit=_read_body_limit(section),
+        body_limit=_read_body_limit(limits),
+        rate=_read_rate(limits),
         cron=read_cron(section, rules.known_timezone),
         open_routes=section.boolean("openRoutes", _DEFAULT.open_routes),
         accept_tokens_in=_read_token_places(section),
@@ -203,11 +207,20 @@ def _unless_star(
     return None if "*" in found else found
 
 
-def _read_body_limit(section: Section) -> int | None:
-    limits = section.section("limits", ("body",))
+def _read_body_limit(limits: Section) -> int | None:
     if "body" in limits and limits.get("body") is None:
         return None
     return limits.integer("body", _DEFAULT.body_limit or 0, 0, 2**53, "bytes (or null)")
+
+
+def _read_rate(limits: Section) -> Rate | None:
+    if limits.get("rate") is None:
+        return None
+    try:
+        return parse_rate(limits.string("rate", "1/s"))
+    except ValueError as wrong:
+        limits.problem("rate", str(wrong))
+        return None
 
 
 def _read_token_places(section: Section) -> tuple[TokenPlace, ...] | None:

@@ -14,7 +14,7 @@ from edge.functions import Deployment, Function, FunctionConfig
 from edge.message import Headers
 from edge.project_file.parse import project_for_url
 from tests.docs.pages import blocks, codes, only_code, page, rows
-from tokens.model import Principal, Scopes
+from tokens.model import Principal, Scopes, Token
 
 PAGE = page("forwarding.md")
 PROJECT = project_for_url("http://127.0.0.1:9000", "my-function")
@@ -91,7 +91,9 @@ LIMITS = {
 }
 
 
-def number(text: str) -> float:
+def number(text: str) -> float | None:
+    if text == "no limit":
+        return None
     match = re.fullmatch(r"([0-9,]+)(?: (KiB|MiB|s|min))?", text)
     assert match is not None, text
     return int(match[1].replace(",", "")) * SIZES.get(match[2], 1)
@@ -106,6 +108,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         "config.timeout": config.timeout / 1000,
         "config.streamIdle": config.stream_idle / 1000,
         "max_timeout": defaults["max_timeout"] / 1000,
+        "config.limits.rate": config.rate,
+        "--rate": Token("tok_1", "shop", "ci", "abc1", 0, "tok_1").rate,
     }
     assert len(LIMITS) >= 19
     assert {name: number(text) for name, text in LIMITS.items()} == {

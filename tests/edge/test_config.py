@@ -65,6 +65,7 @@ def test_every_problem_is_reported_at_once_with_where_and_what_to_write(tmp_path
         ("drain_timeout", "1.5", 1.5),
         ("keep_alive", "5m", 300.0),
         ("mcp_body", "4MiB", 4194304),
+        ("auth_failures", "50", 50),
         ("path_addressing", "off", False),
         ("fast_lane", "off", False),
         ("loop", "UVLoop", "uvloop"),
@@ -78,6 +79,19 @@ def test_a_variable_is_read_as_its_kind(name: str, text: str, value: object) -> 
     expected = value or tuple(text.split(",")) if value is not False else False
     read = load({}, {f"JELOU_{name.upper()}": text}, None).config
     assert getattr(read, name) == expected
+
+
+@pytest.mark.parametrize("text", ["off", "OFF", "null"])
+def test_a_limit_that_can_be_turned_off_stays_off_in_the_workers(text: str) -> None:
+    config = load({}, {"JELOU_AUTH_FAILURES": text}, None).config
+    assert config.auth_failures is None
+    assert from_plain(as_plain(config)) == config
+
+
+def test_toml_turns_it_off_too(tmp_path: Path) -> None:
+    for text in ('"off"', "false"):
+        (tmp_path / "edge.toml").write_text(f"auth_failures = {text}\n")
+        assert load({}, {}, tmp_path / "edge.toml").config.auth_failures is None
 
 
 @pytest.mark.parametrize(
@@ -98,6 +112,8 @@ def test_a_variable_is_read_as_its_kind(name: str, text: str, value: object) -> 
         ("loop", "trio"),
         ("fast_lane", "maybe"),
         ("mcp_body", "4 parsecs"),
+        ("auth_failures", "0"),
+        ("auth_failures", "many"),
     ],
 )
 def test_bad_values_are_refused_and_name_their_variable(name: str, text: str) -> None:

@@ -261,3 +261,27 @@ TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 def test_a_trace_is_continued_only_if_it_is_valid(sent: list[bytes], kept: bool) -> None:
     found = headers.traceparent(tuple((b"traceparent", value) for value in sent))
     assert found == (sent[0] if kept else None)
+
+
+BEHIND = (ip_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    ("chain", "source"),
+    [
+        ((), ""),
+        (("203.0.113.7",), "203.0.113.7"),
+        (("::ffff:203.0.113.7",), "203.0.113.7"),
+        (("2001:db8:1:2:3:4:5:6",), "2001:db8:1:2::/64"),
+        (("2001:db8:1:2::",), "2001:db8:1:2::/64"),
+        (("198.51.100.1", "203.0.113.7", "10.0.0.1"), "203.0.113.7"),
+        (("203.0.113.7:4711", "10.0.0.1"), "203.0.113.7"),
+        (("[2001:db8::1]:4711", "10.0.0.1"), "2001:db8::/64"),
+        (("unknown", "10.0.0.1"), "10.0.0.1"),
+        (("x" * 9000, "10.0.0.2", "10.0.0.1"), "10.0.0.2"),
+    ],
+)
+def test_a_request_is_laid_to_an_address_or_to_the_network_of_one_subscriber(
+    chain: tuple[str, ...], source: str
+) -> None:
+    assert headers.source_of(chain, BEHIND) == source

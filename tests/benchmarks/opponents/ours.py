@@ -12,6 +12,8 @@ def _serve(*flags: str) -> Callable[[SetUp, Programs], Launch]:
         del programs
         command = [*JELOU, "serve", "--data-dir", str(setup.store), *flags]
         command += ["--bind", f"127.0.0.1:{setup.port}", "--workers", str(setup.workers)]
+        # Every load comes from one address, whose bad tokens would soon be 429 instead of 401.
+        command += ["--auth-failures", "off"]
         if setup.tls:
             command += ["--certfile", str(setup.tls.certificate), "--keyfile", str(setup.tls.key)]
         return Launch(command, isolated(setup.store))

@@ -15,6 +15,8 @@ LANES = {"asgi": False, "fast": True}
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "trusting": {"trusted_proxies": ("127.0.0.0/8", "198.51.100.0/24"), "path_addressing": False},
+    "wary": {"trusted_proxies": ("127.0.0.0/8",), "auth_failures": 3},
+    "stern": {"auth_failures": 3},
     "hasty": {"head_timeout": 0.8, "body_idle": 0.8, "keep_alive": 0.8},
     "impatient": {"head_timeout": 0.4, "body_idle": 0.4, "answer_idle": 0.4, "keep_alive": 0.4},
 }

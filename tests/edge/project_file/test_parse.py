@@ -30,6 +30,7 @@ from edge.project_file.parse import (
 )
 from tokens import secret
 from tokens.paths import PathTemplate
+from tokens.rate import Rate
 
 CONTRACT = """\
 { "function": "my-function", "description": "Finds a customer by phone", "upstream": "http://127.0.0.1:9000",
@@ -78,7 +79,7 @@ FULL: dict[str, Any] = {
             "credentials": True,
             "maxAge": 0,
         },
-        "limits": {"body": None},
+        "limits": {"body": None, "rate": "1000/m"},
         "cron": [
             {
                 "expression": "*/5 8-18/2 1,15 JAN,6 MON-FRI",
@@ -209,6 +210,7 @@ def test_every_key_arrives_where_it_belongs() -> None:
                 ("https://app.example", "http://localhost:3000"), ("POST",), ("X-A",), True, 0
             ),
             body_limit=None,
+            rate=Rate(1000, 60),
             cron=(
                 Cron(
                     "*/5 8-18/2 1,15 JAN,6 MON-FRI",
@@ -442,6 +444,9 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(
         ({"config": {"cors": {"origin": []}}}, "config.cors.origin", "names no origin"),
         ({"config": {"cors": {"maxAge": -1}}}, "config.cors.maxAge", "whole number of seconds"),
         ({"config": {"limits": {"body": "10MB"}}}, "config.limits.body", "(or null)"),
+        ({"config": {"limits": {"rate": "fast"}}}, "config.limits.rate", "100/m"),
+        ({"config": {"limits": {"rate": "0/m"}}}, "config.limits.rate", "100/m"),
+        ({"config": {"limits": {"rate": 100}}}, "config.limits.rate", "must be a string"),
         ({"config": {"openRoutes": 1}}, "config.openRoutes", "true or false"),
         (
             {"config": {"acceptTokensIn": ["authorization"]}},
