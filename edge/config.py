@@ -400,9 +400,8 @@ def _take(setting: Setting, candidates: Iterator[tuple[str, object]], reading: _
         except ValueError as error:
             reading.problems.append(f"{origin}: {error}")
         else:
-            if setting.name not in reading.values:
-                reading.values[setting.name] = parsed
-                reading.origins[setting.name] = origin
+            reading.values.setdefault(setting.name, parsed)
+            reading.origins.setdefault(setting.name, origin)
 
 
 def _is_loopback(text: str) -> bool:

@@ -445,9 +445,9 @@ MAP = """
 0 -    edge.server.certificates         TLS at the front, read anew in time
 0 -    edge.server.endings              how a client connection ends without harm
 0 -    edge.server.exchange             one request between connection and app
+0 -    edge.server.handover             listening sockets for the edge that follows
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
 0 -    edge.server.hypercorn_sending    how answers go out over Hypercorn's HTTP/2
-0 -    edge.server.handover             listening sockets for the edge that follows
 0 -    edge.server.loops                which event loop a worker runs on
 0 -    edge.server.mailboxes            the sockets between workers
 0 pure edge.server.refusals             errors that are answered below the app
