@@ -20,18 +20,14 @@ from edge.admin.deploying import Place
 from edge.admin.local import LocalOperations
 from edge.admin.opening import assembled
 from edge.app import Door, Throttles
-from edge.compose_audit import ComposedAudit, composed_audit
-from edge.compose_cron import ComposedCron, Live, composed_cron
-from edge.compose_status import workers_look
+from edge.composing.audit import ComposedAudit, composed_audit
+from edge.composing.cron import ComposedCron, Live, composed_cron
+from edge.composing.mcp import Surroundings, composed_mcp, pace
+from edge.composing.status import workers_look
+from edge.composing.store import Store, open_store
 from edge.config import Config, function_url
 from edge.cron.firing import Firing
-from edge.doors.asgi import Pace
 from edge.doors.http import HttpDoor, WorkerState
-from edge.doors.mcp import McpDoor, McpLimits
-from edge.doors.mcp_edge_wide import EdgeWideMcp
-from edge.doors.mcp_eras import McpEras
-from edge.doors.mcp_streams import Streams
-from edge.doors.mcp_upstream import McpUpstreamDoor
 from edge.doors.open_documents import OpenDocuments
 from edge.doors.websocket import WebSocketDoor
 from edge.fast.connection import FastConnection
@@ -42,40 +38,20 @@ from edge.forwarding.pool import Pool, PoolLimits
 from edge.gate.decisions import GateSettings
 from edge.headers import Networks
 from edge.housekeeping import Housekeeping, LastUse
-from edge.keys import KeyFile
 from edge.observe.log import log_error
-from edge.registry.sqlite import SqliteRegistry
 from edge.running.protocol import SOCKETS
-from edge.secrets.store import SqliteSecrets
 from edge.server.acceptor import FastLane
 from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
 from edge.state.health import Health, Probe
 from edge.state.instances import Instances
-from edge.state.kept import edge_id, sealing_keys, session_keys
-from edge.state.mcp_calls import McpCalls
-from edge.state.merged_catalogs import MergedCatalogs
 from edge.state.peers import Peers
-from edge.state.rate_table import FILE as RATES
-from edge.state.rate_table import RateTable
-from edge.state.rates import Rates
 from edge.state.session_streams import SessionStreams
 from edge.state.shares import Share
-from edge.state.source import StoreSource, readable
+from edge.state.source import readable
 from edge.state.streams import OpenStreams
-from edge.state.upstream_sessions import UpstreamSessions
 from edge.state.view import Keys, WorkerView
 from edge.version import VERSION
-from mcp_bridge.judging import Bounds, Judge
-from mcp_bridge.pages import Pages
-from mcp_bridge.rounds import Rounds
-from mcp_bridge.server import SdkServer
-from mcp_bridge.serving import Bridge
-from mcp_bridge.targets import Targets
-from mcp_bridge.upstream import UpstreamBridge
-from tokens.database import Database
-from tokens.service import TokenService
-from tokens.sqlite import SqliteTokens
 
 MOST_SOURCES = 100_000
 """Addresses whose failed token checks a worker remembers, the latest ones."""
@@ -117,7 +93,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     Raises:
         StoreError: the data directory's store cannot be used; the text says what to do.
     """
-    store = _open_store(config)
+    store = open_store(config)
     beyond = _beyond(config, store.name, peers.slot)
     pool, in_flight, forwarder = beyond.pool, beyond.in_flight, beyond.forwarder
     read, streams, state = store.source.document, OpenStreams(), WorkerState()
@@ -125,26 +101,16 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     documents = OpenDocuments(read, catalogs, beyond.health, url_of)
     of_sessions = SessionStreams(peers, time.monotonic_ns)
     forgets: list[Callable[[str], None]] = [catalogs.forget, documents.forget]
-    bridge, last_use = _bridge(config, store, peers), LastUse(store.tokens)
+    last_use = LastUse(store.tokens)
     audit = composed_audit(config, store.database, peers.slot)
-    view, pace = _view(store, streams, of_sessions, forgets), _pace(config)
-    mcp = McpDoor(
-        bridge=bridge,
-        catalogs=catalogs,
-        forwarder=forwarder,
-        streams=Streams(streams, of_sessions),
-        upstream=_mcp_upstream(config, store, forwarder, streams, state, peers),
-        edge_wide=_edge_wide(config, view, catalogs, forgets, forwarder, store.rates),
-        pace=pace,
-        limits=McpLimits(config.mcp_body, config.json_depth, config.max_timeout),
-        draining=lambda: state.draining,
-        log=log_error,
-    )
+    view = _view(store, streams, of_sessions, forgets)
+    stands = (store, view, catalogs, forwarder, streams, of_sessions, state, peers, forgets)
+    mcp = composed_mcp(config, Surroundings(*stands))
     door = Door(
         view=view,
         settings=_gate_settings(config, store.name),
         networks=_networks(config),
-        http=HttpDoor(forwarder, documents, streams, state, log_error, pace),
+        http=HttpDoor(forwarder, documents, streams, state, log_error, pace(config)),
         mcp=mcp,
         websockets=WebSocketDoor(forwarder, streams, os.urandom, lambda: state.draining),
         clock=store.database.clock,
@@ -166,7 +132,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         remote_admin=AdminApi(operations, operations.authenticate, audit.failed),
         state=state,
         end_streams=partial(_begin_drain, streams, cron.firing),
-        running=partial(_running, store, beyond, bridge, door, housekeeping, last_use, audit, cron),
+        running=partial(_running, store, beyond, door, housekeeping, last_use, audit, cron),
     )
 
 
@@ -222,42 +188,8 @@ def _lane(config: Config, name: str, door: Door, pool: Pool, in_flight: InFlight
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Store:
-    """What the data directory holds, opened.
-
-    Attributes:
-        name: the edge's id in `Via`.
-    """
-
-    database: Database
-    source: StoreSource
-    tokens: TokenService
-    ended: StoredEndedSessions
-    keys: KeyFile
-    sealing: KeyFile
-    rates: Rates
-    name: str
-
-
-def _open_store(config: Config) -> _Store:
-    database = Database.open(config.data_dir, create=True)
-    tokens = SqliteTokens(database)
-    registry = SqliteRegistry(database, os.urandom)
-    return _Store(
-        database=database,
-        source=StoreSource(database, registry, tokens, SqliteSecrets(database)),
-        tokens=TokenService(tokens, database.clock, os.urandom),
-        ended=StoredEndedSessions(database, database.clock),
-        keys=session_keys(config.data_dir, os.urandom),
-        sealing=sealing_keys(config.data_dir, os.urandom),
-        rates=Rates(RateTable(config.data_dir / RATES), time.monotonic_ns),
-        name=edge_id(config.data_dir, os.urandom),
-    )
-
-
 def _housekeeping(
-    store: _Store,
+    store: Store,
     beyond: _Beyond,
     door: Door,
     last_use: LastUse,
@@ -273,74 +205,14 @@ def _housekeeping(
     )
 
 
-def _bridge(config: Config, store: _Store, peers: Peers) -> Bridge:
-    pages, targets, clock = Pages(), Targets(), store.database.clock
-    rounds = Rounds(store.sealing.keys, clock, os.urandom)
-    bounds = Bounds(config.mcp_body, config.tool_result)
-    return Bridge(
-        judge=Judge(store.keys.keys, store.ended, clock, pages, targets, rounds, bounds),
-        sdk=SdkServer(pages, targets, bounds.body, bounds.result),
-        calls=McpCalls(peers, os.urandom),
-        ended=store.ended,
-        keys=store.keys.keys,
-        clock=clock,
-        random=os.urandom,
-        may_mint=Share(config.mcp_sessions, config.workers).allow,
-    )
-
-
-def _mcp_upstream(
-    config: Config,
-    store: _Store,
-    forwarder: Forwarder,
-    streams: OpenStreams,
-    state: WorkerState,
-    peers: Peers,
-) -> McpUpstreamDoor:
-    run_sync, clock = anyio.to_thread.run_sync, store.database.clock
-    bridge = UpstreamBridge(config.mcp_body)
-    return McpUpstreamDoor(
-        forwarder=forwarder,
-        streams=streams,
-        sessions=UpstreamSessions(
-            store.sealing.keys, store.ended, clock, os.urandom, run_sync, peers
-        ),
-        eras=McpEras(bridge, forwarder, config.tool_result, time.monotonic),
-        pace=_pace(config),
-        log=log_error,
-        draining=lambda: state.draining,
-        max_body=config.mcp_body,
-        max_answer=config.tool_result,
-        max_depth=config.json_depth,
-        max_timeout=config.max_timeout,
-    )
-
-
-def _pace(config: Config) -> Pace:
-    return Pace(config.body_idle, config.body_rate)
-
-
 def _view(
-    store: _Store,
+    store: Store,
     streams: OpenStreams,
     of_sessions: SessionStreams,
     forgets: Sequence[Callable[[str], None]],
 ) -> WorkerView:
     changed = _on_change(streams, of_sessions, store.ended, forgets)
     return WorkerView(store.source, time.monotonic, anyio.to_thread.run_sync, changed)
-
-
-def _edge_wide(
-    config: Config,
-    view: WorkerView,
-    catalogs: Catalogs,
-    forgets: list[Callable[[str], None]],
-    forwarder: Forwarder,
-    rates: Rates,
-) -> EdgeWideMcp:
-    merged = MergedCatalogs(view, catalogs, time.monotonic, log_error)
-    forgets.append(merged.forget)  # it is told of changes by the view that it reads
-    return EdgeWideMcp(merged, forwarder, config.max_timeout, rates.take)
 
 
 def _on_change(
@@ -370,9 +242,8 @@ def _on_change(
 
 @asynccontextmanager
 async def _running(
-    store: _Store,
+    store: Store,
     beyond: _Beyond,
-    bridge: Bridge,
     door: Door,
     housekeeping: Housekeeping,
     last_use: LastUse,
@@ -385,7 +256,7 @@ async def _running(
         stack.callback(store.rates.close)
         stack.enter_context(cron.presence.held())
         stack.push_async_callback(beyond.pool.aclose)
-        await stack.enter_async_context(bridge.run())
+        await stack.enter_async_context(door.mcp.bridge.run())
         await stack.enter_async_context(door.mcp.upstream.eras.run())
         await door.refresh()  # the first requests do not wait for thousands of functions
         async with cron.firing.running(), anyio.create_task_group() as tasks:

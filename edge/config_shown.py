@@ -6,7 +6,8 @@ Not here: what the settings are and how they are read (`edge.config`).
 from collections.abc import Iterator
 from typing import Any
 
-from edge.config import SETTINGS, Loaded, Setting
+from edge.config import SETTINGS, Setting
+from edge.config_loading import Loaded
 
 
 def print_config(loaded: Loaded) -> str:

@@ -45,7 +45,8 @@ OWNERS = {
         "edge.admin.files",
         "edge.app",
         "edge.compose",
-        "edge.compose_cron",
+        "edge.composing.cron",
+        "edge.composing.mcp",
         "edge.cron.*",
         "edge.housekeeping",
         "edge.state.per_deployment",
@@ -201,9 +202,10 @@ MAP = """
 1 pure edge.errors                      every error: code, status, fault, public text
 1 pure edge.headers                     every rule about header fields
 1 pure edge.http1                       field sections of HTTP/1.1, both ways
-2 -    edge.config_shown                the settings as text, to show and to document
+2 -    edge.config_loading              the settings read, every mistake at once
 2 pure edge.limits                      which rate limits apply, and what is told of them
 2 pure edge.problems                    an error's body: JSON, or problem details
+3 -    edge.config_shown                the settings as text, to show and to document
 
 == 3 edge, SDK: what authors of Python functions write with
 0 pure edge.sdk.cron                    whether a request is a run that the edge signed
@@ -484,10 +486,12 @@ MAP = """
 6 -    edge.fast.connection             requests read, decided, carried out or handed over
 
 == 9 edge, composition: constructor calls, nothing else
-0 -    edge.compose_audit               what a worker records of those it refuses
-0 -    edge.compose_cron                what a worker has to do with schedules
-0 -    edge.compose_status              what a worker tells of itself
-1 -    edge.compose                     builds everything from a Config
+0 -    edge.composing.audit             what a worker records of those it refuses
+0 -    edge.composing.cron              what a worker has to do with schedules
+0 -    edge.composing.status            what a worker tells of itself
+0 -    edge.composing.store             what a worker has open of the data directory
+1 -    edge.composing.mcp               what a worker answers at /mcp with
+2 -    edge.compose                     builds everything from a Config
 
 == 10 edge, command line: one file per noun
 0 pure edge.cli.doctor_checks           what can be wrong, judged from facts

@@ -20,7 +20,8 @@ from edge.admin.operations import Operations
 from edge.admin.token_operations import TokenOperations
 from edge.cli import loading, profiles
 from edge.cli.output import Output
-from edge.config import ADMIN_SOCKET, Config, ConfigError, load
+from edge.config import ADMIN_SOCKET, Config
+from edge.config_loading import ConfigError, load
 from edge.version import VERSION
 
 Result = TypeVar("Result")

@@ -13,7 +13,8 @@ from edge.cli.context import Session
 from edge.cli.doctor_checks import Finding, findings
 from edge.cli.doctor_facts import gather
 from edge.cli.group import command, session
-from edge.config import Config, ConfigError, load
+from edge.config import Config
+from edge.config_loading import ConfigError, load
 
 _MARKS = {"ok": output.DONE, "warning": output.WARNING, "wrong": output.FAILED}
 

@@ -13,16 +13,8 @@ from edge.admin.errors import AdminError
 from edge.cli.context import Session
 from edge.cli.deploying import deploy_directory, deployed_lines
 from edge.cli.group import command, session
-from edge.config import (
-    ADMIN_SOCKET,
-    SETTINGS,
-    Config,
-    ConfigError,
-    Loaded,
-    Setting,
-    as_plain,
-    load,
-)
+from edge.config import ADMIN_SOCKET, SETTINGS, Config, Setting, as_plain
+from edge.config_loading import ConfigError, Loaded, load
 from edge.config_shown import print_config
 from edge.server.supervisor import Ready
 from edge.server.supervisor import serve as run_edge

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Config, default_data_dir
+from edge.config import Config
+from edge.config_loading import default_data_dir
 from edge.functions import Run
 from edge.running.launch import INHERITED, Code, Named, Place, Python, launch
 from edge.running.plan import FIRST_BACKOFF, LONGEST_BACKOFF, PATIENCE, STEADY

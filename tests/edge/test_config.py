@@ -4,17 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import (
-    SETTINGS,
-    Config,
-    ConfigError,
-    as_plain,
-    base_url,
-    default_data_dir,
-    from_plain,
-    function_url,
-    load,
-)
+from edge.config import SETTINGS, Config, as_plain, base_url, from_plain, function_url
+from edge.config_loading import ConfigError, default_data_dir, load
 from edge.config_shown import print_config, table
 
 HOME = {"HOME": "/home/ana"}

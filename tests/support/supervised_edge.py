@@ -17,7 +17,7 @@ from tests.support.processes import Program, started
 
 SCRIPT = """
 import json, sys
-from edge.config import load
+from edge.config_loading import load
 from edge.server.supervisor import serve
 given = json.loads(sys.argv[1])
 factory = given.pop("factory")

@@ -1,0 +1,1 @@
+"""The parts of a worker's edge, each put together by constructor calls."""
