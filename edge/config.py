@@ -222,8 +222,7 @@ def as_plain(config: Config) -> dict[str, Any]:
 def from_plain(plain: Mapping[str, Any]) -> Config:
     """The configuration that `as_plain` wrote."""
     values = {s.name: s.parse(plain[s.name]) for s in SETTINGS if s.name in plain}
-    given = bool(plain["domain_given"])
-    return Config(**values, domain_given=given, turn=int(plain["turn"]))
+    return Config(**values, domain_given=bool(plain["domain_given"]), turn=plain["turn"])
 
 
 def base_url(config: Config, bound: Sequence[str]) -> str:

@@ -321,45 +321,44 @@ async def test_who_does_not_shake_hands_is_let_go_of(tmp_path: Path, how: str) -
         client.close()
 
 
-class TestAdmin:
-    """With `admin_client_ca` the admin address lets in who has a certificate of it."""
+def admin_settings(folder: Path) -> dict[str, Any]:
+    authority = Issued.make("authority")
+    (folder / "ca.pem").write_bytes(authority.certificate_pem)
+    for name, issuer in (("good", authority), ("strange", Issued.make("stranger"))):
+        made = Issued.make(name, issuer)
+        (folder / f"{name}.pem").write_bytes(made.certificate_pem + made.key_pem)
+    old = Issued.make("old", authority, -2 * DAY, timedelta(minutes=-1))
+    (folder / "expired.pem").write_bytes(old.certificate_pem + old.key_pem)
+    certfile, keyfile = self_signed(folder)
+    return {
+        "certfile": str(certfile),
+        "keyfile": str(keyfile),
+        "admin": f"127.0.0.1:{free_port()}",
+        "admin_client_ca": str(folder / "ca.pem"),
+    }
 
-    def settings(self, folder: Path) -> dict[str, Any]:
-        authority = Issued.make("authority")
-        (folder / "ca.pem").write_bytes(authority.certificate_pem)
-        for name, issuer in (("good", authority), ("strange", Issued.make("stranger"))):
-            made = Issued.make(name, issuer)
-            (folder / f"{name}.pem").write_bytes(made.certificate_pem + made.key_pem)
-        old = Issued.make("old", authority, -2 * DAY, timedelta(minutes=-1))
-        (folder / "expired.pem").write_bytes(old.certificate_pem + old.key_pem)
-        certfile, keyfile = self_signed(folder)
-        return {
-            "certfile": str(certfile),
-            "keyfile": str(keyfile),
-            "admin": f"127.0.0.1:{free_port()}",
-            "admin_client_ca": str(folder / "ca.pem"),
-        }
 
-    @pytest.mark.parametrize(
-        ("shows", "let_in"),
-        [("good", True), ("strange", False), ("expired", False), (None, False)],
-    )
-    def test_only_a_certificate_of_the_authority_is_let_in(
-        self, tmp_path: Path, shows: str | None, let_in: bool
-    ) -> None:
-        settings = self.settings(tmp_path)
-        with supervised(tmp_path / "data", **settings) as edge:
-            file = tmp_path / f"{shows}.pem" if shows else None
-            assert asks(settings["admin"], tmp_path / "cert.pem", file) is let_in
-            public = edge.address.removeprefix("https://")
-            assert asks(public, tmp_path / "cert.pem", None, "/pid")  # which is open to all
+@pytest.mark.parametrize(
+    ("shows", "let_in"),
+    [("good", True), ("strange", False), ("expired", False), (None, False)],
+)
+def test_only_a_certificate_of_the_authority_is_let_in(
+    tmp_path: Path, shows: str | None, let_in: bool
+) -> None:
+    settings = admin_settings(tmp_path)
+    with supervised(tmp_path / "data", **settings) as edge:
+        file = tmp_path / f"{shows}.pem" if shows else None
+        assert asks(settings["admin"], tmp_path / "cert.pem", file) is let_in
+        public = edge.address.removeprefix("https://")
+        assert asks(public, tmp_path / "cert.pem", None, "/pid")  # which is open to all
 
-    def test_an_authority_that_is_none_is_named(self, tmp_path: Path) -> None:
-        settings = self.settings(tmp_path)
-        (tmp_path / "ca.pem").write_text("no authority")
-        done = run(command(tmp_path / "data", **settings))
-        assert done.returncode == 1
-        assert f"admin_client_ca {tmp_path / 'ca.pem'} cannot be used" in done.stderr
+
+def test_an_authority_that_is_none_is_named(tmp_path: Path) -> None:
+    settings = admin_settings(tmp_path)
+    (tmp_path / "ca.pem").write_text("no authority")
+    done = run(command(tmp_path / "data", **settings))
+    assert done.returncode == 1
+    assert f"admin_client_ca {tmp_path / 'ca.pem'} cannot be used" in done.stderr
 
 
 def asks(address: str, trusted: Path, shown: Path | None, target: str = "/") -> bool:
