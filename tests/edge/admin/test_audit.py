@@ -65,7 +65,7 @@ def prepared(edge: LocalOperations) -> None:
     edge.set_secrets("shop", {"GIVEN": "x"})
 
 
-@pytest.mark.parametrize(("events", "act"), CHANGES, ids=str)
+@pytest.mark.parametrize(("events", "act"), CHANGES, ids=[events[0] for events, _ in CHANGES])
 def test_a_change_here_is_recorded_with_the_user(
     events: list[str], act: Act, edge: LocalOperations
 ) -> None:
@@ -78,7 +78,7 @@ def test_a_change_here_is_recorded_with_the_user(
     assert edge.verify_audit().intact
 
 
-@pytest.mark.parametrize(("events", "act"), CHANGES, ids=str)
+@pytest.mark.parametrize(("events", "act"), CHANGES, ids=[events[0] for events, _ in CHANGES])
 def test_a_change_from_elsewhere_is_recorded_with_its_access_token(
     events: list[str], act: Act, edge: LocalOperations
 ) -> None:
