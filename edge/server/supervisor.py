@@ -126,6 +126,7 @@ class Supervisor:
     def close(self) -> None:
         """Close what was bound, and remove it from the file system if it is no other edge's."""
         self.bound.close(remove=self._holds_paths)
+        self._holds_paths = False
 
     async def run(self) -> int:
         """Run until told to end; the exit status."""
@@ -138,6 +139,7 @@ class Supervisor:
             keepers = [group.create_task(self._keep(i, s)) for i, s in enumerate(self.bound.slots)]
             running = group.create_task(self._keep_runner())
             await asyncio.wait(keepers)
+            self.close()  # or who connects now, a thread of ours too, would wait for nobody
             self._workers_ended.set()
             self._end_runner()
             await running

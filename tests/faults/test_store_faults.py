@@ -204,11 +204,9 @@ def test_out_of_descriptors_new_callers_wait_and_the_others_go_on(
             connection.close()
 
         def is_served() -> bool:
-            fresh = Caller(edge.port)
-            try:
+            with suppress(ConnectionError), closing(Caller(edge.port)) as fresh:
                 return fresh.ask(HELLO, token).status == 200
-            finally:
-                fresh.close()
+            return False
 
         eventually(is_served, "new callers are served again")
         assert can_create(edge, "afterwards")

@@ -42,7 +42,8 @@ class Whole:
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    with serving(tmp_path_factory.mktemp("edge") / "data", workers=WORKERS) as running:
+    data, flags = tmp_path_factory.mktemp("edge") / "data", ("--auth-failures", "off")
+    with serving(data, *flags, workers=WORKERS) as running:
         yield running
 
 

@@ -15,7 +15,7 @@ from tests.support.whole_processes import eventually, is_alive
 SLUG = "shop"
 READY = "/__edge/ready"
 KEYS = {"mcp-session-keys.json", "mcp-sealing-keys.json"}
-KEPT = {"edge.db", "edge.lock", "generation", "edge-id", "audit-head.json", *KEYS}
+KEPT = {"edge.db", "edge.lock", "generation", "edge-id", "audit-head.json", "rates", *KEYS}
 
 
 def readiness(edge: Edge) -> int | None:

@@ -263,7 +263,7 @@ async def test_what_follows_a_handshake_does_not_destroy_its_refusal(
     origin: Origin, tmp_path: Path
 ) -> None:
     certificate = self_signed(tmp_path)
-    files = {"certfile": str(certificate.file), "keyfile": str(certificate.file)}
+    files = {"certfile": certificate.file, "keyfile": certificate.file}
     async with edge_before(origin, tmp_path, **files) as edge:
         trusting = ssl.create_default_context(cafile=str(certificate.file))
         for _ in range(5):
@@ -395,7 +395,7 @@ async def test_a_tunnel_goes_to_a_socket_and_over_tls(edge: EdgeInProcess, tmp_p
 async def test_a_client_may_come_over_tls(origin: Origin, tmp_path: Path) -> None:
     certificate = self_signed(tmp_path)
     origin.behaviour = speaks(echo)
-    files = {"certfile": str(certificate.file), "keyfile": str(certificate.file)}
+    files = {"certfile": certificate.file, "keyfile": certificate.file}
     async with edge_before(origin, tmp_path, **files) as edge:
         trusting = ssl.create_default_context(cafile=str(certificate.file))
         client = await Http1Client.connect("127.0.0.1", edge.port, trusting)
