@@ -18,10 +18,10 @@ LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """What anyio's plugin calls them."""
 
-ON_BOTH = ("edge/fast", "edge/forwarding", "edge/lanes", "edge/server")
+ON_BOTH = ("edge/fast", "edge/forwarding", "edge/server")
 """Directories whose tests depend on how a loop treats sockets."""
 
-AS_WORKERS = ("edge/whole",)
+AS_WORKERS = ("edge/lanes", "edge/whole")
 """Directories whose tests need only show that all works together on the loop that is used."""
 
 

@@ -65,6 +65,7 @@ def test_no_request_of_a_session_needs_the_worker_or_the_run_that_opened_it(
     assert all(each == before[0] for each in before + after)
 
 
+@pytest.mark.slow
 def test_a_session_that_ended_in_one_worker_is_gone_in_all_of_the_next_run(
     running: RestartingEdge,
 ) -> None:

@@ -63,6 +63,7 @@ def jelou(line: str, data_dir: Path, cwd: Path) -> None:
     assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_the_runbook_does_what_it_says(tmp_path: Path, origin: Function) -> None:
     data_dir, unit = tmp_path / "data", Unit(tmp_path / "data")

@@ -102,6 +102,7 @@ def test_an_edge_that_cannot_start_on_a_full_disk_says_so_and_starts_once_there_
             assert edge.caller().ask(HELLO, token).status == 200
 
 
+@pytest.mark.slow
 def test_a_read_only_disk_is_named_and_nothing_on_it_changes(
     tmp_path: Path, origin: Function
 ) -> None:
@@ -153,6 +154,7 @@ def test_a_store_locked_for_ten_seconds_is_normal_again_at_once(
         assert can_create(edge, "locked 0")
 
 
+@pytest.mark.slow
 def test_a_store_that_is_damaged_while_it_is_served_is_never_believed_and_a_backup_ends_that(
     tmp_path: Path, origin: Function
 ) -> None:
@@ -214,6 +216,7 @@ def test_out_of_descriptors_new_callers_wait_and_the_others_go_on(
         caller.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["ahead", "back"])
 def test_a_clock_that_jumps_by_an_hour_revives_nothing(
     tmp_path: Path, origin: Function, jump: float

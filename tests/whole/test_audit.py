@@ -10,6 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edge.admin.client import HttpTransport, RemoteOperations, UnixTransport
 from edge.admin.errors import AdminError
 from edge.audit.actor import local_user
@@ -81,6 +83,7 @@ def fail(stranger: RemoteOperations, times: int) -> None:
             stranger.info()
 
 
+@pytest.mark.slow
 def test_failed_logins_of_many_are_one_record(tmp_path: Path) -> None:
     data_dir, admin = tmp_path / "data", f"127.0.0.1:{free_port()}"
     with serving(data_dir, "--admin", admin) as edge:
@@ -95,6 +98,7 @@ def test_failed_logins_of_many_are_one_record(tmp_path: Path) -> None:
     assert list(found[0]["detail"]["addresses"]) == ["127.0.0.1"]
 
 
+@pytest.mark.slow
 def test_what_is_acknowledged_is_recorded_whatever_is_killed(
     tmp_path: Path, origin: Function
 ) -> None:

@@ -135,6 +135,7 @@ def test_a_broken_document_is_named_and_plain_http_goes_on(
     assert tools(edge, deployed.token or "") == ["mended"]
 
 
+@pytest.mark.slow
 def test_a_store_locked_by_another_process_costs_writers_an_error_and_callers_nothing(
     edge: Edge, token: str
 ) -> None:

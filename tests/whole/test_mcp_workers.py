@@ -103,6 +103,7 @@ def test_of_calls_with_one_id_in_two_workers_none_is_cancelled(
             assert caller.receive().json["result"]["isError"] is False
 
 
+@pytest.mark.slow
 def test_a_second_stream_ends_the_first_in_whichever_worker(
     tmp_path: Path, origin: Function
 ) -> None:

@@ -23,6 +23,7 @@ ALLOWED = 1 * MIB
 """Memory for each slow exchange, with what Python needs to keep account of it."""
 
 
+@pytest.mark.slow
 def test_clients_that_do_not_read_cost_no_memory(tmp_path: Path, origin: Function) -> None:
     with serving(tmp_path / "data") as edge:
         token = edge.deploy("shop", origin.url).token

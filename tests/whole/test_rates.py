@@ -6,6 +6,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.support.whole_edge import Caller, Edge, serving
 from tests.support.whole_function import Function
 from tests.support.whole_processes import eventually
@@ -56,6 +58,7 @@ def test_a_functions_limit_is_that_of_all_its_callers_in_all_workers(
         assert (mcp.status, mcp.json["error"]["data"]["code"]) == (429, "rate_limited")
 
 
+@pytest.mark.slow
 def test_what_was_taken_stays_taken_when_workers_die_and_when_the_edge_starts_again(
     tmp_path: Path, origin: Function
 ) -> None:

@@ -24,6 +24,7 @@ def stop(edge: Edge) -> None:
     assert edge.program.process.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_functions_tokens_and_sessions_survive_a_restart(tmp_path: Path, origin: Function) -> None:
     data_dir = tmp_path / "data"
     with serving(data_dir) as edge:

@@ -79,6 +79,7 @@ def test_a_revoked_token_is_refused_by_the_next_request_of_every_worker_100_time
             assert (refused.status, refused.body) == (401, UNAUTHORIZED)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_revoked_token_ends_its_open_mcp_session_in_every_worker_100_times(whole: Whole) -> None:
     for _ in range(100):
@@ -119,6 +120,7 @@ def test_a_rotated_token_lives_on_for_its_overlap_and_can_still_be_revoked(whole
     whole.all_answer(200, get(new))
 
 
+@pytest.mark.slow
 def test_a_token_is_refused_from_the_moment_it_expires(whole: Whole) -> None:
     for _ in range(3):
         token = whole.token(expires_in=0.8)

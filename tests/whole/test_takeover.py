@@ -141,6 +141,7 @@ def test_500_requests_and_calls_of_a_session_do_not_notice_an_upgrade(
     assert (wrong, wrong_too) == ([], [])
 
 
+@pytest.mark.slow
 @LANES
 def test_what_is_open_is_ended_in_order_and_what_is_begun_is_finished(
     tmp_path: Path, origin: Function, lane: str
@@ -251,6 +252,7 @@ def killed_while_starting(data_dir: Path) -> None:
     starting.wait()
 
 
+@pytest.mark.slow
 def test_functions_that_the_edge_runs_answer_throughout_and_end_with_their_edge(
     tmp_path: Path,
 ) -> None:

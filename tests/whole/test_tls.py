@@ -62,6 +62,7 @@ def test_an_edge_with_client_certificates_is_managed_by_who_has_one(
         assert len(jelou(data_dir, "functions", "list")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast", ["--fast-lane", "--no-fast-lane"])
 def test_no_request_notices_a_series_of_certificates(
     tmp_path: Path, origin: Function, fast: str

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edge.admin.operations import DeployRequest
 from tests.support.whole_edge import Edge, serving
 from tests.support.whole_function import Function, document
@@ -17,6 +19,7 @@ def told(edge: Edge) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if '"document_deployed"' in line]
 
 
+@pytest.mark.slow
 def test_a_pinned_deploy_follows_its_document_and_the_edge_says_so(
     tmp_path: Path, origin: Function
 ) -> None:

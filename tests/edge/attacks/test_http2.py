@@ -131,6 +131,7 @@ async def test_more_streams_than_are_allowed_end_the_connection(edge: Supervised
     assert tasks < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 64])
 async def test_a_body_in_tiny_pieces_that_nobody_reads_takes_little_memory(
     edge: Supervised, size: int
@@ -156,6 +157,7 @@ async def test_a_client_cannot_have_the_server_keep_a_large_table(tmp_path: Path
         client.close()
 
 
+@pytest.mark.slow
 async def test_a_client_that_means_well_is_not_bounded(tmp_path: Path) -> None:
     async with running(tmp_path) as edge:
         client = await Http2Client.connect(edge.port)

@@ -37,6 +37,7 @@ async def origin() -> AsyncIterator[Origin]:
         yield started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_a_flood_is_held_back_or_ended_and_takes_little_memory(
     edge: EdgeInProcess, origin: Origin, flood: str

@@ -317,6 +317,7 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_fo
 """
 
 
+@pytest.mark.slow
 def test_a_function_that_the_edge_runs_is_woken_for_its_schedule(tmp_path: Path) -> None:
     code, data_dir = tmp_path / "code", tmp_path / "data"
     code.mkdir()

@@ -342,6 +342,7 @@ def framed(fields: Headers, status: int, method: str, frame: parse.Frame) -> Hea
     return fields if first(fields, b"date") is not None else (*fields, (b"date", DATE))
 
 
+@pytest.mark.slow
 @settings(max_examples=800, deadline=None)
 @given(of=exchanges(), raw=answers(), checked=st.booleans())
 def test_a_caller_gets_the_fields_that_are_planned_and_no_others(

@@ -190,6 +190,7 @@ async def test_500_requests_during_a_redeploy_are_answered_by_one_version_or_the
     assert await world.asked() == (200, b"new")
 
 
+@pytest.mark.slow
 async def test_500_requests_while_processes_take_turns_are_all_answered(world: World) -> None:
     """Secrets that change, and sleep: the same deployment in one process after the other."""
     deployed = deploy_run(world.edge)

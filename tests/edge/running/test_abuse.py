@@ -225,6 +225,7 @@ def test_a_start_that_hangs_is_ended_and_said(tmp_path: Path, source: str, said:
             eventually(lambda pid=process.pid: not is_alive(pid), "it has ended")
 
 
+@pytest.mark.slow
 def test_somebody_else_who_listens_on_its_port_is_not_taken_for_it(tmp_path: Path) -> None:
     same = running(tmp_path, start_timeout=2.0, function_user="same")
     with same as edge, edge.worker() as worker:

@@ -69,6 +69,7 @@ def test_sigterm_drains_readiness_flips_the_request_finishes_and_all_end(tmp_pat
         assert not any(runs(pid) for pid in workers)
 
 
+@pytest.mark.slow
 def test_a_worker_that_drains_before_the_others_leaves_nobody_waiting(tmp_path: Path) -> None:
     with supervised(tmp_path, workers=2) as edge, closing(connection(edge.address, 20)) as client:
         answer = begin(client, "/slow?4")
