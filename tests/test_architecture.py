@@ -9,12 +9,11 @@ environment or source of randomness: what they need of those comes in as an argu
 import ast
 import re
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = ("tokens", "mcp_bridge", "edge")
@@ -639,6 +638,24 @@ def addresses(module: str) -> list[str]:
     ]
 
 
+def of_every(names: Iterable[str]) -> Callable[[Callable[[str], None]], Callable[[], None]]:
+    """Make a test of one module one of all, in which every failure is told."""
+
+    def of_all(check: Callable[[str], None]) -> Callable[[], None]:
+        def test() -> None:
+            failures = []
+            for name in names:
+                try:
+                    check(name)
+                except AssertionError as failure:
+                    failures.append(f"{name}: {failure}")
+            assert not failures, "\n".join(failures)
+
+        return test
+
+    return of_all
+
+
 def test_every_module_has_a_row_and_every_row_a_module() -> None:
     assert sorted(ROWS) == MODULES
 
@@ -654,7 +671,7 @@ def test_the_map_reads_from_the_bottom_up() -> None:
         assert keys == sorted(keys)
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_every(MODULES)
 def test_imports_go_down_only(module: str) -> None:
     upward = [
         f"{FILES[module].relative_to(ROOT)}:{found.line} imports {found.module}"
@@ -666,7 +683,7 @@ def test_imports_go_down_only(module: str) -> None:
     assert not upward
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_every(MODULES)
 def test_a_package_is_never_imported_for_what_its_init_holds(module: str) -> None:
     assert not [found for found in own(module) if found.module in PACKAGES]
 
@@ -729,7 +746,7 @@ def test_imports_are_made_late_in_few_places() -> None:
     assert late == LATE
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_every(MODULES)
 def test_third_party_packages_are_named_only_by_their_owners(module: str) -> None:
     strangers = []
     for found in imports(module):
@@ -755,18 +772,18 @@ def test_every_owner_owns() -> None:
 PURE = [row.module for row in ROWS.values() if row.pure]
 
 
-@pytest.mark.parametrize("module", PURE)
+@of_every(PURE)
 def test_pure_modules_name_no_clock_socket_loop_logger_or_environment(module: str) -> None:
     named = {found.module.partition(".")[0] for found in imports(module)}
     assert not named & EFFECTS
 
 
-@pytest.mark.parametrize("module", PURE)
+@of_every(PURE)
 def test_pure_modules_import_pure_modules(module: str) -> None:
     assert not [found for found in own(module) if not ROWS[found.module].pure]
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_every(MODULES)
 def test_a_module_says_what_it_is_and_whether_it_is_pure(module: str) -> None:
     said = ast.get_docstring(tree(module))
     assert said
@@ -775,7 +792,7 @@ def test_a_module_says_what_it_is_and_whether_it_is_pure(module: str) -> None:
         assert ROWS[module].pure
 
 
-@pytest.mark.parametrize("package", sorted(PACKAGES))
+@of_every(sorted(PACKAGES))
 def test_an_init_file_is_a_docstring(package: str) -> None:
     _, *rest = tree(package).body
     assert ast.get_docstring(tree(package))
@@ -786,7 +803,7 @@ def test_an_init_file_is_a_docstring(package: str) -> None:
         assert not rest
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_every(MODULES)
 def test_imports_are_absolute(module: str) -> None:
     relative = [
         node.lineno
@@ -796,7 +813,7 @@ def test_imports_are_absolute(module: str) -> None:
     assert not relative
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_every(MODULES)
 def test_a_file_can_be_read_in_one_sitting(module: str) -> None:
     lines = FILES[module].read_text().count("\n")
     assert lines <= LONGEST_FILE

@@ -197,7 +197,8 @@ class Managers:
                     self.live.append(made.token)
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [12])
 @pytest.mark.timeout(300)
 def test_an_edge_that_is_killed_with_all_its_workers_amid_writes_has_all_it_acknowledged(
     tmp_path: Path, origin: Function, kills: int

@@ -160,6 +160,7 @@ def test_an_mcp_session_that_was_deleted_is_gone_in_every_worker(whole: Whole) -
         whole.all_answer(200, get(token))
 
 
+@pytest.mark.slow
 def test_a_deploy_that_makes_a_function_private_bites_in_every_worker(whole: Whole) -> None:
     for _ in range(10):
         public = whole.edge.deploy(SLUG, whole.origin.url, public=True)

@@ -121,6 +121,7 @@ def test_a_second_signal_ends_the_edge_at_once(tmp_path: Path, origin: Function)
         assert not any(map(is_alive, workers))
 
 
+@pytest.mark.slow
 def test_workers_whose_parent_was_killed_finish_their_requests_and_end(
     tmp_path: Path, origin: Function
 ) -> None:

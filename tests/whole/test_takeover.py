@@ -22,7 +22,9 @@ from tests.support.whole_processes import children, eventually, is_alive
 
 CALLS = 500
 CALLERS = 4
-LANES = pytest.mark.parametrize("lane", ["--fast-lane", "--no-fast-lane"])
+LANES = pytest.mark.parametrize(
+    "lane", ["--fast-lane", pytest.param("--no-fast-lane", marks=pytest.mark.slow)]
+)
 
 OWN = """
 import os, socket, threading, time
@@ -196,6 +198,7 @@ def test_the_place_is_taken_again_and_again_and_left_clean(
         assert left == set()
 
 
+@pytest.mark.slow
 def test_where_no_edge_runs_there_is_nothing_to_take(tmp_path: Path, origin: Function) -> None:
     data_dir = tmp_path / "data"
     with serving(data_dir, "--takeover") as edge:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.support.edge import jelou
 from tests.support.whole_edge import BROKEN, Caller, Edge, project, serving
 from tests.support.whole_function import Function, function
@@ -49,6 +51,7 @@ def test_a_deploy_drops_none_of_200_requests_in_flight(tmp_path: Path, origin: F
         assert [answer.json["held"] for answer in answers] == [str(n) for n in range(IN_FLIGHT)]
 
 
+@pytest.mark.slow
 def test_no_request_notices_a_series_of_deploys(tmp_path: Path, origin: Function) -> None:
     statuses: list[int] = []
     deployed = threading.Event()

@@ -272,6 +272,7 @@ def test_a_deploy_says_which_tools_it_changes_descriptions_first(
     assert "⚠ Tools" not in cli("deploy").out
 
 
+@pytest.mark.slow
 def test_a_process_with_other_tools_than_expected_fails_and_deploys_nothing(
     cli: Cli, project: Path, function: Origin
 ) -> None:

@@ -147,6 +147,7 @@ def test_following_shows_what_comes_until_it_is_interrupted(cli: Cli, log: Funct
         assert reader.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_a_running_edge_is_followed_through_its_socket(cli: Cli, log: FunctionLog) -> None:
     with serving(Path(cli.environ["JELOU_DATA_DIR"])) as edge, following(cli, "--json") as reader:
         assert reader.stdout is not None

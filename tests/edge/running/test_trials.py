@@ -68,6 +68,7 @@ def test_what_a_trial_writes_while_it_starts_is_told(runs: Runs, tmp_path: Path)
         assert "good morning" in "".join(said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "reason"),
     [(FAILS, "exit status 4(.|\n)*no database"), (HANGS, "within 2 s(.|\n)*waiting")],

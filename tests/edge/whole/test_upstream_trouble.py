@@ -84,6 +84,7 @@ FAILING: dict[str, tuple[Behaviour, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("behaviour", "code"), FAILING.values(), ids=FAILING.keys())
 async def test_a_function_that_keeps_failing_is_left_alone_until_a_probe_is_answered(
     edge: EdgeInProcess, behaviour: Behaviour, code: str
@@ -196,6 +197,7 @@ async def test_a_probe_whose_client_leaves_makes_room_for_the_next(edge: EdgeInP
         assert (await well_again(edge)).status == 200
 
 
+@pytest.mark.slow
 async def test_a_function_that_flaps_is_served_whenever_it_is_up(edge: EdgeInProcess) -> None:
     async with serving(answering(OK)) as origin:
         edge.deploy(origin.upstream)
