@@ -204,11 +204,12 @@ def source_of(chain: tuple[str, ...], networks: Networks) -> str:
 
     Where a proxy names no address, it is the proxy.
     """
-    return _source(client_of(chain, networks)) or _source(chain[-1] if chain else "")
+    return network_of(client_of(chain, networks)) or network_of(chain[-1] if chain else "")
 
 
 @lru_cache(maxsize=4096)
-def _source(text: str) -> str:
+def network_of(text: str) -> str:
+    """An address, or the /64 of one of IPv6; empty for what is no address."""
     address = _address(text)
     if isinstance(address, IPv6Address):
         return str(ip_network((int(address) >> 64 << 64, 64)))

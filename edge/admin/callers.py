@@ -86,7 +86,7 @@ class TooManyFailures(AdminError):
     """An address has failed too often to authenticate.
 
     Attributes:
-        seconds: until it is counted anew.
+        seconds: until one more is answered 401 again.
     """
 
     def __init__(self, seconds: float) -> None:
