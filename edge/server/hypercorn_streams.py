@@ -17,9 +17,15 @@ from uuid import uuid4
 
 from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Response, StreamClosed
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
-from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
+from hypercorn.protocol.ws_stream import (
+    ASGIWebsocketState,
+    FrameTooLargeError,
+    WebsocketBuffer,
+    WSStream,
+)
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection
+from wsproto.events import Message as Piece
 
 from edge.errors import Errors, Refusal, refusal
 from edge.server.exchange import HELD, Exchange, Message
@@ -225,11 +231,26 @@ class WebSocketStream(WSStream):
         await super()._send_wsproto_event(event)
 
 
+class MessageBuffer(WebsocketBuffer):
+    """A stock buffer that gathers nothing more of a message once that is too long.
+
+    The stock one goes on growing while a client that was told to close (1009) goes on sending.
+    """
+
+    def extend(self, event: Piece[Any]) -> None:
+        """Gather one more piece; FrameTooLargeError from the one that is too much on."""
+        if self.length + len(event.data) > self.max_length:
+            self.value, self.length = None, self.max_length + 1
+            raise FrameTooLargeError
+        super().extend(event)
+
+
 def websocket(stream_arguments: list[Any], group: Any, exchange: Exchange) -> WebSocketStream:
     """A WebSocket stream on an exchange; its fourth argument is the task group."""
     arguments = [*stream_arguments]
     arguments[3] = WebSocketTasks(group, exchange)
     stream = WebSocketStream(*arguments)
+    stream.buffer = MessageBuffer(stream.buffer.max_length)
     stream.exchange = exchange
     return stream
 

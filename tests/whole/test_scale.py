@@ -26,7 +26,7 @@ def edge(tmp_path: Path, origin: Function) -> Iterator[Edge]:
     growing = Growing(tmp_path / "data", origin.url)
     growing.grow(FUNCTIONS, TOKENS)
     growing.close()
-    with serving(tmp_path / "data", workers=2) as running:
+    with serving(tmp_path / "data", "--auth-failures", "off", workers=2) as running:
         yield running
 
 

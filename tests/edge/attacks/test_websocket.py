@@ -54,12 +54,13 @@ async def test_a_flood_is_held_back_or_ended_and_takes_little_memory(
         before = peak()
         try:
             async with asyncio.timeout(4):
-                for number in range(48 * MIB // len(piece)):
+                for number in range(160 * MIB // len(piece)):
                     again = b"\x00" + piece[1:] if number and flood.endswith("end") else piece
                     await client.send_raw(again)
         except (TimeoutError, OSError):
             pass
-        assert peak() - before < 48 * MIB
+        # A message of up to 16 MiB is gathered on one lane, with its copies on the way.
+        assert peak() - before < 64 * MIB
         client.writer.transport.abort()
 
 
