@@ -104,8 +104,10 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     last_use = LastUse(store.tokens)
     audit = composed_audit(config, store.database, peers.slot)
     view = _view(store, streams, of_sessions, forgets)
-    stands = (store, view, catalogs, forwarder, streams, of_sessions, state, peers, forgets)
-    mcp = composed_mcp(config, Surroundings(*stands))
+    around = Surroundings(
+        store, view, catalogs, forwarder, streams, of_sessions, state, peers, forgets
+    )
+    mcp = composed_mcp(config, around)
     door = Door(
         view=view,
         settings=_gate_settings(config, store.name),

@@ -22,7 +22,6 @@ from edge.state.catalogs import Catalogs
 from edge.state.mcp_calls import McpCalls
 from edge.state.merged_catalogs import MergedCatalogs
 from edge.state.peers import Peers
-from edge.state.rates import Rates
 from edge.state.session_streams import SessionStreams
 from edge.state.shares import Share
 from edge.state.streams import OpenStreams
@@ -59,16 +58,14 @@ class Surroundings:
 
 def composed_mcp(config: Config, around: Surroundings) -> McpDoor:
     """The door for `/mcp`, of functions and of the edge itself."""
-    store, state, forwarder = around.store, around.state, around.forwarder
+    state = around.state
     return McpDoor(
-        bridge=composed_bridge(config, store, around.peers),
+        bridge=_bridge(config, around),
         catalogs=around.catalogs,
-        forwarder=forwarder,
+        forwarder=around.forwarder,
         streams=Streams(around.streams, around.of_sessions),
-        upstream=_mcp_upstream(config, store, forwarder, around.streams, state, around.peers),
-        edge_wide=_edge_wide(
-            config, around.view, around.catalogs, around.forgets, forwarder, store.rates
-        ),
+        upstream=_mcp_upstream(config, around),
+        edge_wide=_edge_wide(config, around),
         pace=pace(config),
         limits=McpLimits(config.mcp_body, config.json_depth, config.max_timeout),
         draining=lambda: state.draining,
@@ -81,15 +78,15 @@ def pace(config: Config) -> Pace:
     return Pace(config.body_idle, config.body_rate)
 
 
-def composed_bridge(config: Config, store: Store, peers: Peers) -> Bridge:
-    """The MCP endpoint of functions as tools."""
+def _bridge(config: Config, around: Surroundings) -> Bridge:
+    store = around.store
     pages, targets, clock = Pages(), Targets(), store.database.clock
     rounds = Rounds(store.sealing.keys, clock, os.urandom)
     bounds = Bounds(config.mcp_body, config.tool_result)
     return Bridge(
         judge=Judge(store.keys.keys, store.ended, clock, pages, targets, rounds, bounds),
         sdk=SdkServer(pages, targets, bounds.body, bounds.result),
-        calls=McpCalls(peers, os.urandom),
+        calls=McpCalls(around.peers, os.urandom),
         ended=store.ended,
         keys=store.keys.keys,
         clock=clock,
@@ -98,21 +95,15 @@ def composed_bridge(config: Config, store: Store, peers: Peers) -> Bridge:
     )
 
 
-def _mcp_upstream(
-    config: Config,
-    store: Store,
-    forwarder: Forwarder,
-    streams: OpenStreams,
-    state: WorkerState,
-    peers: Peers,
-) -> McpUpstreamDoor:
+def _mcp_upstream(config: Config, around: Surroundings) -> McpUpstreamDoor:
+    store, forwarder, state = around.store, around.forwarder, around.state
     run_sync, clock = anyio.to_thread.run_sync, store.database.clock
     bridge = UpstreamBridge(config.mcp_body)
     return McpUpstreamDoor(
         forwarder=forwarder,
-        streams=streams,
+        streams=around.streams,
         sessions=UpstreamSessions(
-            store.sealing.keys, store.ended, clock, os.urandom, run_sync, peers
+            store.sealing.keys, store.ended, clock, os.urandom, run_sync, around.peers
         ),
         eras=McpEras(bridge, forwarder, config.tool_result, time.monotonic),
         pace=pace(config),
@@ -125,14 +116,7 @@ def _mcp_upstream(
     )
 
 
-def _edge_wide(
-    config: Config,
-    view: WorkerView,
-    catalogs: Catalogs,
-    forgets: list[Callable[[str], None]],
-    forwarder: Forwarder,
-    rates: Rates,
-) -> EdgeWideMcp:
-    merged = MergedCatalogs(view, catalogs, time.monotonic, log_error)
-    forgets.append(merged.forget)  # it is told of changes by the view that it reads
-    return EdgeWideMcp(merged, forwarder, config.max_timeout, rates.take)
+def _edge_wide(config: Config, around: Surroundings) -> EdgeWideMcp:
+    merged = MergedCatalogs(around.view, around.catalogs, time.monotonic, log_error)
+    around.forgets.append(merged.forget)  # it is told of changes by the view that it reads
+    return EdgeWideMcp(merged, around.forwarder, config.max_timeout, around.store.rates.take)
