@@ -35,7 +35,7 @@ class Step:
 def steps() -> Iterator[Step]:
     """The commands of the page's block, in their order."""
     text = PAGES[0].read_text("utf-8")
-    (block,) = [each for each in blocks(text) if "six commands" in each.heading][:1]
+    block = next(each for each in blocks(text) if "six commands" in each.heading)
     for part in block.text.replace(" \\\n", " ").split(f"\n{PROMPT}"):
         command, *printed = part.removeprefix(PROMPT).splitlines()
         yield Step(command, printed)
