@@ -191,6 +191,7 @@ MAP = """
 13 -    mcp_bridge.serving               the MCP endpoint: judged, and carried out
 
 == 3 edge, vocabularies: what everything else speaks of
+0 -    edge.child                       what the supervisor and its children share
 0 pure edge.functions                   Function, Deployment, Project, Route: as values
 0 -    edge.keys                        keys that processes share, rotated while they run
 0 pure edge.message                     Head, Headers, Peer, Body: HTTP as values
@@ -319,7 +320,6 @@ MAP = """
 7 -    edge.forwarding.forwarder        carries an authorised call to its function
 
 == 5 edge, running in words: what runner, workers and operations tell one another
-0 pure edge.running.orders              what the runner is told at its start
 0 pure edge.running.protocol            messages, as lines of JSON
 1 pure edge.running.runs                what operations may ask of functions that the edge runs
 
@@ -451,6 +451,7 @@ MAP = """
 0 -    edge.server.hypercorn_sending    how answers go out over Hypercorn's HTTP/2
 0 -    edge.server.loops                which event loop a worker runs on
 0 -    edge.server.mailboxes            the sockets between workers
+0 -    edge.server.orders               what the supervisor tells a worker
 0 pure edge.server.refusals             errors that are answered below the app
 0 -    edge.server.sockets              binding
 0 -    edge.server.stream               the connection as reader and writer

@@ -8,11 +8,11 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from edge.child import pause
 from edge.functions import Function
 from edge.running import system
 from edge.running.family import PAUSE, QUIET, ROUNDS
@@ -174,7 +174,7 @@ class Runner:
                 told += RHYTHM
                 await asyncio.sleep(RHYTHM)
             else:
-                await _wait(stop, RHYTHM)
+                await pause(stop, RHYTHM)
             beat += 1
             self._catch_up()
             self._keeper.step_all()
@@ -330,12 +330,6 @@ def _passer(connection: Connection) -> Callable[[bytes], None]:
         left -= len(data)
 
     return said
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
 
 
 def _unlink(path: Path) -> None:

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from edge.child import READY, Orders, pause
 from edge.config import Config, as_plain
 from edge.running.family import sweep
-from edge.running.orders import Orders as RunnerOrders
 from edge.running.rooms import OWNERS, mark_of
 from edge.server.certificates import CertificateError, check
 from edge.server.handover import HandoverError, Offer, Predecessor
 from edge.server.mailboxes import Mailbox
+from edge.server.orders import RELOAD, SUCCEEDED, WorkerOrders
 from edge.server.sockets import BindError, Bound, Slot, bind_all
-from edge.server.worker_main import READY, RELOAD, SUCCEEDED, Orders
 from edge.settings import parse_address
 
 FACTORY = "edge.compose:build"
@@ -255,7 +255,7 @@ class Supervisor:
                 self._give_up(name, said)
                 return
             if failures and not enough.is_set():
-                await _pause(enough, min(0.1 * 2**failures, LONGEST_BACKOFF))
+                await pause(enough, min(0.1 * 2**failures, LONGEST_BACKOFF))
 
     async def _watch(
         self,
@@ -303,12 +303,12 @@ class Supervisor:
 
         def orders(status: int) -> bytes:
             bound = list(self.bound.addresses)
-            return RunnerOrders(as_plain(self.config), bound, status).to_json()
+            return Orders(as_plain(self.config), bound, status).to_json()
 
         return await _spawn(self.runner, (), orders)
 
-    def _orders(self, index: int, slot: Slot, status: int) -> Orders:
-        return Orders(
+    def _orders(self, index: int, slot: Slot, status: int) -> WorkerOrders:
+        return WorkerOrders(
             config=as_plain(self.config),
             factory=self.factory,
             index=index,
@@ -342,12 +342,6 @@ async def _spawn(module: str, descriptors: Sequence[int], orders: Callable[[int]
     with suppress(ConnectionError):
         await process.stdin.drain()
     return process, await _read_pipe(reading)
-
-
-async def _pause(enough: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await enough.wait()
 
 
 def shown(config: Config, address: str) -> str:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import edge.project_file.parse as project_file
+from edge.child import Orders
 from edge.config import Config, as_plain
 from edge.functions import Project
 from edge.registry.sqlite import SqliteRegistry
 from edge.running.client import Runner
-from edge.running.orders import Orders
 from edge.running.protocol import SOCKET, Hello, Message, Need, Synced, Up, from_line, to_line
 from edge.secrets.store import SqliteSecrets
 from tokens.database import Database
