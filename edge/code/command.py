@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from edge.code.limits import CodeError
+from edge.exits import signal_name
 
 TAIL_BYTES = 16 * 1024
 TAIL_LINES = 40
@@ -123,7 +124,4 @@ def _said(tail: bytearray) -> str:
 
 
 def _status(status: int) -> str:
-    if status < 0:
-        with suppress(ValueError):
-            return f"(ended by {signal.Signals(-status).name})"
-    return f"(exit status {status})"
+    return f"(exit status {status})" if status >= 0 else f"(ended by {signal_name(-status)})"

@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import IO
 
+from edge.exits import signal_name
 from edge.running import system
 from edge.running.family import Family
 from edge.running.launch import MARKER, Launch
@@ -68,9 +69,7 @@ class Process:
         code = self._code or 0
         if code >= 0:
             return f"ended with exit status {code}"
-        with suppress(ValueError):
-            return f"was ended by {signal.Signals(-code).name}"
-        return f"was ended by signal {-code}"
+        return f"was ended by {signal_name(-code)}"
 
     async def end(self, timeout: float) -> None:
         """End it and all that came of it: SIGTERM, and after `timeout` seconds SIGKILL."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from edge.child import READY, Orders, pause
 from edge.config import Config, as_plain
+from edge.exits import signal_name
 from edge.running.family import sweep
 from edge.running.rooms import OWNERS, mark_of
 from edge.server.certificates import CertificateError, check
@@ -366,7 +367,7 @@ async def _read_pipe(descriptor: int) -> asyncio.StreamReader:
 
 
 def _how(code: int) -> str:
-    return f"exit status {code}" if code >= 0 else signal.Signals(-code).name
+    return f"exit status {code}" if code >= 0 else signal_name(-code)
 
 
 def _complain(text: str) -> None:
