@@ -8,7 +8,7 @@ empty environment is still found.
 
 import asyncio
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from edge.running import system
@@ -76,16 +76,35 @@ class Family:
 
     async def kill(self) -> None:
         """SIGKILL until none is left."""
-        quiet = 0
-        for _ in range(ROUNDS):
-            table = Table.read()
-            members = self._members(table, table.below((os.getpid(),)))
-            system.kill(members, self.leader)
-            system.reap(seen.pid for seen in members if seen.pid != self.leader)
-            quiet = quiet + 1 if all(seen.is_zombie for seen in members) else 0
-            if quiet == QUIET:
-                return
-            await asyncio.sleep(PAUSE)
+        await _until_quiet(self._kill_once)
+
+    def _kill_once(self, table: Table) -> bool:
+        members = self._members(table, table.below((os.getpid(),)))
+        system.kill(members, self.leader)
+        system.reap(seen.pid for seen in members if seen.pid != self.leader)
+        return any(not seen.is_zombie for seen in members)
+
+
+async def end_descendants() -> None:
+    """SIGKILL whatever descends from this process until nothing does: what hid from its family."""
+
+    def kill_once(table: Table) -> bool:
+        rest = table.below((os.getpid(),))
+        system.kill(table.seen[pid] for pid in rest)
+        system.reap(table.children(os.getpid()))
+        return bool(rest)
+
+    await _until_quiet(kill_once)
+
+
+async def _until_quiet(look: Callable[[Table], bool]) -> None:
+    """Look again and again, until nobody was found for a while."""
+    quiet = 0
+    for _ in range(ROUNDS):
+        quiet = 0 if look(Table.read()) else quiet + 1
+        if quiet == QUIET:
+            return
+        await asyncio.sleep(PAUSE)
 
 
 def sweep(directory: str) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 from edge.child import pause
 from edge.functions import Function
 from edge.running import system
-from edge.running.family import PAUSE, QUIET, ROUNDS
+from edge.running.family import end_descendants
 from edge.running.keeper import Keeper
 from edge.running.protocol import (
     LONGEST_LINE,
@@ -63,7 +63,7 @@ MOST_UNREAD = 16 * 1024 * 1024
 
 
 class Source(Protocol):
-    """The store as the runner reads it. Every call may raise StoreError or RegistryError."""
+    """The store as the runner reads it. Every call may raise StoreError."""
 
     def generation(self) -> int:
         """As it is published: no I/O."""
@@ -163,7 +163,7 @@ class Runner:
                 task.cancel()
             await asyncio.gather(*self._connections, return_exceptions=True)
             await asyncio.gather(self._keeper.stop(), self._trials.stop())
-            await _end_rest()
+            await end_descendants()
             _unlink(path)
 
     async def _work(self, stop: asyncio.Event) -> None:
@@ -334,17 +334,3 @@ def _passer(connection: Connection) -> Callable[[bytes], None]:
 
 def _unlink(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-async def _end_rest() -> None:
-    """End what has hidden from its instance: whatever still descends from the runner."""
-    quiet = 0
-    for _ in range(ROUNDS):
-        table = Table.read()
-        rest = table.below((os.getpid(),))
-        system.kill(table.seen[pid] for pid in rest)
-        system.reap(table.children(os.getpid()))
-        quiet = 0 if rest else quiet + 1
-        if quiet == QUIET:
-            return
-        await asyncio.sleep(PAUSE)
