@@ -5,7 +5,7 @@ Also what is told of functions that the edge runs. Blocking. Not here: what a de
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from edge.project_file.declared import declared_in
 from edge.project_file.parse import render_project, with_declared
 from edge.project_file.upstream import parse_upstream
 from edge.registry.store import deployment_id
-from edge.running.launch import INHERITED
+from edge.running.launch import environment_of
 from edge.running.protocol import FunctionStatus, LastExit
 from edge.running.runs import RunFailed, Runs, Trial
 from edge.running.users import NoSuchUser, can_reach, python_needs, user_of
@@ -175,13 +175,8 @@ class Running:
 
     def _means(self, slug: str, run: Run) -> Means:
         """With what a function's code is made: as its processes run, but without an address."""
-        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        said = {
-            "JELOU_FUNCTION": slug,
-            "JELOU_URL": self._url_of(slug),
-            "PYTHONUNBUFFERED": "1",
-        }
-        environment: Mapping[str, str] = {**inherited, **self._secrets.of(slug), **said}
+        secrets = self._secrets.of(slug)
+        environment = environment_of(slug, self._url_of(slug), secrets, os.environ)
         return Means(environment, os.environ, self._owner(slug, run), self._config.build_timeout)
 
     def _owner(self, slug: str, run: Run) -> Owner | None:

@@ -96,23 +96,28 @@ def launch(
         secrets: of the function; what the edge says itself wins over them.
         environ: of the edge: `INHERITED` is taken from it.
     """
-    said = {
+    environment = environment_of(named.slug, named.url, secrets, environ) | {
         "PORT": str(place.port),
         "HOST": HOST,
         "LISTEN_SOCKET": str(place.socket),
-        "JELOU_FUNCTION": named.slug,
         "JELOU_DEPLOYMENT": named.deployment,
-        "JELOU_URL": named.url,
         "HOME": str(place.home),
         "TMPDIR": str(place.home),
-        "PYTHONUNBUFFERED": "1",
         MARKER: named.instance,
     }
-    inherited = {name: environ[name] for name in INHERITED if name in environ}
     if run.command:
-        return Launch(run.command, code.directory, {**inherited, **secrets, **said})
+        return Launch(run.command, code.directory, environment)
     paths = [code.directory, *([code.packages] if code.packages else []), python.root]
-    said["PYTHONPATH"] = ":".join(map(str, paths))
-    said["JELOU_SECRETS"] = ",".join(secrets)
+    environment["PYTHONPATH"] = ":".join(map(str, paths))
+    environment["JELOU_SECRETS"] = ",".join(secrets)
     argv = (python.program, "-P", "-m", "edge.sdk.serving", run.entrypoint)
-    return Launch(argv, code.directory, {**inherited, **secrets, **said})
+    return Launch(argv, code.directory, environment)
+
+
+def environment_of(
+    slug: str, url: str, secrets: Mapping[str, str], environ: Mapping[str, str]
+) -> dict[str, str]:
+    """What all that runs for a function sees, its build too; see `launch` for the arguments."""
+    inherited = {name: environ[name] for name in INHERITED if name in environ}
+    said = {"JELOU_FUNCTION": slug, "JELOU_URL": url, "PYTHONUNBUFFERED": "1"}
+    return {**inherited, **secrets, **said}
