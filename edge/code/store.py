@@ -105,7 +105,7 @@ class CodeStore:
         """
         files = archive.listed(sent, self.limits)
         digest = archive.digest(sent)
-        with self._used():
+        with self.held():
             _copy(sent, self._upload(digest))
             self._forget_uploads(time.time() - UPLOADS_KEPT)
         return Stored(digest, files)
@@ -113,7 +113,8 @@ class CodeStore:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Nothing is pruned meanwhile: what is being made is not named by any deployment yet."""
-        with self._used():
+        self._prepare()
+        with self._locked("lock", fcntl.LOCK_SH):
             yield
 
     @contextmanager
@@ -193,12 +194,6 @@ class CodeStore:
         for number, path in enumerate(found):
             if number >= MOST_UPLOADS or _written(path) < before:
                 path.unlink(missing_ok=True)
-
-    @contextmanager
-    def _used(self) -> Iterator[None]:
-        self._prepare()
-        with self._locked("lock", fcntl.LOCK_SH):
-            yield
 
     def _prepare(self) -> None:
         """The directories; as root, functions of users of their own must get at theirs."""

@@ -57,9 +57,8 @@ class Trials:
         try:
             await instance.start()
         except RunFailed as error:
-            last = instance.last_exit(error.reason)
             await self.drop(asked.trial, 0.0)
-            raise RunFailed(explained(instance.last_exit(last.reason))) from None
+            raise RunFailed(explained(instance.last_exit(error.reason))) from None
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.create_task(self.drop(asked.trial, 0.0)))
             raise
