@@ -7,7 +7,7 @@ who says what when (`edge/running/runner.py`), and sockets.
 
 from dataclasses import asdict, dataclass, fields
 from types import UnionType
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import orjson
 
@@ -318,20 +318,23 @@ def from_line(line: bytes) -> Message:
 
 def _made(kind: type[Any], found: dict[str, Any]) -> Any:
     """A dataclass from an object that has exactly its fields."""
-    wanted = get_type_hints(kind)
-    names = [field.name for field in fields(kind)]
-    if set(found) != set(names):
-        raise ProtocolError(f"{kind.__name__} has the fields {', '.join(names) or 'none'}")
-    return kind(**{name: _value(kind, name, wanted[name], found[name]) for name in names})
+    wanted = _FIELDS[kind]
+    if found.keys() != wanted.keys():
+        raise ProtocolError(f"{kind.__name__} has the fields {', '.join(wanted) or 'none'}")
+    return kind(**{name: _value(kind, name, hint, found[name]) for name, hint in wanted.items()})
+
+
+def _fields(kind: type[Any]) -> dict[str, Any]:
+    """The types of a dataclass's fields, by their names."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 def _value(kind: type[Any], name: str, hint: Any, value: Any) -> Any:
     if hint in _INNER and isinstance(value, dict):
         return _made(_INNER[hint], value)
-    if hint == tuple[ProcessStatus, ...] and isinstance(value, list):
-        return tuple(_value(kind, name, ProcessStatus, one) for one in value)
-    if hint == tuple[str, ...] and isinstance(value, list):
-        return tuple(_value(kind, name, str, one) for one in value)
+    if get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(_value(kind, name, get_args(hint)[0], one) for one in value)
     if hint is float and type(value) is int:
         return float(value)
     if hint == State and value in hint.__args__:
@@ -351,3 +354,4 @@ _INNER: dict[Any, type[Any]] = {
     FunctionStatus: FunctionStatus,
     LastExit | None: LastExit,
 }
+_FIELDS = {kind: _fields(kind) for kind in (*_OPS.values(), *_INNER.values())}
