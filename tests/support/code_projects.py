@@ -7,19 +7,15 @@ from typing import Any
 from edge.admin.operations import DeployRequest, DeployResult, Operations
 from edge.cli.code_files import with_code
 
-PYTHON = """\
-import json, os
+_SERVER = """\
+import json, os, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        document = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {
-            "/hello": {"get": {"operationId": "hello", "responses": {}}}}}
-        told = {"version": "VERSION", "deployment": os.environ["JELOU_DEPLOYMENT"],
-                "secret": os.environ.get("GREETING")}
-        body = json.dumps(document if self.path == "/openapi.json" else told).encode()
+        body = answer(self.path).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -28,8 +24,26 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+"""
+_SERVES = """\
+
 ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
+
+
+def http_server(answer: str) -> str:
+    """A program that listens on PORT, given the function `answer` from a path to a text."""
+    return _SERVER + answer + _SERVES
+
+
+PYTHON = http_server("""\
+def answer(path):
+    document = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {
+        "/hello": {"get": {"operationId": "hello", "responses": {}}}}}
+    told = {"version": "VERSION", "deployment": os.environ["JELOU_DEPLOYMENT"],
+            "secret": os.environ.get("GREETING")}
+    return json.dumps(document if path == "/openapi.json" else told)
+""")
 
 NODE = """\
 const http = require("http");

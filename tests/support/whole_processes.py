@@ -24,6 +24,17 @@ def is_alive(pid: int) -> bool:
     return False
 
 
+def bearing(entry: str) -> list[int]:
+    """The processes that live and were started with this in their environment (`NAME=value`)."""
+    found = []
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        with suppress(OSError):
+            entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            if entry.encode() in entries and is_alive(pid):
+                found.append(pid)
+    return found
+
+
 def children(pid: int) -> list[int]:
     """The processes that a process has started and that live."""
     found: list[int] = []

@@ -10,7 +10,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import pytest
 from tests.support.edge import isolated
 from tests.support.processes import JELOU
 from tests.support.whole_edge import Caller, Edge, serving
-from tests.support.whole_processes import eventually, is_alive
+from tests.support.whole_processes import bearing, eventually, is_alive
 
 PROGRAM = """
 import asyncio, os
@@ -96,13 +95,7 @@ def said(edge: Edge, target: str, method: str = "GET") -> tuple[str, int]:
 
 def running(slug: str) -> list[int]:
     """The processes of a function, forks included."""
-    mark = f"JELOU_FUNCTION={slug}\0".encode()
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError):
-            if mark in Path(f"/proc/{pid}/environ").read_bytes() and is_alive(int(pid)):
-                found.append(int(pid))
-    return found
+    return bearing(f"JELOU_FUNCTION={slug}")
 
 
 def versions_during(edge: Edge, slug: str, change: Callable[[], object]) -> Counter[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.code_projects import http_server, project
 from tests.support.edge import isolated, jelou
 from tests.support.processes import run
 from tests.support.whole_edge import BROKEN, MCP_REVISION, Edge, serve_command, serving
@@ -26,25 +27,12 @@ LANES = pytest.mark.parametrize(
     "lane", ["--fast-lane", pytest.param("--no-fast-lane", marks=pytest.mark.slow)]
 )
 
-OWN = """
-import os, socket, threading, time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        if "slow" in self.path:
-            time.sleep(1.5)
-        body = str(os.getpid()).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_):
-        pass
-
-ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
-"""
+OWN = http_server("""
+def answer(path):
+    if "slow" in path:
+        time.sleep(1.5)
+    return str(os.getpid())
+""")
 
 
 @contextmanager
@@ -259,11 +247,15 @@ def killed_while_starting(data_dir: Path) -> None:
 def test_functions_that_the_edge_runs_answer_throughout_and_end_with_their_edge(
     tmp_path: Path,
 ) -> None:
-    data_dir, folder = tmp_path / "data", tmp_path / "project"
-    folder.mkdir()
-    (folder / "server.py").write_text(OWN)
-    text = {"function": "own", "command": ["python3", "server.py"], "config": {"public": True}}
-    (folder / "jelou.json").write_text(json.dumps(text | {"openapi": False}))
+    data_dir = tmp_path / "data"
+    folder = project(
+        tmp_path / "project",
+        {"server.py": OWN},
+        function="own",
+        command=["python3", "server.py"],
+        config={"public": True},
+        openapi=False,
+    )
     flags = ("--function-user", "same", "--drain-timeout", "5", "--stop-timeout", "2")
     with ExitStack() as stack:
         edge = stack.enter_context(serving(data_dir, *flags, workers=2))

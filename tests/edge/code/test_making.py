@@ -17,6 +17,7 @@ from edge.code.limits import CodeError, Limits
 from edge.code.making import Means, make
 from edge.code.recipe import Recipe, dependencies, stands_alone
 from edge.code.store import MOST_UPLOADS, Code, CodeStore
+from tests.support.whole_processes import eventually, is_alive
 
 LIMITS = Limits(100, 1_000_000)
 
@@ -93,25 +94,14 @@ def test_a_build_that_hangs_is_ended_with_all_it_started(held: CodeStore, tmp_pa
     recipe = Recipe("fn", put(held, {"a": "x"}), "", argv)
     with pytest.raises(CodeError, match=r"took longer than 0.5 s \(build_timeout\):\n  waiting"):
         make(held, recipe, means(timeout=0.5))
-    assert gone(int((tmp_path / "pid").read_text()))
+    started = int((tmp_path / "pid").read_text())
+    eventually(lambda: not is_alive(started), "what it started has ended", 5.0)
 
 
 def test_what_a_build_leaves_running_is_ended(held: CodeStore, tmp_path: Path) -> None:
     made(held, {"a": "x"}, build=f"sleep 60 & echo $! > {tmp_path}/pid")
-    assert gone(int((tmp_path / "pid").read_text()))
-
-
-def gone(pid: int) -> bool:
-    """Whether a process ends; it may take the system a moment to bury it."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z":
-            return True
-    return False
+    started = int((tmp_path / "pid").read_text())
+    eventually(lambda: not is_alive(started), "what it started has ended", 5.0)
 
 
 def test_a_program_that_is_not_there_is_named(held: CodeStore) -> None:

@@ -16,7 +16,7 @@ from edge.running.protocol import Need, Up
 from edge.running.runs import RunFailed, Runs
 from edge.running.sources import sources
 from tests.support.runner import GOOD, Store, ask, make_project, put_code, running, settings
-from tests.support.whole_processes import children, eventually, is_alive
+from tests.support.whole_processes import bearing, children, eventually
 
 FAILS = "print('no database'); raise SystemExit(4)"
 HANGS = "import time; print('waiting', flush=True); time.sleep(600)"
@@ -50,8 +50,8 @@ def test_a_trial_answers_while_it_lasts_and_nothing_of_it_is_left(
     project, code = make_project().text, put_code(tmp_path, "aa")
     with runs.trial("one", project, code) as trial:
         marked = ask(trial.address)
-        assert running_with(marked)
-    eventually(lambda: not running_with(marked), "it has ended")
+        assert bearing(f"JELOU_PROCESS={marked}")
+    eventually(lambda: not bearing(f"JELOU_PROCESS={marked}"), "it has ended")
 
 
 def test_a_trial_is_told_what_it_is_going_to_be(runs: Runs, tmp_path: Path) -> None:
@@ -150,20 +150,3 @@ def test_a_trial_whose_asker_is_killed_is_ended(tmp_path: Path) -> None:
 def test_no_runner_is_said(tmp_path: Path) -> None:
     with pytest.raises(RunFailed, match="does not answer"):
         Runner.connect(tmp_path)
-
-
-def running_with(instance: str) -> bool:
-    """Whether a process of this instance is alive."""
-    entry = f"JELOU_PROCESS={instance}".encode()
-    return any(
-        is_alive(pid)
-        for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
-        if entry in _environment(pid)
-    )
-
-
-def _environment(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return b""
