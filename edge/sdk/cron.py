@@ -75,7 +75,8 @@ def verify_cron(
 
     Args:
         target: the request target as it arrived: path and query, not decoded.
-        secrets: the function's signing secret, or several while it rotates.
+        secrets: the function's signing secret, or several while it rotates; an empty one, which
+            anybody can sign with, counts for nothing.
         now: Unix time, seconds.
         seen: told the run and `now`: whether it has been seen before, and remembers it. Asked
             only about what is truly signed. `SeenRuns()` serves one process.
@@ -91,7 +92,7 @@ def verify_cron(
         raise CronRefused("old")
     raw = target if isinstance(target, bytes) else _bytes(target)
     text = signed_text(time, _bytes(method), raw, fields, body)
-    keys = (secrets,) if isinstance(secrets, str) else tuple(secrets)
+    keys = [key for key in ((secrets,) if isinstance(secrets, str) else secrets) if key]
     # Every pair is compared, so that the time taken tells nothing.
     good = [hmac.compare_digest(signature(key, text), s) for key in keys for s in signatures]
     if not any(good):

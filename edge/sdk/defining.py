@@ -98,10 +98,8 @@ def define(
     Raises:
         DefinitionError: something of it cannot be.
     """
-    if name and not is_legal(name):
-        raise DefinitionError(
-            f"name {name!r} is not a tool name; write 1 to 64 of a-z, A-Z, 0-9, _ and -"
-        )
+    if name:
+        _check_name(name, f"name {name!r}")
     label = name or getattr(handler, "__name__", "the function")
     if len(description) > MAX_DESCRIPTION:
         raise DefinitionError(
@@ -133,16 +131,20 @@ def app(*, tools: Mapping[str, Function], config: Schema | None = None) -> App:
         raise DefinitionError("an app needs tools: app(tools={'sendEmail': define(...)})")
     routes: dict[str, str] = {}
     for key, tool in tools.items():
-        if not is_legal(key):
-            raise DefinitionError(
-                f"{key!r} is not a tool name; write 1 to 64 of a-z, A-Z, 0-9, _ and -"
-            )
+        _check_name(key, repr(key))
         if not isinstance(tool, Function):
             raise DefinitionError(f"tool {key} must be made by define(...), not {tool!r}")
         other = routes.setdefault(tool.config.get("path") or kebab_case(key), key)
         if other != key and not tool.config.get("methods"):
             raise DefinitionError(f"tools {other} and {key} would have the same route; rename one")
     return App(dict(tools), _config("the app", config))
+
+
+def _check_name(name: str, shown: str) -> None:
+    if not is_legal(name):
+        raise DefinitionError(
+            f"{shown} is not a tool name; write 1 to 64 of a-z, A-Z, 0-9, _ and -"
+        )
 
 
 def _shape(label: str, declared: Any) -> Shape | None:

@@ -16,10 +16,12 @@ from mcp_bridge.jsontext import JSONError, parse
 MAX_FIELDS = 1_000
 """Fields of a form."""
 
+QUERY_METHODS = ("GET", "HEAD", "DELETE")
+"""Those whose input is the query."""
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WORDS = {"true": True, "false": False}
-_QUERY_METHODS = ("GET", "HEAD", "DELETE")
 _MAX_CHOICES = 50
 _FORM = "application/x-www-form-urlencoded"
 
@@ -35,7 +37,7 @@ def raw_input(request: Request, schema: JSON | None) -> Any:
     """
     essence = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if not request.body:
-        if request.method in _QUERY_METHODS:
+        if request.method in QUERY_METHODS:
             return from_pairs(request.query, schema)
         return None if schema is None else {}
     if essence == _FORM and not request.body.lstrip().startswith((b"{", b"[")):

@@ -7,13 +7,12 @@ import inspect
 from typing import Any, Final
 
 from edge.sdk.defining import App, Function
+from edge.sdk.inputs import QUERY_METHODS
 from edge.sdk.routing import Tool, parameters
 from edge.sdk.shapes import JSON
 from mcp_bridge.document import find
 
 SCHEME: Final = {"type": "apiKey", "in": "header", "name": "X-Jelou-Token"}
-_PREFERRED = ("POST", "PUT", "PATCH", "GET", "DELETE")
-_WITHOUT_BODY = ("get", "head", "delete")
 _REFUSED: Final = {
     "type": "object",
     "properties": {
@@ -40,7 +39,8 @@ def document(declared: Function | App, tools: tuple[Tool, ...], slug: str) -> JS
     schemas: JSON = {}
     paths: JSON = {}
     for tool in tools:
-        paths.setdefault(tool.template, {})[_method(tool)] = _operation(tool, schemas)
+        item = paths.setdefault(tool.template, {})
+        item[tool.usual_method.lower()] = _operation(tool, schemas)
     title = tools[0].name if isinstance(declared, Function) else slug
     components: JSON = {"securitySchemes": {"jelouToken": SCHEME}}
     if schemas:
@@ -78,13 +78,8 @@ def _declaration(declared: Function | App) -> JSON:
     return {"mode": "app", "project": {"config": declared.config, "tools": tools}}
 
 
-def _method(tool: Tool) -> str:
-    """The one method by which the document shows a tool, so that agents see it once."""
-    return next((each for each in _PREFERRED if each in tool.methods), tool.methods[0]).lower()
-
-
 def _operation(tool: Tool, schemas: JSON) -> JSON:
-    function, method = tool.function, _method(tool)
+    function = tool.function
     operation: JSON = {"operationId": tool.name}
     if function.description:
         operation["summary"] = function.description
@@ -92,7 +87,7 @@ def _operation(tool: Tool, schemas: JSON) -> JSON:
     listed = _path_parameters(tool.path)
     if function.input is not None:
         schema, shown = _placed(function.input.schema("input"), f"{tool.name}Input", schemas)
-        if method in _WITHOUT_BODY:
+        if tool.usual_method.upper() in QUERY_METHODS:
             listed += _query_parameters(schema)
         else:
             operation["requestBody"] = {"content": {"application/json": {"schema": shown}}}

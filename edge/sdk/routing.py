@@ -15,6 +15,7 @@ PARAMETER = re.compile(r"\{[^{}/]+\}|(?<=/):[A-Za-z_][A-Za-z0-9_]*")
 """As the edge reads them; spelled again, since `tokens` may be the name of an author's module."""
 
 DEFAULT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_PREFERRED = ("POST", "PUT", "PATCH", "GET", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Tool:
         if self.path == EVERY_PATH:
             return "/"
         return PARAMETER.sub(lambda found: f"{{{_name(found[0])}}}", self.path)
+
+    @property
+    def usual_method(self) -> str:
+        """The one method by which the document shows it, so that agents see it once."""
+        return next((each for each in _PREFERRED if each in self.methods), self.methods[0])
 
     def allows(self, method: str) -> bool:
         """Whether a method is among its own; `GET` implies `HEAD`."""

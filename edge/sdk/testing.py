@@ -13,13 +13,12 @@ from edge.sdk.context import Context, Env, Kind, Trigger
 from edge.sdk.defining import App, Function
 from edge.sdk.encoding import encode
 from edge.sdk.handling import Answer, Service
+from edge.sdk.inputs import QUERY_METHODS
 from edge.sdk.requests import Headers, Request
 from edge.sdk.routing import Tool
 from mcp_bridge.jsontext import parse
 
 REQUEST_ID = "00000000-0000-4000-8000-000000000000"
-_QUERY_METHODS = ("GET", "HEAD", "DELETE")
-_PREFERRED = ("POST", "PUT", "PATCH", "GET", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +136,9 @@ async def acall(
     lines: list[str] = []
     service = Service(function, slug, Env(env), _collector(lines))
     chosen = _chosen(service, tool)
-    verb = method or next((m for m in _PREFERRED if m in chosen.methods), chosen.methods[0])
+    verb = method or chosen.usual_method
     pairs = dict(query or {})
-    if body is None and input is not None and verb in _QUERY_METHODS:
+    if body is None and input is not None and verb in QUERY_METHODS:
         pairs |= input
         input = None  # noqa: A001
     target = path or _filled(chosen, params or {})

@@ -112,16 +112,15 @@ def _woken(
 
 def _project(directory: Path, kind: str) -> Path:
     """A project as `jelou init` writes it, or the smallest server there is, that sleeps soon."""
-    made = files("define", kind, "Greets somebody by name")
-    if kind == "command":
-        made = files("command", kind, "Greets somebody by name")
-    elif kind == "plain":
-        made = {"jelou.json": json.dumps({"function": kind, "openapi": False}), "server.py": PLAIN}
-    project = json.loads(made["jelou.json"]) | IDLE
     if kind == "plain":
-        project["command"] = [sys.executable, "server.py"]
+        command = [sys.executable, "server.py"]
+        project = {"function": kind, "openapi": False, "command": command}
+        made = {"server.py": PLAIN}
+    else:
+        made = files(kind, kind, "Greets somebody by name")
+        project = json.loads(made["jelou.json"])
     directory.mkdir()
-    for name, text in (made | {"jelou.json": json.dumps(project)}).items():
+    for name, text in (made | {"jelou.json": json.dumps(project | IDLE)}).items():
         (directory / name).write_text(text)
     return directory
 

@@ -16,11 +16,12 @@ import pytest
 
 from edge.cron.presence import Presence
 from edge.cron.schedule import schedules
-from edge.cron.store import CronStore, Due, Stale
+from edge.cron.store import CronStore, Due, Ended, Stale
 from edge.registry.sqlite import SqliteRegistry
 from tests.support import origin
 from tests.support.cron_rig import Clock, FastClock, Receiver, process, unix, until
 from tokens.database import Database
+from tokens.errors import StoreError
 from tokens.generation import WriterLock
 
 NINE = "0 9 * * *"
@@ -356,6 +357,19 @@ async def test_a_tick_that_cannot_be_claimed_is_when_the_store_can_be_written_ag
     assert len(function.seen) == 2
 
 
+class TriedStore(CronStore):
+    """Knows whether it could not write down what became of a run."""
+
+    failed = False
+
+    def end(self, run: str, ended: Ended) -> None:
+        try:
+            super().end(run, ended)
+        except StoreError:
+            self.failed = True
+            raise
+
+
 async def test_what_became_of_a_run_is_written_down_once_the_store_can_be_written(
     tmp_path: Path,
 ) -> None:
@@ -368,10 +382,11 @@ async def test_what_became_of_a_run_is_written_down_once_the_store_can_be_writte
         edge.deploy(at.upstream, MINUTES)
         await clock.set("2026-01-05 09:00:00")
         await function.came(1)
+        edge.firing.store = tried = TriedStore(edge.database, os.urandom, 1000)
         lock = WriterLock(tmp_path / "edge.lock")
         with lock.held(5):
             function.open.set()
-            await anyio.sleep(0.2)  # in which writing it down fails
+            await until(lambda: tried.failed)
             assert [run.state for run in edge.runs()] == ["running"]
         lock.close()
         (run,) = await edge.ended(1)

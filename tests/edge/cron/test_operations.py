@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from edge.admin.cron_operations import CronRunInfo
 from edge.admin.errors import AdminError
 from edge.admin.operations import DeployRequest
 from tests.support.edge import isolated
@@ -207,15 +208,21 @@ def test_a_run_that_fails_is_told_and_found_by_its_state(edge: Edge) -> None:
     assert run.duration is not None
 
 
-def test_a_run_that_goes_on_is_waited_for_and_keeps_a_second_from_starting(
-    edge: Edge, origin: Function
-) -> None:
+def fired_and_held(edge: Edge, origin: Function) -> CronRunInfo:
+    """A run of a tool that goes on until `origin` lets it go."""
     tools = {"hold": {"method": "POST", "path": "/hold", "config": {"cron": SCHEDULES[:1]}}}
     written = {"function": "shop", "upstream": origin.url, "tools": tools}
     edge.operations.deploy(DeployRequest(project=json.dumps(written)))
-    first = edge.operations.fire("shop")
-    assert (first.state, first.tool, first.ended) == ("running", "hold", None)
+    run = edge.operations.fire("shop")
     origin.wait_for_held(1)
+    return run
+
+
+def test_a_run_that_goes_on_is_waited_for_and_keeps_a_second_from_starting(
+    edge: Edge, origin: Function
+) -> None:
+    first = fired_and_held(edge, origin)
+    assert (first.state, first.tool, first.ended) == ("running", "hold", None)
     done = cli(edge, "cron", "run", "shop", "daily")
     assert (done.returncode, "still going" in done.stdout) == (1, True)
     origin.let_go.set()
@@ -225,11 +232,7 @@ def test_a_run_that_goes_on_is_waited_for_and_keeps_a_second_from_starting(
 
 
 def test_an_edge_that_is_killed_leaves_its_runs_unknown(own: Edge, origin: Function) -> None:
-    tools = {"hold": {"method": "POST", "path": "/hold", "config": {"cron": SCHEDULES[:1]}}}
-    written = {"function": "shop", "upstream": origin.url, "tools": tools}
-    own.operations.deploy(DeployRequest(project=json.dumps(written)))
-    run = own.operations.fire("shop")
-    origin.wait_for_held(1)
+    run = fired_and_held(own, origin)
     os.kill(own.pid, signal.SIGKILL)
     for worker in own.workers:
         os.kill(worker, signal.SIGKILL)
@@ -243,11 +246,7 @@ def test_an_edge_that_is_killed_leaves_its_runs_unknown(own: Edge, origin: Funct
 
 
 def test_a_drain_lets_a_run_end(own: Edge, origin: Function) -> None:
-    tools = {"hold": {"method": "POST", "path": "/hold", "config": {"cron": SCHEDULES[:1]}}}
-    written = {"function": "shop", "upstream": origin.url, "tools": tools}
-    own.operations.deploy(DeployRequest(project=json.dumps(written)))
-    run = own.operations.fire("shop")
-    origin.wait_for_held(1)
+    run = fired_and_held(own, origin)
     os.kill(own.pid, signal.SIGTERM)
     threading.Timer(0.5, origin.let_go.set).start()
     own.program.process.wait(20)

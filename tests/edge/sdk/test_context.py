@@ -129,9 +129,9 @@ def signed(secret: str, time: float, run: str = "run_1") -> dict[str, str]:
     }
 
 
-def ran(headers: dict[str, str]) -> int:
+def ran(headers: dict[str, str], secret: str = "old, new") -> int:
     function = define(handler=lambda input, ctx: "ran")
-    return call(function, headers=headers, env={"JELOU_SIGNING_SECRET": "old, new"}).status
+    return call(function, headers=headers, env={"JELOU_SIGNING_SECRET": secret}).status
 
 
 def test_a_schedules_signature_is_checked_where_its_secret_is_set() -> None:
@@ -142,6 +142,11 @@ def test_a_schedules_signature_is_checked_where_its_secret_is_set() -> None:
     assert ran(signed("new", now - 400)) == 401
     assert ran({"X-Jelou-Trigger": "cron"}) == 401
     assert ran({"X-Jelou-Trigger": "http"}) == 200
+
+
+@pytest.mark.parametrize("secret", ["new,", ",", " "])
+def test_a_comma_too_many_lets_nobody_sign_with_nothing(secret: str) -> None:
+    assert ran(signed("", time.time()), secret) == 401
 
 
 def test_a_context_cannot_be_changed() -> None:

@@ -133,6 +133,12 @@ def test_a_run_is_taken_once_and_what_is_forged_takes_no_place() -> None:
     ]
 
 
+@pytest.mark.parametrize("secrets", ["", [""], [SECRET, ""]])
+def test_what_is_signed_with_no_secret_is_refused(secrets: Any) -> None:
+    headers = SIGNED | {"X-Jelou-Cron-Signature": f"t={NOW},v1={mac('')}"}
+    assert refusal(headers, secrets=secrets) == "signature"
+
+
 @settings(max_examples=200)
 @given(st.text(max_size=80), st.text(max_size=40), st.binary(max_size=40))
 def test_nothing_that_is_sent_raises_anything_else(field: str, run: str, body: bytes) -> None:
