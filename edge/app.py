@@ -4,7 +4,6 @@ It decides nothing itself. A fast lane is another door to the same gate and the 
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 
@@ -17,7 +16,6 @@ from edge.doors.http import HttpDoor
 from edge.doors.mcp import McpDoor
 from edge.doors.websocket import WebSocketDoor
 from edge.errors import Errors, Refusal, refusal, store_unavailable
-from edge.gate.credentials import digests
 from edge.gate.decide import decide, decide_sound
 from edge.gate.decisions import (
     BridgeAll,
@@ -34,11 +32,10 @@ from edge.headers import Networks, client_of, forwarded_for, source_of
 from edge.limits import Left, Limit, too_many_failures
 from edge.message import Head
 from edge.state.view import StoreUnavailable, WorkerView
+from tokens.model import Token
 
 CATCH_UP_SECONDS = 1.0
 CATCH_UP_PAUSE = 0.05
-OVER = frozenset({"revoked", "expired"})
-"""Reasons for a refusal that say something of who still has a token."""
 
 MAX_LOOKUPS = 16
 """Look-ups for one decision; more means that the store alters faster than it can be read."""
@@ -195,8 +192,9 @@ class Door:
 
     def _refused(self, head: Head, decision: Refuse, now: float) -> Refuse:
         """Note what is still tried with a token that is over, and count a failed token check."""
-        if decision.refusal.reason in OVER:
-            self._note_ended(head, decision.refusal.reason, now)
+        token = decision.ended
+        if token is not None and self.refused.is_due(token.id, now):
+            self._note_ended(head, token, decision.refusal.reason)
         may_fail = self.throttles.may_fail
         if decision.refusal.kind is not Errors.UNAUTHORIZED.value or may_fail is None:
             return decision
@@ -206,16 +204,12 @@ class Door:
             return decision
         return Refuse(too_many_failures(ceil(wait)), decision.place, decision.mcp)
 
-    def _note_ended(self, head: Head, reason: str, now: float) -> None:
-        """Have it told, now and then, that a token which is over is still used."""
-        for digest in digests(head.headers):
-            with suppress(KeyError):
-                token = self.view.token(digest)
-                if token and token.refusal(now) == reason and self.refused.is_due(token.id, now):
-                    chain = forwarded_for(head.headers, head.peer.address, self.networks)
-                    address = client_of(chain, self.networks) or "local"
-                    use = RefusedUse(token.id, token.shown_name, token.function, reason, address)
-                    self.refused.note(use)
+    def _note_ended(self, head: Head, token: Token, reason: str) -> None:
+        """Have it told that a token which is over is still used."""
+        chain = forwarded_for(head.headers, head.peer.address, self.networks)
+        address = client_of(chain, self.networks) or "local"
+        use = RefusedUse(token.id, token.shown_name, token.function, reason, address)
+        self.refused.note(use)
 
 
 def _instead(decision: Forward | ToMcp, refused: Refusal) -> Refuse:

@@ -1,6 +1,7 @@
 """Which token a request carries, and whether it is good here. Pure."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from edge.functions import Function, TokenPlace
 from edge.gate.decisions import GateSettings, Lookup, View
@@ -9,46 +10,63 @@ from tokens import secret
 from tokens.model import EDGE_WIDE, Refused, Token, judge
 
 _HEADER_ALONE = ("x-jelou-token",)
+_OVER = frozenset({"revoked", "expired"})
+
+
+@dataclass(frozen=True, slots=True)
+class NotGood:
+    """Why the token of a request is refused.
+
+    Attributes:
+        reason: for the log alone.
+        ended: the token, if it was good here once and is over.
+    """
+
+    reason: str
+    ended: Token | None = None
 
 
 def authenticate(
     view: View, head: Head, function: Function, now: float, settings: GateSettings
-) -> Token | Lookup | str:
+) -> Token | Lookup | NotGood:
     """The caller's good token, a row to fetch first, or why it is refused."""
     places = function.config.accept_tokens_in or settings.accept_tokens_in
     token = _look_at(view, head, places)
-    if not isinstance(token, Token):
-        return token
-    verdict = judge(token, function.slug, now)
-    return verdict.reason if isinstance(verdict, Refused) else token
+    return _judged(token, function.slug, now) if isinstance(token, Token) else token
 
 
 def authenticate_anywhere(
     view: View, head: Head, now: float, settings: GateSettings
-) -> Token | Lookup | str:
+) -> Token | Lookup | NotGood:
     """The same where no function was named: a token of any live function is good."""
     token = _look_at(view, head, settings.accept_tokens_in)
     if not isinstance(token, Token):
         return token
     if token.function != EDGE_WIDE and view.by_slug(token.function) is None:
-        return "other_function"
-    verdict = judge(token, token.function, now)
-    return verdict.reason if isinstance(verdict, Refused) else token
+        return NotGood("other_function")
+    return _judged(token, token.function, now)
 
 
-def _look_at(view: View, head: Head, places: tuple[TokenPlace, ...]) -> Token | Lookup | str:
+def _judged(token: Token, function: str, now: float) -> Token | NotGood:
+    verdict = judge(token, function, now)
+    if not isinstance(verdict, Refused):
+        return token
+    return NotGood(verdict.reason, token if verdict.reason in _OVER else None)
+
+
+def _look_at(view: View, head: Head, places: tuple[TokenPlace, ...]) -> Token | Lookup | NotGood:
     """The token that was sent, good or not, a row to fetch first, or why there is none."""
     sent = _credentials(head.headers, places)
     if isinstance(sent, str):
-        return sent
+        return NotGood(sent)
     if not secret.has_form(sent):
-        return "malformed"
+        return NotGood("malformed")
     digest = secret.digest(sent)
     try:
         token = view.token(digest)
     except KeyError:
-        return Lookup(digest) if secret.checks(sent) else "malformed"
-    return "unknown" if token is None else token
+        return Lookup(digest) if secret.checks(sent) else NotGood("malformed")
+    return NotGood("unknown") if token is None else token
 
 
 def digests(fields: Headers) -> set[bytes]:

@@ -11,7 +11,7 @@ from edge import cors, headers
 from edge.errors import Errors, Refusal, body_too_large, refusal, unauthorized
 from edge.functions import Function, Route, allows
 from edge.gate import edge_wide, target
-from edge.gate.credentials import authenticate
+from edge.gate.credentials import NotGood, authenticate
 from edge.gate.decisions import (
     Answer,
     Bridge,
@@ -125,9 +125,10 @@ def _for_function(
     verdict = authenticate(view, head, place.function, now, settings)
     if isinstance(verdict, Lookup):
         return verdict
-    if isinstance(verdict, str) and not public:
-        return Refuse(unauthorized(place.function.slug, verdict), place)
-    token = None if isinstance(verdict, str) else verdict
+    if isinstance(verdict, NotGood) and not public:
+        refused = unauthorized(place.function.slug, verdict.reason)
+        return Refuse(refused, place, ended=verdict.ended)
+    token = None if isinstance(verdict, NotGood) else verdict
     return _admit(head, place, route, token, settings, public=public)
 
 

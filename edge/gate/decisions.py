@@ -1,6 +1,6 @@
 """What the gate decides with and between: what it knows, and what shall be done. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 from edge.errors import Refusal
@@ -75,11 +75,14 @@ class Refuse:
 
     Attributes:
         mcp: whether the edge's own MCP endpoint was asked, whose errors are JSON-RPC.
+        ended: the token that it was refused for, if that was good here once and is over;
+            no part of what a client is told.
     """
 
     refusal: Refusal
     place: Place | None = None
     mcp: bool = False
+    ended: Token | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ The order is that of a function's private `/mcp`.
 from edge import cors
 from edge.errors import Errors, Refusal, refusal, unauthorized
 from edge.functions import EDGE, Cors
-from edge.gate.credentials import authenticate_anywhere
+from edge.gate.credentials import NotGood, authenticate_anywhere
 from edge.gate.decisions import Answer, BridgeAll, Decision, GateSettings, Lookup, Refuse, View
 from edge.gate.origin import is_known, origin_allowed
 from edge.limits import applying
@@ -28,8 +28,8 @@ def decide(
     token = authenticate_anywhere(view, head, now, settings)
     if isinstance(token, Lookup):
         return token
-    if isinstance(token, str):
-        return _refuse(unauthorized(EDGE, token))
+    if isinstance(token, NotGood):
+        return Refuse(unauthorized(EDGE, token.reason), mcp=True, ended=token.ended)
     if not token.scopes.opens_mcp:
         return _refuse(refusal(Errors.FORBIDDEN))
     known = is_known(head, authority, settings.public_host, told=False)
