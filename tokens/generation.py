@@ -178,11 +178,16 @@ def replace_private(path: Path, content: bytes) -> None:
     except OSError:
         os.unlink(draft)
         raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Have the names in a directory on the disk before this returns."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)
 
 
 def _draft(path: Path, content: bytes) -> Path:

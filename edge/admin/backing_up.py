@@ -24,6 +24,7 @@ from edge.secrets.store import KEYS as SECRET_KEYS
 from edge.state.kept import EDGE_ID, SEALING_KEYS, SESSION_KEYS
 from tokens.copies import Stand, snapshot
 from tokens.database import FILE
+from tokens.generation import sync_directory
 
 OPENERS = (SECRET_KEYS, CRON_KEYS)
 """Files of keys without which the store's secrets cannot be read."""
@@ -79,7 +80,7 @@ def back_up(directory: Path, to: Path, version: str) -> Backup:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, to)
-    _sync(to.parent)
+    sync_directory(to.parent)
     entries = packing.entries
     return Backup(
         file=str(to),
@@ -209,11 +210,3 @@ class _Packing:
 def _group(found: os.stat_result) -> int | None:
     """The group of a file that is a function's, not the edge's own."""
     return None if found.st_gid == os.getegid() else found.st_gid
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -42,7 +42,7 @@ from tokens.copies import (
     usable_former,
 )
 from tokens.database import FILE, MIRROR, Database, Write
-from tokens.generation import Use
+from tokens.generation import Use, sync_directory
 
 PATIENCE = 3.0
 """Seconds to wait for commands that use the store."""
@@ -257,11 +257,7 @@ def _swap(ready: Path, place: Path, now: float, *, whole: bool) -> str | None:
             if left.exists():
                 left.rename(kept.with_name(kept.name + log))
     os.replace(ready, place)
-    descriptor = os.open(place.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(place.parent)
     return None if kept is None else str(kept)
 
 
