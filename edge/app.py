@@ -6,16 +6,18 @@ It decides nothing itself. A fast lane is another door to the same gate and the 
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from time import monotonic
 
 import anyio
 
 from edge.audit.refused import RefusedTokens, RefusedUse
-from edge.doors.asgi import Receive, Reply, Scope, Send, connection_of, head_of
-from edge.doors.asked import FRESH, Admitted, Asked
+from edge.doors.asgi import Receive, Reply, Scope, Send, Watched, connection_of, head_of
+from edge.doors.asked import FRESH, Admitted, Asked, function_of
 from edge.doors.http import HttpDoor
 from edge.doors.mcp import McpDoor
 from edge.doors.websocket import WebSocketDoor
 from edge.errors import Errors, Refusal, refusal, store_unavailable
+from edge.events import Finished, Observe
 from edge.gate.decide import decide, decide_sound
 from edge.gate.decisions import (
     BridgeAll,
@@ -64,6 +66,7 @@ class Door:
         random: cryptographically strong random bytes.
         used: told of each accepted token's id and the time.
         refused: told of tokens that are over and still used.
+        observe: told of every request that is over.
     """
 
     view: WorkerView
@@ -77,15 +80,25 @@ class Door:
     used: Callable[[str, float], None]
     refused: RefusedTokens
     throttles: Throttles
+    observe: Observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request or WebSocket handshake."""
-        head = head_of(scope)
+        began, head, sending = monotonic(), head_of(scope), Watched(send)
         asked = Asked.of(head, await self.admit(head), self.networks, self.random(FRESH))
+        try:
+            await self._serve(asked, scope, receive, sending)
+        finally:
+            function, seconds = function_of(asked.decision), monotonic() - began
+            self.observe(
+                Finished(function, sending.status, sending.code, "asgi", sending.whole, seconds)
+            )
+
+    async def _serve(self, asked: Asked, scope: Scope, receive: Receive, send: Watched) -> None:
         if scope["type"] == "websocket":
             await self.websockets.serve(asked, connection_of(scope), receive, send)
             return
-        reply = Reply(send, head, connection_of(scope))
+        reply = Reply(send, asked.head, connection_of(scope))
         if isinstance(asked.decision, ToMcp):
             await self.mcp.serve(asked, asked.decision, receive, reply)
         else:

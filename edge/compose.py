@@ -23,6 +23,7 @@ from edge.app import Door, Throttles
 from edge.composing.audit import ComposedAudit, composed_audit
 from edge.composing.cron import ComposedCron, Live, composed_cron
 from edge.composing.mcp import Surroundings, composed_mcp, pace
+from edge.composing.metrics import ComposedMetrics, composed_metrics
 from edge.composing.status import workers_look
 from edge.composing.store import Store, open_store
 from edge.config import Config, function_url
@@ -30,6 +31,7 @@ from edge.cron.firing import Firing
 from edge.doors.http import HttpDoor, WorkerState
 from edge.doors.open_documents import OpenDocuments
 from edge.doors.websocket import WebSocketDoor
+from edge.events import Observe
 from edge.fast.connection import FastConnection
 from edge.fast.lane import Counts, Entropy, Lane
 from edge.forwarding.forwarder import Forwarder
@@ -68,6 +70,7 @@ class Edge:
         local_admin: the management API for the data directory's socket.
         remote_admin: the management API for the admin address, behind access tokens.
         state: what the server tells the app; `draining` is set when a shutdown begins.
+        observe: told of what happens on public connections.
         end_streams: ends every open stream, and from then on gives runs of schedules their time;
             called when a shutdown begins.
         running: what has to run while the apps are served.
@@ -79,6 +82,7 @@ class Edge:
     local_admin: AdminApi
     remote_admin: AdminApi
     state: WorkerState
+    observe: Observe
     end_streams: Callable[[], None]
     running: Callable[[], AbstractAsyncContextManager[None]]
 
@@ -104,6 +108,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     last_use = LastUse(store.tokens)
     audit = composed_audit(config, store.database, peers.slot)
     view = _view(store, streams, of_sessions, forgets)
+    metrics = composed_metrics(config, view, streams, in_flight, peers.slot)
     around = Surroundings(
         store, view, catalogs, forwarder, streams, of_sessions, state, peers, forgets
     )
@@ -120,21 +125,27 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         used=last_use.note,
         refused=audit.refused,
         throttles=Throttles(store.rates.take, _may_fail(config)),
+        observe=metrics.observe,
     )
     place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
     cron = composed_cron(config, store.database, live, forwarder, url_of, peers.slot)
     operations = assembled(store.database, place, VERSION, cron.fire_now, workers_look(view, peers))
-    housekeeping = _housekeeping(store, beyond, door, last_use, operations, audit, peers.slot)
+    housekeeping = _housekeeping(
+        store, beyond, door, last_use, operations, audit, metrics, peers.slot
+    )
     lane = _lane(config, store.name, door, pool, in_flight)
     return Edge(
         app=door,
         fast=lane.counts if config.fast_lane else None,
         fast_lane=partial(FastConnection, lane) if config.fast_lane else None,
-        local_admin=AdminApi(operations),
-        remote_admin=AdminApi(operations, operations.authenticate, audit.failed),
+        local_admin=AdminApi(operations, metrics=metrics.text),
+        remote_admin=AdminApi(operations, operations.authenticate, audit.failed, metrics.text),
         state=state,
+        observe=metrics.observe,
         end_streams=partial(_begin_drain, streams, cron.firing),
-        running=partial(_running, store, beyond, door, housekeeping, last_use, audit, cron),
+        running=partial(
+            _running, store, beyond, door, housekeeping, last_use, audit, metrics, cron
+        ),
     )
 
 
@@ -187,6 +198,7 @@ def _lane(config: Config, name: str, door: Door, pool: Pool, in_flight: InFlight
         keep_alive=config.keep_alive,
         random=Entropy(os.urandom),
         log=log_error,
+        observe=door.observe,
     )
 
 
@@ -197,13 +209,22 @@ def _housekeeping(
     last_use: LastUse,
     operations: LocalOperations,
     audit: ComposedAudit,
+    metrics: ComposedMetrics,
     slot: int,
 ) -> Housekeeping:
     forget = (beyond.health.forget, store.ended.forget_old)
     refresh = partial(operations.refresh_documents, time.monotonic) if slot == 0 else None
     streams = door.http.streams
     return Housekeeping(
-        store.database, door, streams, forget, last_use, refresh, audit.watch, log_error
+        store.database,
+        door,
+        streams,
+        forget,
+        last_use,
+        refresh,
+        audit.watch,
+        metrics.publish,
+        log_error,
     )
 
 
@@ -250,6 +271,7 @@ async def _running(
     housekeeping: Housekeeping,
     last_use: LastUse,
     audit: ComposedAudit,
+    metrics: ComposedMetrics,
     cron: ComposedCron,
 ) -> AsyncIterator[None]:
     """Everything that has to run; at the end last use is written down and all is closed."""
@@ -270,6 +292,7 @@ async def _running(
             await cron.firing.drained()
             tasks.cancel_scope.cancel()
         await last_use.flush()
+        await metrics.publish()
         await anyio.to_thread.run_sync(audit.watch.finish)
 
 

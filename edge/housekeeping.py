@@ -29,6 +29,9 @@ TOUCH_PAUSE = 0.005
 
 DOCUMENTS_SECONDS = 2.0
 FORGET_SECONDS = 60.0
+PUBLISH_SECONDS = 0.5
+"""How late metrics are."""
+
 RECORD_SECONDS = 2.0
 """How late it is recorded that somebody was refused."""
 
@@ -70,6 +73,7 @@ class Housekeeping:
         refresh_documents: looks for OpenAPI documents that changed, blocking; None in all workers
             but one.
         watch: what is recorded of those who are refused.
+        publish: tells what has been counted.
         log: told of what went wrong.
     """
 
@@ -82,6 +86,7 @@ class Housekeeping:
         last_use: LastUse,
         refresh_documents: Callable[[], object] | None,
         watch: Watch,
+        publish: Callable[[], Awaitable[None]],
         log: Callable[[BaseException, bytes], None],
     ) -> None:
         self._database = database
@@ -91,6 +96,7 @@ class Housekeeping:
         self._last_use = last_use
         self._refresh_documents = refresh_documents
         self._watch = watch
+        self._publish = publish
         self._log = log
 
     async def run(self) -> None:
@@ -100,6 +106,7 @@ class Housekeeping:
             rhythms.start_soon(self._every, SWEEP_SECONDS, self._sweep)
             rhythms.start_soon(self._every, TOUCH_SECONDS, self._last_use.flush)
             rhythms.start_soon(self._every, RECORD_SECONDS, self._record)
+            rhythms.start_soon(self._every, PUBLISH_SECONDS, self._publish)
             rhythms.start_soon(self._every, FORGET_SECONDS, self._forget)
             if self._refresh_documents is not None:
                 rhythms.start_soon(self._every, DOCUMENTS_SECONDS, self._documents)

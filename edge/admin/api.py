@@ -20,6 +20,7 @@ from edge.admin.callers import (
     actor_of,
     all_of,
     check_scope,
+    is_local,
     refuse_strangers,
 )
 from edge.admin.codec import LARGEST, Mismatch, decode, encode
@@ -30,6 +31,7 @@ from edge.admin.operations import Identity, Operations
 from edge.admin.routes import ENDPOINTS, ROOT, Endpoint
 from edge.audit.actor import acting
 from edge.code.limits import Limits
+from edge.observe import exposition
 from edge.version import VERSION
 from tokens.model import AccessToken
 
@@ -41,6 +43,8 @@ WAITING = frozenset({"logs"})
 """Operations that may wait, so that they do not keep others from working."""
 DESCRIPTION = "/openapi.json"
 """Below the root: the API as an OpenAPI document, for whoever has a good access token."""
+METRICS = "/metrics"
+"""What all workers have counted, where Prometheus looks for it by itself."""
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -64,8 +68,11 @@ class AdminApi:
         operations: Operations,
         authenticate: Authenticator | None = None,
         failed: FailedLogins | None = None,
+        metrics: Callable[[], bytes] = bytes,
     ) -> None:
+        """`metrics` gives the text of `METRICS`; it may block."""
         self._operations = operations
+        self._metrics = metrics
         self._callers = Callers(authenticate, failed or FailedLogins())
         self._limiter: anyio.CapacityLimiter | None = None
         self._waiting: anyio.CapacityLimiter | None = None
@@ -92,14 +99,24 @@ class AdminApi:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Any:
         headers: Headers = [(name.lower(), value) for name, value in scope["headers"]]
         refuse_strangers(scope, headers)
+        if (scope["method"], scope["path"]) == ("GET", METRICS):
+            return await self._tell_metrics(scope, headers, send)
         caller = await self._callers.caller(scope, headers, self._run)
         if _is_description(scope):
             await _send(send, 200, openapi.document(VERSION), [])
             return _ANSWERED
         call = _route(scope)
-        check_scope(caller, call.endpoint)
+        check_scope(caller, call.endpoint.scope)
         with acting(actor_of(scope, caller)):
             return await self._act(call, caller, scope, headers, receive, send)
+
+    async def _tell_metrics(self, scope: Scope, headers: Headers, send: Send) -> Any:
+        """Metrics name functions and count what they do: open to who is on this machine alone."""
+        if not is_local(scope):
+            check_scope(await self._callers.caller(scope, headers, self._run), "read")
+        text = await self._run(self._metrics, {})
+        await _send_bytes(send, 200, text, exposition.CONTENT_TYPE, [])
+        return _ANSWERED
 
     async def _act(
         self,
@@ -154,8 +171,14 @@ class AdminApi:
 
 async def _send(send: Send, status: int, answer: dict[str, Any], extra: Headers) -> None:
     body = json.dumps(answer, ensure_ascii=False).encode()
+    await _send_bytes(send, status, body, b"application/json", extra)
+
+
+async def _send_bytes(
+    send: Send, status: int, body: bytes, content_type: bytes, extra: Headers
+) -> None:
     fields = [
-        (b"content-type", b"application/json"),
+        (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),

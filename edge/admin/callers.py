@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from edge.admin.errors import AdminError
 from edge.admin.failed_logins import FailedLogins
-from edge.admin.routes import Endpoint
+from edge.admin.routes import Scope
 from edge.audit.actor import local_user
 from edge.audit.record import LOCAL, Actor
 from tokens.model import AccessToken
@@ -98,16 +98,16 @@ class TooManyFailures(AdminError):
         self.seconds = max(1, round(seconds))
 
 
-def check_scope(caller: AccessToken | None, endpoint: Endpoint) -> None:
+def check_scope(caller: AccessToken | None, scope: Scope) -> None:
     """Refuse what the caller's access token is not for."""
-    if caller is None or endpoint.scope == "any":
+    if caller is None or scope == "any":
         return
-    if endpoint.scope == "local":
+    if scope == "local":
         raise AdminError("FORBIDDEN", "Access tokens are managed on the edge's own machine")
-    if not caller.may(endpoint.scope):
+    if not caller.may(scope):
         raise AdminError(
             "FORBIDDEN",
-            f"The access token {caller.name} has not the scope {endpoint.scope}; "
+            f"The access token {caller.name} has not the scope {scope}; "
             f"its scopes are {', '.join(caller.scopes)}",
         )
 
@@ -132,7 +132,7 @@ def refuse_strangers(scope: HttpScope, headers: Headers) -> None:
     """
     hosts = all_of(headers, b"host")
     host = hosts[0].decode("latin-1").lower() if len(hosts) == 1 else ""
-    if _is_local(scope) and _without_port(host) not in LOOPBACK_HOSTS:
+    if is_local(scope) and _without_port(host) not in LOOPBACK_HOSTS:
         raise AdminError("FORBIDDEN", "The Host of this request is not this edge's")
     for origin in all_of(headers, b"origin"):
         if origin.decode("latin-1").lower() != f"{scope.get('scheme', 'http')}://{host}":
@@ -147,7 +147,8 @@ def all_of(headers: Headers, name: bytes) -> list[bytes]:
     return [value for key, value in headers if key == name]
 
 
-def _is_local(scope: HttpScope) -> bool:
+def is_local(scope: HttpScope) -> bool:
+    """Whether the edge was reached at an address of this machine alone."""
     server = scope.get("server")
     return not server or server[1] is None or server[0] in {"127.0.0.1", "::1", "localhost"}
 

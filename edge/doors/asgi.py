@@ -233,10 +233,39 @@ class Inbox:
         return self.complete
 
 
+class Watched:
+    """ASGI's `send`, and what became of the answer.
+
+    Attributes:
+        status: of the answer that was begun; 0 before.
+        code: of the edge's error that was answered, set by whoever answers it.
+        whole: whether its end was sent.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+        self.code = ""
+        self.whole = False
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message."""
+        kind = message["type"]
+        if kind in ("http.response.start", "websocket.http.response.start"):
+            self.status = message["status"]
+        elif kind == "websocket.accept":
+            self.status = 101
+        await self._send(message)
+        if kind in ("http.response.body", "websocket.http.response.body"):
+            self.whole = not message["more_body"]
+        elif kind == "websocket.close":
+            self.whole = True
+
+
 class Reply:
     """The answer as it goes: adds what every answer carries and knows whether it has begun."""
 
-    def __init__(self, send: Send, head: Head, connection: Connection) -> None:
+    def __init__(self, send: Watched, head: Head, connection: Connection) -> None:
         self._send = send
         self._http1 = head.version.startswith("1")
         self._wants_trailers = head.version == "2" and first(head.headers, b"te") == b"trailers"
@@ -279,6 +308,10 @@ class Reply:
         """Send an answer that is in memory."""
         await self.start(status, headers, close=close)
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def refuses(self, code: str) -> None:
+        """Have it known which of the edge's errors this answer is."""
+        self._send.code = code
 
     def abort(self) -> None:
         """Break the answer off, so that it cannot be taken for whole."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from edge.doors.asgi import Connection, Receive, Send, dated
+from edge.doors.asgi import Connection, Receive, Send, Watched, dated
 from edge.doors.asked import Asked
 from edge.doors.own_answers import refused
 from edge.errors import EdgeError, Errors, refusal
@@ -47,7 +47,7 @@ class WebSocketDoor:
     draining: Callable[[], bool]
 
     async def serve(
-        self, asked: Asked, connection: Connection, receive: Receive, send: Send
+        self, asked: Asked, connection: Connection, receive: Receive, send: Watched
     ) -> None:
         """Answer one handshake, and relay if the function accepts it."""
         await receive()  # websocket.connect, always first
@@ -204,7 +204,8 @@ async def _relay_refusal(asked: Asked, relayed: Relayed, send: Send) -> None:
     await send({"type": "websocket.http.response.body", "body": b"", "more_body": False})
 
 
-async def _refuse(asked: Asked, error: EdgeError, send: Send) -> None:
+async def _refuse(asked: Asked, error: EdgeError, send: Watched) -> None:
+    send.code = error.refusal.kind.code
     rendered = refused(asked, error.refusal)
     await _start(rendered.status, rendered.headers, send)
     await send({"type": "websocket.http.response.body", "body": rendered.body, "more_body": False})

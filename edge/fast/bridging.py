@@ -36,10 +36,12 @@ class McpAsker(Protocol):
 
     Attributes:
         bridged: what its last request to `/mcp` was, or None.
+        status: of the answer that has begun.
         loop: the one that it runs on; asking which one runs costs a system call.
     """
 
     bridged: Bridged | None
+    status: int
     loop: asyncio.AbstractEventLoop
 
     @property
@@ -288,6 +290,7 @@ class Bridging:
 
     def _start(self) -> None:
         self._started = True
+        self._asker.status = 200
         self._since = self._asker.loop.time()
         self._keep = self._asker.stays
         every = dressed(self._asked, FIELDS, checked=self._decision.checked)

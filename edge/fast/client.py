@@ -8,6 +8,7 @@ import asyncio
 from math import inf
 from typing import cast
 
+from edge.events import CutOff
 from edge.forwarding.connection import UNSENT_HIGH, UNSENT_LOW
 from edge.message import Peer
 from edge.server import endings
@@ -134,6 +135,8 @@ class Client(asyncio.BufferedProtocol):
         """Look at the clock: loop time, seconds."""
         self._progress.look(self._transport.get_write_buffer_size(), now)
         still = now - self._progress.still_since > self.host.slow_reader
+        if still and not self.finishing:
+            self.host.observe(CutOff("slow_reader"))
         if still or self._has_left(now) or endings.is_dead(self._transport):
             self.reset()
         elif self.finishing:

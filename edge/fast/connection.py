@@ -11,7 +11,7 @@ from typing import Any
 
 from edge.doors import own_answers
 from edge.doors.asgi import UNREAD_SECONDS
-from edge.doors.asked import FRESH, Admitted, Asked
+from edge.doors.asked import FRESH, Admitted, Asked, function_of
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.fast.answer_rote import AnswerRote
@@ -20,14 +20,13 @@ from edge.fast.bridging import Bridging
 from edge.fast.forward import Forwarding
 from edge.fast.headwork import Lasting
 from edge.fast.lane import Lane, Passage
-from edge.fast.plain import framing
+from edge.fast.plain import framing, is_for_asgi
 from edge.fast.rote import CREDIT, Rote, is_learnable, lasting_decision
 from edge.fast.turns import Phase, Turns
 from edge.fast.wording import Prepared
 from edge.forwarding import plan
 from edge.gate.decisions import (
     Answer,
-    Bridge,
     Decision,
     Forward,
     Open,
@@ -122,6 +121,7 @@ class FastConnection(Turns):
 
     def gone(self) -> None:
         """See `Client`."""
+        self._over(whole=self._phase is Phase.TUNNEL)
         if self._task is not None:
             self._task.cancel()
         if self._forwarding is not None:
@@ -166,7 +166,7 @@ class FastConnection(Turns):
         if asked is None:
             self._refuse_unread(refused)
         else:
-            self._answer(own_answers.refused(asked, refused), closes=refused.kind.closes)
+            self._refuse(asked, refused)
 
     def answer(self, answer: Rendered | Prepared) -> None:
         """Answer from memory instead of with a function's answer."""
@@ -176,6 +176,7 @@ class FastConnection(Turns):
     def break_off(self) -> None:
         """End the connection so that the answer cannot look whole."""
         self._forwarding = None
+        self._over(whole=self._phase is Phase.TUNNEL)
         tunnel = self._phase is Phase.TUNNEL and not self.half_closed
         self.finish(unread=tunnel or not self._body.complete)
 
@@ -254,7 +255,7 @@ class FastConnection(Turns):
         decision = door.decide_at_once(head, now)
         if decision is None:
             self._wait(self._decide_later(head, length))
-        elif _is_for_asgi(head, decision):
+        elif is_for_asgi(head, decision):
             self._hand_over()
         else:
             admitted = self._let_in(head, decision, now)
@@ -292,7 +293,7 @@ class FastConnection(Turns):
     async def _decide_later(self, head: Head, length: int | None) -> None:
         door = self._lane.door
         decision = await door.decide(head)
-        if _is_for_asgi(head, decision):
+        if is_for_asgi(head, decision):
             self._hand_over()
         else:
             self._carry_out(head, self._let_in(head, decision, door.clock()), length)
@@ -323,6 +324,7 @@ class FastConnection(Turns):
         decision, self.left = admitted
         fresh = self._lane.random(FRESH)
         self._request = (head, decision, fresh)
+        self._begin_request(function_of(decision))
         self._method = head.method
         self._lane.counts.requests += 1
         self._skipped = False
@@ -396,8 +398,7 @@ class FastConnection(Turns):
             raise TypeError("no request is being answered")
         match decision:
             case Refuse():
-                answer = own_answers.refused(asked, decision.refusal)
-                self._answer(answer, closes=decision.refusal.kind.closes)
+                self._refuse(asked, decision.refusal)
             case Answer():
                 self._answer(own_answers.at_once(asked, decision))
             case Status():
@@ -408,13 +409,10 @@ class FastConnection(Turns):
             case _:
                 raise TypeError(type(decision))
 
+    def _refuse(self, asked: Asked, refused: Refusal) -> None:
+        self._code = refused.kind.code
+        self._answer(own_answers.refused(asked, refused), closes=refused.kind.closes)
+
     async def _open(self, asked: Asked, decision: Open) -> None:
         made = await self._lane.documents.render(decision.document, decision.place)
         self._answer(own_answers.document(asked, decision, made))
-
-
-def _is_for_asgi(head: Head, decision: Decision) -> bool:
-    """Whether a request is one that this lane does not carry out."""
-    if isinstance(decision, Bridge):
-        return head.websocket or decision.passes
-    return head.websocket and not isinstance(decision, Forward | Refuse)

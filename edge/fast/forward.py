@@ -208,6 +208,7 @@ class Forwarding(Errand):
 
     def _begin_answer(self, head: ResponseHead, frame: Frame) -> bytes:
         self._started = True
+        self._asker.status = head.status
         # A body that is still coming is let go by; where the next request begins is then open.
         self._stays = self._asker.stays and self._body.complete
         answer = self._heads.answer(self._upstream, head, frame, self._reader.raw)
@@ -256,6 +257,7 @@ class Forwarding(Errand):
         tunnel = Tunnel(connection, self._asker, self._stream_idle, self._end)
         self._connection = None
         self._hold_stream(tunnel.end)
+        self._asker.status = head.status
         self._asker.write(self._heads.switching(self._upstream, head))
         tunnel.begin(first)
 

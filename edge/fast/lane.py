@@ -8,6 +8,7 @@ from edge.app import Door
 from edge.doors.asgi import Pace
 from edge.doors.open_documents import OpenDocuments
 from edge.errors import Refusal
+from edge.events import Observe
 from edge.fast.answer_rote import AnswerRote
 from edge.fast.headwork import Lasting
 from edge.fast.rote import Rote
@@ -65,6 +66,7 @@ class Lane:
         head, keep_alive: seconds for a request head, and between two requests.
         random: strong random bytes.
         log: told of errors that are the edge's own, with the request id.
+        observe: told of every request that is over, and of connections that are ended.
         lasting: what lasts from request to request of a caller, on whichever connection.
     """
 
@@ -81,6 +83,7 @@ class Lane:
     keep_alive: float
     random: Callable[[int], bytes]
     log: Callable[[BaseException, bytes], None]
+    observe: Observe
     counts: Counts = field(default_factory=Counts)
     lasting: dict[tuple[object, ...], Lasting] = field(default_factory=dict)
 
@@ -111,6 +114,7 @@ class Asker(Protocol):
         answer_credit: how many more answers are learnt in vain.
         varying: the fields that hold the request's ids.
         left: of the rate limits that the request counts against.
+        status: of the answer that has begun.
     """
 
     lasting: Lasting | None
@@ -119,6 +123,7 @@ class Asker(Protocol):
     answer_credit: int
     varying: Headers
     left: tuple[Left, ...]
+    status: int
 
     @property
     def congested(self) -> bool: ...

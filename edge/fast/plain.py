@@ -1,6 +1,7 @@
 """Which requests are plain enough for the fast lane, by their heads alone. Pure."""
 
 from edge.forwarding.opening import is_complete
+from edge.gate.decisions import Bridge, Decision, Forward, Refuse
 from edge.headers import connection_options
 from edge.message import Head
 
@@ -46,3 +47,10 @@ def _opens_plainly(head: Head) -> bool:
     if any(name in _ODD_TO_OPEN for name, _ in head.headers):
         return False
     return is_complete(head.headers) and connection_options(head.headers) <= _OPENING_OPTIONS
+
+
+def is_for_asgi(head: Head, decision: Decision) -> bool:
+    """Whether a request is one that this lane does not carry out, as it was decided."""
+    if isinstance(decision, Bridge):
+        return head.websocket or decision.passes
+    return head.websocket and not isinstance(decision, Forward | Refuse)

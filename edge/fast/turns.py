@@ -6,12 +6,13 @@ answered is held, within bounds. Not here: what a request is, and what is done w
 """
 
 from enum import Enum
-from time import time
+from time import monotonic, time
 from uuid import uuid4
 
 from edge.doors.asgi import UNREAD_BYTES
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
+from edge.events import Finished, Unread
 from edge.fast.client import Client
 from edge.fast.lane import Lane
 from edge.fast.wording import Prepared, own_answer
@@ -37,7 +38,10 @@ class Turns(Client):
     """A client connection on which requests take their turns."""
 
     __slots__ = (
+        "_asked_of",
+        "_began",
         "_body",
+        "_code",
         "_droppable",
         "_held",
         "_lane",
@@ -48,6 +52,7 @@ class Turns(Client):
         "_reading",
         "_scanned",
         "_since",
+        "status",
     )
 
     def __init__(self, lane: Lane, host: Acceptor) -> None:
@@ -63,6 +68,10 @@ class Turns(Client):
         self._body = RequestBody(0, None)
         self._pending: Rendered | Prepared | None = None
         self._droppable = 0
+        self._began = 0.0
+        self._asked_of = ""
+        self._code = ""
+        self.status = 0
 
     def _take_next(self) -> bool:
         """Take one request out of what is held; False if its head is not whole yet."""
@@ -117,6 +126,22 @@ class Turns(Client):
         finally:
             self._reading = False
 
+    def _begin_request(self, function: str) -> None:
+        """A request was taken, and will be over once."""
+        self._began = monotonic()
+        self._asked_of = function
+        self._code = ""
+        self.status = 0
+
+    def _over(self, *, whole: bool) -> None:
+        """Have it told that the request is over, unless it has been."""
+        if not self._began:
+            return
+        seconds = monotonic() - self._began
+        self._began = 0.0
+        told = Finished(self._asked_of, self.status, self._code, "fast", whole, seconds)
+        self._lane.observe(told)
+
     def _answer(self, answer: Rendered | Prepared, *, closes: bool = False) -> None:
         """Answer from memory; what still comes of the body is let go by, or the connection ends."""
         self._pending = answer
@@ -147,12 +172,14 @@ class Turns(Client):
     def _send_pending(self, *, closes: bool) -> None:
         keep = self.stays and not closes
         if self._pending is not None:
+            self.status = self._pending.status
             self.write(own_answer(self._pending, self._method, keep=keep))
         self._pending = None
         self._end_request(keep=keep)
 
     def _end_request(self, *, keep: bool) -> None:
         """An answer is out: make ready for the next request, or end the connection."""
+        self._over(whole=True)
         if not keep:
             self.finish(unread=not self._body.complete)
             return
@@ -168,6 +195,7 @@ class Turns(Client):
 
     def _refuse_unread(self, refused: Refusal, sent: Headers = ()) -> None:
         """Answer what cannot be read as a request, and end the connection."""
+        self._lane.observe(Unread(refused.kind.code))
         method = begun_method(self._held)  # of the head that is unread, if one is
         self.write(refuse_raw(refused, str(uuid4()), time(), sent, method))
         self.finish(unread=True)

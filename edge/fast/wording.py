@@ -18,6 +18,7 @@ class Prepared:
 
     head: bytes
     body: bytes = field(repr=False)
+    status: int = 200
 
 
 def answer_head(status: int, reason: bytes, fields: Headers) -> bytes:

@@ -100,6 +100,11 @@ class InFlight:
         if places.taken == 0:
             del self._functions[function]
 
+    @property
+    def total(self) -> int:
+        """Requests in flight, whatever the function."""
+        return sum(places.taken for places in self._functions.values())
+
     def taken(self, function: str) -> int:
         """Requests in flight."""
         places = self._functions.get(function)

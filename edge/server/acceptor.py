@@ -9,6 +9,7 @@ from time import time
 from typing import Protocol
 from uuid import uuid4
 
+from edge.events import Unread
 from edge.server.hypercorn_connection import Connection, Service
 from edge.server.refusals import TOO_MANY_CONNECTIONS, refuse_raw
 from edge.server.stream import ClientStream
@@ -54,6 +55,7 @@ class Acceptor:
     Attributes:
         inbox: what connections receive into; emptied before the loop reads anything else.
         slow_reader: seconds for which a client may take nothing of what waits for it.
+        observe: told of connections that are ended.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Acceptor:
         self.tasks: set[asyncio.Task[None]] = set()
         self.inbox = inbox
         self.slow_reader = shared.config.slow_reader
+        self.observe = shared.observe
         self._shared = shared
         self._fast_lane = fast_lane
         self._loop = asyncio.get_running_loop()
@@ -106,6 +109,7 @@ class Acceptor:
     def _accept(self, client: ClientStream) -> None:
         """Serve a connection, or answer 503 if there are too many."""
         if self.full:
+            self.observe(Unread(TOO_MANY_CONNECTIONS.kind.code))
             client.writer.write(refuse_raw(TOO_MANY_CONNECTIONS, str(uuid4()), time()))
             client.writer.transport.close()
         else:

@@ -23,6 +23,7 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from edge.config import Config
+from edge.events import CutOff, Observe
 from edge.gate.decisions import GateSettings
 from edge.message import Peer
 from edge.server import endings
@@ -58,6 +59,7 @@ class Service:
     Attributes:
         state: tells whether the worker is ending.
         limits: what a request head is checked against.
+        observe: told of what is no request, and of connections that are ended.
     """
 
     app: App
@@ -66,16 +68,18 @@ class Service:
     context: WorkerContext
     state: State
     limits: GateSettings
+    observe: Observe
 
 
-def service(app: App, config: Config, state: State) -> Service:
+def service(app: App, config: Config, state: State, observe: Observe) -> Service:
     """What the connections of one listener share."""
     limits = GateSettings(
         request_line=config.request_line,
         header_block=config.header_block,
         header_fields=config.header_fields,
     )
-    return Service(app, config, hypercorn_config(config), WorkerContext(None), state, limits)
+    context = WorkerContext(None)
+    return Service(app, config, hypercorn_config(config), context, state, limits, observe)
 
 
 def hypercorn_config(config: Config) -> HypercornConfig:
@@ -109,6 +113,7 @@ class Connection(TCPServer):
             client.writer,
         )
         self.phase = Phase.HEAD
+        self.observe = shared.observe
         self._shared = shared
         self._transport = client.transport
         self._since = self._event_loop.time()
@@ -213,6 +218,8 @@ class Connection(TCPServer):
         limits = self._shared.config
         self._progress.look(self._transport.get_write_buffer_size(), now)
         still = now - self._progress.still_since > limits.slow_reader
+        if still and not self._finishing:
+            self.observe(CutOff("slow_reader"))
         if still or self._has_left(now) or endings.is_dead(self._transport):
             self.reset()
         elif self._finishing or not hasattr(self, "protocol"):

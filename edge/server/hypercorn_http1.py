@@ -24,6 +24,7 @@ from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import suppress_body
 
 from edge.errors import EdgeError, Errors, Refusal, refusal
+from edge.events import Unread
 from edge.message import Head, Headers
 from edge.server.exchange import Exchange
 from edge.server.heads import BadHead
@@ -247,6 +248,7 @@ class Http1(H11Protocol):
         """Answer with an error if none was begun, and end."""
         await self._close_stream()
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            self._door.observe(Unread(refused.kind.code))
             method = self._method or self._requests.begun_method
             await self.send(RawData(refuse_raw(refused, str(uuid4()), time(), sent, method)))
         elif self.connection.our_state is h11.SEND_BODY and self.ends_with_connection:

@@ -29,6 +29,7 @@ from hypercorn.protocol.events import (
 from hypercorn.utils import filter_pseudo_headers
 from hyperframe.frame import GoAwayFrame
 
+from edge.events import CutOff
 from edge.server.calm import Calm
 from edge.server.exchange import Exchange
 from edge.server.hypercorn_sending import TABLE, Buffer, Sending
@@ -100,6 +101,7 @@ class Http2(Sending):
             elif buffer.still_since is None:
                 buffer.still_since = now
             elif now - buffer.still_since > slow_reader:
+                self._door.observe(CutOff("slow_reader"))
                 await buffer.close()
                 await self._break_off(stream_id)
 
@@ -155,6 +157,7 @@ class Http2(Sending):
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         for event in events:
             if _asks_nothing(event) and not self._calm.spend(asyncio.get_running_loop().time()):
+                self._door.observe(CutOff("flood"))
                 await self._give_up(ErrorCodes.ENHANCE_YOUR_CALM)
                 return
             if isinstance(event, h2.events.RequestReceived):

@@ -28,6 +28,7 @@ from wsproto.events import CloseConnection
 from wsproto.events import Message as Piece
 
 from edge.errors import Errors, Refusal, refusal
+from edge.events import Observe
 from edge.server.exchange import HELD, Exchange, Message
 from edge.server.refusals import refuse
 
@@ -52,6 +53,10 @@ GRACE = 1.0
 
 class Door(Protocol):
     """What a protocol asks of the connection that it runs on."""
+
+    @property
+    def observe(self) -> Observe:
+        """Told of what is no request, and of a client that is cut off."""
 
     @property
     def stays(self) -> bool:

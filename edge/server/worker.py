@@ -11,9 +11,11 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from edge.config import Config
+from edge.events import Observe, unobserved
 from edge.server.acceptor import Acceptor, FastLane, Live
 from edge.server.certificates import Certificates
 from edge.server.hypercorn_connection import App, State, service
@@ -32,6 +34,7 @@ class Served(Protocol):
         local_admin: the one on the data directory's socket.
         remote_admin: the one on the admin address.
         state: its `draining` is set when a drain begins, `succeeded` too if another edge goes on.
+        observe: told of what happens on public connections.
         end_streams: called then, so that streams without an end find one.
         running: what has to run while the apps are served; if it does not start, nothing is.
     """
@@ -50,6 +53,9 @@ class Served(Protocol):
 
     @property
     def state(self) -> State: ...
+
+    @property
+    def observe(self) -> Observe: ...
 
     @property
     def end_streams(self) -> Callable[[], None]: ...
@@ -88,9 +94,10 @@ class Server:
         self._config = config
         self._served = served
         inbox = memoryview(bytearray(PIECE))
-        self._public = Acceptor(service(served.app, config, served.state), inbox, served.fast_lane)
-        self._local_admin = Acceptor(service(served.local_admin, config, served.state), inbox)
-        self._remote_admin = Acceptor(service(served.remote_admin, config, served.state), inbox)
+        of = partial(service, config=config, state=served.state)
+        self._public = Acceptor(of(served.app, observe=served.observe), inbox, served.fast_lane)
+        self._local_admin = Acceptor(of(served.local_admin, observe=unobserved), inbox)
+        self._remote_admin = Acceptor(of(served.remote_admin, observe=unobserved), inbox)
         self._servers: list[asyncio.Server] = []
         self._certificates = Certificates(config) if config.certfile is not None else None
         self._sweeper: asyncio.Task[None] | None = None

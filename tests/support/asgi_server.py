@@ -13,12 +13,12 @@ from hypercorn.config import Config
 
 
 @contextmanager
-def on_tcp(app: Any) -> Iterator[str]:
-    """Serve on a free port of loopback; yields the base URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
+def on_tcp(app: Any, host: str = "127.0.0.1") -> Iterator[str]:
+    """Serve on a free port; yields the base URL."""
+    listener = socket.create_server((host, 0))
     port = listener.getsockname()[1]
     with _serving(app, listener):
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://{host}:{port}"
 
 
 @contextmanager

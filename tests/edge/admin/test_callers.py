@@ -198,3 +198,26 @@ def test_addresses_beyond_number_cost_bounded_memory_and_one_record() -> None:
     assert failed.due(2.0) is None
     assert failed.due(602.0) == {"failures": 1, "addresses": {"192.0.2.1": 1}}
     assert failed.due(9999.0) is None
+
+
+def test_metrics_are_open_to_who_is_on_this_machine_and_else_to_who_may_read(
+    edge: LocalOperations, tmp_path: Path
+) -> None:
+    reader = edge.create_access("reader", scopes=("read",)).token
+    deployer = edge.create_access("deployer", scopes=("deploy",)).token
+    api = AdminApi(edge, edge.authenticate, metrics=lambda: b"jelou_streams 1\n")
+    with on_tcp(api) as here, on_tcp(api, "127.0.0.2") as elsewhere:  # not this machine's own name
+        found = {
+            (where, who): ask(url, token, path="/metrics")[0]
+            for where, url in (("here", here), ("elsewhere", elsewhere))
+            for who, token in (("nobody", None), ("reader", reader), ("deployer", deployer))
+        }
+        assert ask(here, None, "POST", "/metrics")[0] != 200
+        assert ask(here, None, path="/metrics", Host="evil.example")[2] == "FORBIDDEN"
+        assert ask(here, None, path="/metrics", Sec_Fetch_Site="cross-site")[2] == "FORBIDDEN"
+    here_open = {("here", who): 200 for who in ("nobody", "reader", "deployer")}
+    assert found == here_open | {
+        ("elsewhere", "nobody"): 401,
+        ("elsewhere", "reader"): 200,
+        ("elsewhere", "deployer"): 403,
+    }

@@ -1,0 +1,62 @@
+"""Puts together what a worker counts and tells of it; constructor calls, nothing else."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.config import Config
+from edge.events import Observe
+from edge.forwarding.limit import InFlight
+from edge.observe.exposition import exposition
+from edge.observe.pages import Page, Pages, Publisher, Vitals
+from edge.observe.tally import Tally
+from edge.state.streams import OpenStreams
+from edge.state.view import WorkerView
+
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+_SELF = Path("/proc/self")
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedMetrics:
+    """One worker's.
+
+    Attributes:
+        observe: told of every event.
+        publish: has the other workers know what this one has counted.
+        text: what all workers have counted, as Prometheus reads it. Blocks.
+    """
+
+    observe: Observe
+    publish: Callable[[], Awaitable[None]]
+    text: Callable[[], bytes]
+
+
+def composed_metrics(
+    config: Config, view: WorkerView, streams: OpenStreams, in_flight: InFlight, slot: int
+) -> ComposedMetrics:
+    """The edge is told from others by its first process, this worker's parent."""
+    pages = Pages(config.data_dir, os.getppid(), config.turn)
+    tally, since = Tally(pages.before(slot)), time.time()
+
+    def page() -> Page:
+        vitals = Vitals(
+            pid=os.getpid(),
+            since=since,
+            generation=view.generation,
+            in_flight=in_flight.total,
+            streams=len(streams),
+            resident=_resident(),
+            descriptors=len(os.listdir(_SELF / "fd")),
+        )
+        return Page(slot, vitals, tally.snapshot())
+
+    publish = Publisher(pages, page).publish
+    return ComposedMetrics(tally.observe, publish, lambda: exposition(pages.all()))
+
+
+def _resident() -> int:
+    """Bytes of memory of this process (proc_pid_statm(5))."""
+    return int((_SELF / "statm").read_text().split()[1]) * _PAGE_SIZE

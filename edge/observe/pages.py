@@ -1,0 +1,134 @@
+"""What each worker has counted, as files that every worker of the edge can read.
+
+A worker writes its own page whenever it has changed, several times a second at most; its
+replacement goes on from it. Nothing here is a promise kept across power losses: counts begin anew
+with each edge.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import orjson
+
+from edge.observe.tally import NOTHING, Durations, Snapshot
+
+DIRECTORY = "metrics"
+"""Within the data directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """A worker now.
+
+    Attributes:
+        pid: of the process.
+        since: when it began, Unix seconds.
+        generation: of the store that it has applied.
+        in_flight: requests on their way to functions.
+        streams: open event streams, WebSockets and streams of MCP.
+        resident: bytes of memory.
+        descriptors: open files and sockets.
+    """
+
+    pid: int
+    since: float
+    generation: int
+    in_flight: int
+    streams: int
+    resident: int
+    descriptors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one worker slot has counted since its edge began, and its worker now."""
+
+    slot: int
+    vitals: Vitals
+    counts: Snapshot
+
+
+class Pages:
+    """The pages of one edge.
+
+    Args:
+        edge: what tells it from another on the same data directory: its process.
+        turn: 0 or 1, other than that of an edge that hands over to it, or takes over from it.
+    """
+
+    def __init__(self, data_dir: Path, edge: int, turn: int) -> None:
+        self._directory = data_dir / DIRECTORY
+        self._edge = edge
+        self._turn = turn
+
+    def before(self, slot: int) -> Snapshot:
+        """What the slot's former workers have counted."""
+        page = self._read(self._path(slot))
+        return NOTHING if page is None else page.counts
+
+    def write(self, page: Page) -> None:
+        """Put a worker's page in place of its last one. Blocks; raises OSError."""
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        path = self._path(page.slot)
+        draft = path.with_suffix(".new")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(orjson.dumps({"edge": self._edge, **_plain(page)}))
+        os.replace(draft, path)
+
+    def all(self) -> list[Page]:
+        """Every slot's page, in order. Blocks."""
+        found = [self._read(path) for path in self._directory.glob(f"{self._turn}-*.json")]
+        return sorted((page for page in found if page is not None), key=lambda page: page.slot)
+
+    def _path(self, slot: int) -> Path:
+        return self._directory / f"{self._turn}-{slot}.json"
+
+    def _read(self, path: Path) -> Page | None:
+        """A page of this edge's; None if there is none, or one of another edge's or format."""
+        try:
+            told = orjson.loads(path.read_bytes())
+            return _page(told) if told["edge"] == self._edge else None
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
+
+class Publisher:
+    """Writes one worker's page down whenever it has changed."""
+
+    def __init__(self, pages: Pages, page: Callable[[], Page]) -> None:
+        self._pages = pages
+        self._page = page
+        self._last: Page | None = None
+
+    async def publish(self) -> None:
+        """Have the others know what this worker has counted. Raises OSError."""
+        page = self._page()
+        if page != self._last:
+            await anyio.to_thread.run_sync(self._pages.write, page)
+            self._last = page
+
+
+def _plain(page: Page) -> dict[str, Any]:
+    counts = page.counts
+    return {
+        "slot": page.slot,
+        "vitals": asdict(page.vitals),
+        "requests": [[*key, count] for key, count in counts.requests.items()],
+        "durations": [[name, *each] for name, each in counts.durations.items()],
+        "unread": counts.unread,
+        "cutOff": counts.cut_off,
+    }
+
+
+def _page(told: dict[str, Any]) -> Page:
+    requests = {tuple(row[:5]): row[5] for row in told["requests"]}
+    durations = {
+        name: Durations(seconds, tuple(classes)) for name, seconds, classes in told["durations"]
+    }
+    counts = Snapshot(requests, durations, told["unread"], told["cutOff"])
+    return Page(told["slot"], Vitals(**told["vitals"]), counts)

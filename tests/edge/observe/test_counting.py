@@ -1,0 +1,145 @@
+"""What has happened is counted once, added up over workers, and told as Prometheus reads it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from edge.events import CutOff, Event, Finished, Unread
+from edge.observe.exposition import METRICS, exposition
+from edge.observe.pages import DIRECTORY, Page, Pages, Vitals
+from edge.observe.tally import Snapshot, Tally
+
+VITALS = Vitals(
+    pid=7, since=1.5, generation=3, in_flight=2, streams=1, resident=4096, descriptors=9
+)
+finished = st.builds(
+    Finished,
+    st.sampled_from(["", "edge", "shop", "ventas"]),
+    st.sampled_from([0, 200, 401, 503]),
+    st.sampled_from(["", "unauthorized", "overloaded"]),
+    st.sampled_from(["fast", "asgi"]),
+    st.booleans(),
+    st.floats(0, 200),
+)
+events = st.lists(
+    finished | st.builds(Unread, st.sampled_from(["bad_request", "overloaded"]))
+    | st.builds(CutOff, st.sampled_from(["flood", "slow_reader"]))
+)  # fmt: skip
+
+
+def counted(happened: list[Event], before: Tally | None = None) -> Snapshot:
+    tally = before or Tally()
+    for event in happened:
+        tally.observe(event)
+    return tally.snapshot()
+
+
+def told(text: bytes) -> dict[str, dict[tuple[str, ...], float]]:
+    """Samples by name: their labels' values, but for the slot's, to their values."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+    return found
+
+
+@settings(max_examples=100)
+@given(events, events)
+def test_two_workers_and_one_that_did_both_have_counted_the_same(
+    some: list[Event], others: list[Event]
+) -> None:
+    pages = [Page(0, VITALS, counted(some)), Page(1, VITALS, counted(others))]
+    both = [Page(0, VITALS, counted(some + others))]
+    two, one = told(exposition(pages)), told(exposition(both))
+    for name, samples in one.items():
+        if not name.startswith(("jelou_worker", "jelou_in_flight", "jelou_streams")):
+            assert two[name] == pytest.approx(samples)
+
+
+@settings(max_examples=100)
+@given(events)
+def test_every_event_is_counted_once(happened: list[Event]) -> None:
+    samples = told(exposition([Page(0, VITALS, counted(happened))]))
+    over = [event for event in happened if isinstance(event, Finished)]
+    assert sum(samples.get("jelou_requests_total", {}).values()) == len(over)
+    for function in {event.function for event in over}:
+        its = [event.seconds for event in over if event.function == function]
+        assert samples["jelou_request_seconds_count"][function,] == len(its)
+        assert samples["jelou_request_seconds_sum"][function,] == pytest.approx(sum(its))
+        assert samples["jelou_request_seconds_bucket"][function, "0.1"] == sum(
+            seconds <= 0.1 for seconds in its
+        )
+    ended = [event for event in happened if not isinstance(event, Finished)]
+    names = ("jelou_unread_total", "jelou_connections_cut_off_total")
+    assert sum(sum(samples.get(name, {}).values()) for name in names) == len(ended)
+
+
+@given(events, events)
+def test_a_replacement_goes_on_from_what_was_counted(
+    tmp_path_factory: pytest.TempPathFactory, before: list[Event], after: list[Event]
+) -> None:
+    pages = Pages(tmp_path_factory.mktemp("data"), edge=1, turn=0)
+    pages.write(Page(4, VITALS, counted(before)))
+    again = counted(after, Tally(pages.before(4)))
+    whole = counted(before + after)
+    assert (again.requests, again.unread, again.cut_off) == (
+        whole.requests, whole.unread, whole.cut_off,
+    )  # fmt: skip
+    assert {name: each.classes for name, each in again.durations.items()} == {
+        name: each.classes for name, each in whole.durations.items()
+    }
+
+
+def test_pages_are_one_edges_own_and_read_by_its_user_alone(tmp_path: Path) -> None:
+    pages = Pages(tmp_path, edge=1, turn=0)
+    pages.write(Page(0, VITALS, counted([Unread("bad_request")])))
+    pages.write(Page(1, VITALS, counted([])))
+    assert [page.slot for page in pages.all()] == [0, 1]
+    assert Pages(tmp_path, edge=2, turn=0).all() == []
+    assert Pages(tmp_path, edge=1, turn=1).all() == []
+    for path in (tmp_path / DIRECTORY).iterdir():
+        assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"edge":1}', b'{"edge":1,"slot":0}'])
+def test_a_page_that_is_damaged_is_no_page(tmp_path: Path, damage: bytes) -> None:
+    pages = Pages(tmp_path, edge=1, turn=0)
+    pages.write(Page(0, VITALS, counted([Unread("bad_request")])))
+    (path,) = (tmp_path / DIRECTORY).iterdir()
+    path.write_bytes(damage)
+    assert pages.all() == []
+    assert pages.before(0).unread == {}
+
+
+def test_every_metric_is_told_with_its_meaning_and_labels() -> None:
+    happened: list[Any] = [
+        Finished("shop", 200, "", "fast", True, 0.1),
+        Unread("bad_request"),
+        CutOff("flood"),
+    ]
+    text = exposition([Page(0, VITALS, counted(happened))]).decode()
+    samples = told(text.encode())
+    for metric in METRICS:
+        family = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
+        assert f"# HELP {metric.name} {metric.meaning}" in text
+        assert f"# TYPE {metric.name} {metric.kind}" in text
+        name = f"{family}_count" if metric.kind == "histogram" else metric.name
+        ((labels, _),) = samples[name].items()
+        assert len(labels) == len(metric.labels)
+
+
+def test_a_page_is_never_seen_half_written(tmp_path: Path) -> None:
+    pages = Pages(tmp_path, edge=1, turn=0)
+    pages.write(Page(0, VITALS, counted([])))
+    (path,) = (tmp_path / DIRECTORY).iterdir()
+    reader = os.open(path, os.O_RDONLY)
+    before = os.read(reader, 1 << 16)
+    pages.write(Page(0, VITALS, counted([Unread("bad_request")])))
+    os.lseek(reader, 0, os.SEEK_SET)
+    assert os.read(reader, 1 << 16) == before
+    os.close(reader)
