@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n $(shell expr $$(getconf _NPROCESSORS_ONLN) 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: run test test-all conformance lint lock dev clients bench bench-full bench-mcp bench-store bench-wake
+.PHONY: run test test-all fuzz conformance lint lock dev clients bench bench-full bench-mcp bench-store bench-wake
 
 run: $(VENV)/.installed
 	@$(BIN)/python examples/run.py
@@ -18,6 +18,11 @@ test: dev
 
 test-all: dev
 	$(PYTEST) --loop both
+
+# What untrusted bytes meet, fuzzed along its coverage for SECONDS each; what is learnt stays in .run.
+fuzz: SECONDS ?= 60
+fuzz: dev
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 # What the official MCP conformance suite finds, every revision; tests/conformance/*.txt.
 conformance: clients

@@ -64,6 +64,7 @@ OWNERS = {
     "h11": ("edge.server.hypercorn_http1",),
     "h2": ("edge.server.hypercorn_http2", "edge.server.hypercorn_sending"),
     "hypercorn": ("edge.sdk.serving", "edge.server.hypercorn_*"),
+    "hpack": ("edge.server.hypercorn_http2",),
     "httpx2": ("mcp_bridge.upstream_client",),
     "hyperframe": ("edge.server.hypercorn_http2",),
     "jsonschema_rs": ("edge.sdk.schema_shapes", "mcp_bridge.validation"),

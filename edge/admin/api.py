@@ -255,7 +255,7 @@ def _arguments(call: _Call, query: bytes, body: Any) -> dict[str, Any]:
         if call.endpoint.whole_body:
             ((name, hint, _),) = known.values()
             return {name: decode(hint, body)}
-        given = body if body is not None else _in_query(query, known)
+        given = body if call.endpoint.method == "POST" else _in_query(query, known)
         if not isinstance(given, dict):
             raise Mismatch("the body must be an object")
         values = {**given, **call.path_values}
@@ -267,7 +267,7 @@ def _arguments(call: _Call, query: bytes, body: Any) -> dict[str, Any]:
 
 def _in_query(query: bytes, known: dict[str, tuple[str, Any, bool]]) -> dict[str, Any]:
     """The arguments of a query, in which a number is text."""
-    given: dict[str, Any] = dict(parse_qsl(query.decode("latin-1")))
+    given: dict[str, Any] = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
     for key, value in given.items():
         if key in known and int in get_args(known[key][1]) and value.isdecimal():
             given[key] = int(value[:18])

@@ -109,7 +109,7 @@ def _body(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any] | None:
         {key: _schema(hint, schemas) for key, (_, hint, _) in named.items()},
         [key for key, (_, _, required) in named.items() if required],
     )
-    return {"content": _json({**schema, "additionalProperties": False})}
+    return {"required": True, "content": _json({**schema, "additionalProperties": False})}
 
 
 def _answer(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import h2.errors
 import h2.events
 import h2.exceptions
 import h2.settings
+import hpack
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from hypercorn.events import Closed, Updated
@@ -45,6 +46,24 @@ MOST_APPS = 256
 """Apps at work for one connection; that of a stream which was reset counts until it has ended."""
 
 
+class _CompressionError(h2.exceptions.ProtocolError):
+    """A block of fields that cannot be decoded (RFC 9113 §4.3)."""
+
+    error_code = ErrorCodes.COMPRESSION_ERROR
+
+
+class _Decoder(hpack.Decoder):
+    """Stock, but for the code that the connection ends with: h2's own is PROTOCOL_ERROR."""
+
+    def decode(self, data: bytes, raw: bool = False) -> Any:
+        try:
+            return super().decode(data, raw)
+        except hpack.OversizedHeaderListError:
+            raise
+        except hpack.HPACKError as error:
+            raise _CompressionError(str(error)) from error
+
+
 class Http2(Sending):
     """One HTTP/2 connection."""
 
@@ -63,6 +82,7 @@ class Http2(Sending):
         settings[SettingCodes.INITIAL_WINDOW_SIZE] = STREAM_WINDOW
         settings[SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1
         self.connection.local_settings = h2.settings.Settings(client=False, initial_values=settings)
+        self.connection.decoder = _Decoder(self.connection.decoder.max_header_list_size)
 
     @property
     def answering(self) -> bool:
@@ -190,6 +210,9 @@ class Http2(Sending):
         if self._going_away or len(self._exchanges) >= MOST_APPS:
             await self._reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
+        if _promises_a_body(event):
+            await self._reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
+            return
         self._last_stream = max(self._last_stream, stream_id)
         await self._create_stream(event)
 
@@ -308,6 +331,15 @@ def _asks_nothing(event: h2.events.Event) -> bool:
         event,
         h2.events.StreamReset | h2.events.PingReceived | h2.events.RemoteSettingsChanged,
     )
+
+
+def _promises_a_body(request: h2.events.RequestReceived) -> bool:
+    """Whether a request that has ended says that it has a body (RFC 9113 §8.1.1).
+
+    h2 has seen that a length is one, and counts where there is DATA.
+    """
+    lengths = (value for name, value in request.headers or [] if name == b"content-length")
+    return request.stream_ended is not None and any(value.strip(b"0") for value in lengths)
 
 
 def _ignored(_: int) -> None:

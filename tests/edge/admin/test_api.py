@@ -254,6 +254,7 @@ def test_only_json_is_taken(remote: Remote, kind: str) -> None:
     [
         (b"{", "not JSON"),
         (b"[]", "must be an object"),
+        (b"null", "must be an object"),
         (b"{}", "name is missing"),
         (b'{"name": 1}', "name must be a string"),
         (b'{"name": "n", "scopes": "mcp"}', "scopes must be an array"),
@@ -267,6 +268,14 @@ def test_a_bad_body_says_what_is_wrong(remote: Remote, body: bytes, told: str) -
     status, _, answer = call(remote.url, "POST", path, body, **bearer(remote), Content_Type=kind)
     assert (status, answer["error"]["code"]) == (400, "INPUT_ERROR")
     assert told in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("query", ["limit=", "limit=x", "limit=1.5", "limit=-", "before="])
+def test_a_number_in_a_query_is_one(remote: Remote, query: str) -> None:
+    status, _, answer = call(remote.url, path=f"/v1/audit?{query}", **bearer(remote))
+    name = query.partition("=")[0]
+    assert status == 400
+    assert f"{name} must be an integer" in answer["error"]["message"]
 
 
 def test_a_body_has_a_limit(remote: Remote) -> None:

@@ -1,7 +1,6 @@
 """Attacks over HTTP/2: frames made by hand, against one worker in a process of its own."""
 
 import asyncio
-import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,20 +17,27 @@ from edge.server.calm import BURST
 from edge.server.hypercorn_sending import TABLE
 from tests.support.edge_server import running
 from tests.support.http2 import Http2Client
+from tests.support.http2_frames import (
+    CONTINUATION,
+    DATA,
+    GOAWAY,
+    HEADERS,
+    PING,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    Frame,
+    frame,
+    frames,
+    setting,
+)
 from tests.support.supervised_edge import Supervised, supervised
 from tests.support.whole_processes import memory
 
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 GET = b"\x82\x86\x84\x41\x01x"
 """GET http://x/ in HPACK (RFC 7541): three of the static table, and an authority."""
 
 MIB = 1024 * 1024
-
-
-def frame(kind: int, stream: int, payload: bytes = b"", flags: int = 0) -> bytes:
-    """RFC 9113 §4.1."""
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
 def post(path: bytes) -> bytes:
@@ -46,7 +52,7 @@ def edge(tmp_path: Path) -> Iterator[Supervised]:
         yield served
 
 
-async def attack(edge: Supervised, *pieces: bytes) -> list[tuple[int, bytes]]:
+async def attack(edge: Supervised, *pieces: bytes) -> list[Frame]:
     """Send all of it; the frames that came back until the connection ended or fell silent."""
     port = int(edge.address.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -73,17 +79,9 @@ async def attack(edge: Supervised, *pieces: bytes) -> list[tuple[int, bytes]]:
     return list(frames(bytes(got)))
 
 
-def frames(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The kind and payload of each whole frame."""
-    while len(data) >= 9:
-        size = int.from_bytes(data[:3])
-        yield data[3], data[9 : 9 + size]
-        data = data[9 + size :]
-
-
-def goodbyes(answer: list[tuple[int, bytes]]) -> list[int]:
+def goodbyes(answer: list[Frame]) -> list[int]:
     """The codes of every GOAWAY."""
-    return [int.from_bytes(payload[4:8]) for kind, payload in answer if kind == GOAWAY]
+    return [int.from_bytes(said.payload[4:8]) for said in answer if said.kind == GOAWAY]
 
 
 RESETS = b"".join(
@@ -93,7 +91,7 @@ RESETS = b"".join(
 FLOODS = {
     "rapid reset": RESETS,
     "pings": frame(PING, 0, b"12345678") * (BURST + 100),
-    "settings": frame(SETTINGS, 0, struct.pack(">HI", 3, 100)) * (BURST + 100),
+    "settings": frame(SETTINGS, 0, setting(3, 100)) * (BURST + 100),
     "empty DATA": post(b"/slow?20") + frame(DATA, 1) * (BURST + 100),
     "a head bomb": frame(
         HEADERS, 1, GET + b"\x40\x01a\x7f\xc1\x1e" + b"x" * 4000 + b"\xbe" * 12000, 5
