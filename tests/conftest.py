@@ -54,3 +54,16 @@ def _loops_of(file: Path) -> Iterable[str]:
     if any(file.is_relative_to(here / name) for name in ON_BOTH):
         return LOOPS
     return ("uvloop",) if any(file.is_relative_to(here / name) for name in AS_WORKERS) else ()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run a file's tests together: in pytest's own order, by loops, files that share what they
+    start take turns, and start it again at each.
+    """
+    items.sort(key=lambda item: (str(item.path), _loop_of(item)))
+
+
+def _loop_of(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params.get("anyio_backend")) if callspec else ""

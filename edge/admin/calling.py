@@ -84,10 +84,14 @@ class Calls:
                 _be_patient(connection)
             connection.request(endpoint.method, target, body=body, headers=headers)
             response = connection.getresponse()
+            said = b""
             if out is not None and response.status == http.client.OK:
                 shutil.copyfileobj(response, out)
-                return response.status, b""
-            return response.status, response.read(LARGEST)
+            else:
+                said = response.read(LARGEST)
+            if response.length and len(said) < LARGEST:  # read(amount) does not say so itself
+                raise http.client.IncompleteRead(said, response.length)
+            return response.status, said
         except (OSError, http.client.HTTPException) as error:
             raise _unreachable(self._transport.name, error) from None
         finally:

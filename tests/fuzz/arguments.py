@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 import h11
 
@@ -61,6 +61,7 @@ def _check_call(tool: Tool, arguments: dict[str, Any]) -> None:
         return
     assert request.method == tool.operation.method
     _check_target(tool, arguments, request.target)
+    _check_query(tool, arguments, request.target)
     _check_fields(tool, request)
     _check_parts(request)
     _check_on_the_wire(request)
@@ -85,6 +86,23 @@ def _check_target(tool: Tool, arguments: dict[str, Any], target: bytes) -> None:
         is_plain = one.style == "simple" and one.content_type is None and isinstance(value, str)
         if is_plain and template == f"{{{one.name}}}":
             assert unquote(segment, errors="strict") == value
+
+
+def _check_query(tool: Tool, arguments: dict[str, Any], target: bytes) -> None:
+    """Texts arrive as they were; where there is nothing else, nothing else arrives."""
+    given = [
+        (one, arguments[one.argument])
+        for one in tool.operation.parameters
+        if one.place == "query" and arguments.get(one.argument) is not None
+    ]
+    sent = parse_qsl(target.decode().partition("?")[2], keep_blank_values=True, errors="strict")
+    texts = [
+        (one.name, value)
+        for one, value in given
+        if isinstance(value, str) and one.content_type is None
+    ]
+    assert all(text in sent for text in texts), "a value left its pair"
+    assert len(texts) < len(given) or sent == texts
 
 
 def _check_fields(tool: Tool, request: ToolRequest) -> None:

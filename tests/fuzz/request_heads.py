@@ -1,16 +1,11 @@
 """Heads of requests: what is taken is what h11 takes it for, however the bytes come."""
 
-from collections.abc import Iterable
-
-from edge.gate.decisions import GateSettings
 from edge.server.heads import begun_method
-from edge.server.requests import PREFACE, Ended, Http2Assumed, Opaque
+from edge.server.requests import PREFACE, Http2Assumed
+from tests.edge.server.test_heads import SMALL
 from tests.edge.server.test_heads_against_h11 import SNIPPETS, is_read_alike
 from tests.fuzz.pieces import ways_to_cut
-from tests.support.request_bytes import SETTINGS, bodies, heads, read
-
-SMALL = GateSettings(request_line=64, header_block=128, header_fields=8)
-"""Limits that short inputs reach."""
+from tests.support.request_bytes import SETTINGS, outcome, read
 
 WORDS = (
     *SNIPPETS, b"GET ", b"POST ", b"OPTIONS * ", b"CONNECT ", b"http://", b"https://a@b", PREFACE,
@@ -31,10 +26,3 @@ def check(data: bytes) -> None:
         for pieces in ways_to_cut(data):
             assert outcome(pieces, settings) == whole, "it depends on how the bytes are cut"
     assert data.startswith(begun_method(data).encode())
-
-
-def outcome(pieces: Iterable[bytes], settings: GateSettings) -> object:
-    """What is read; of a body that turns out to be broken, how much came before is left open."""
-    events, refused = read(pieces, settings)
-    others = [event for event in events if isinstance(event, Ended | Opaque)]
-    return heads(events), bodies(events), others, refused

@@ -48,7 +48,7 @@ class Target:
     @property
     def seeds(self) -> list[bytes]:
         """Inputs to begin with."""
-        return [path.read_bytes() for path in kept(self.name) if path.parent.parent.name == "seeds"]
+        return [path.read_bytes() for path in sorted((HERE / "seeds" / self.name).iterdir())]
 
 
 def load(name: str) -> Target:

@@ -5,7 +5,6 @@
 
 import os
 import random
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -62,10 +61,13 @@ def inputs(target: targets.Target) -> st.SearchStrategy[bytes]:
 @pytest.mark.parametrize("name", targets.NAMES)
 def test_nothing_made_at_random_shows_a_fault(name: str) -> None:
     target = targets.load(name)
-    check: Callable[[bytes], None] = settings(max_examples=60, deadline=None)(
-        given(inputs(target))(target.check)
-    )
-    check()
+
+    @settings(max_examples=60, deadline=None)
+    @given(inputs(target))
+    def made(data: bytes) -> None:
+        target.check(data)
+
+    made()
 
 
 @pytest.mark.parametrize("name", targets.NAMES)

@@ -26,6 +26,7 @@ from edge.server.worker import Listeners, Server
 from edge.state.peers import Peers
 from tests.support.http1_client import Http1Client
 from tests.support.http2_client import Http2Client
+from tests.support.operations import prepare
 from tokens.database import Database
 from tokens.model import Token
 from tokens.service import Minted, TokenService
@@ -138,6 +139,7 @@ class EdgeInProcess:
 async def running(directory: Path, **settings: Any) -> AsyncIterator[EdgeInProcess]:
     """An edge on a free port of 127.0.0.1; `settings` are fields of `Config`."""
     config = Config(**{"data_dir": directory / "data", "drain_timeout": 1.0, **settings})
+    prepare(config.data_dir)
     # The protocol is named, or asyncio would not turn Nagle's algorithm off.
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))

@@ -56,6 +56,13 @@ def bodies(events: Iterable[Event]) -> list[bytes]:
     return found
 
 
+def outcome(pieces: Iterable[bytes], settings: GateSettings = SETTINGS) -> object:
+    """What is read; of a body that turns out to be broken, how much came before is left open."""
+    events, refused = read(pieces, settings)
+    others = [event for event in events if isinstance(event, Ended | Opaque)]
+    return heads(events), bodies(events), others, refused
+
+
 def _add(events: list[Event], event: Event) -> None:
     last = events[-1] if events else None
     if isinstance(event, Content) and isinstance(last, Content):

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,22 +22,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 """Of the edges that cases name."""
 
 Lanes = dict[str, dict[str, World]]
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what shares edges together: pytest's own order may change event loops at each test."""
-    here = Path(__file__).parent
-    places = [at for at, item in enumerate(items) if item.path.is_relative_to(here)]
-    ours = sorted((items[at] for at in places), key=_edges_of)
-    for at, item in zip(places, ours, strict=True):
-        items[at] = item
-
-
-def _edges_of(item: pytest.Item) -> tuple[str, str]:
-    callspec = getattr(item, "callspec", None)
-    loop = callspec.params.get("anyio_backend") if callspec else None
-    return str(item.path), str(loop)
 
 
 @pytest.fixture(scope="module")

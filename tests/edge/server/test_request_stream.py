@@ -3,8 +3,6 @@
 Whatever is read, is read the same however the bytes are cut.
 """
 
-from collections.abc import Iterable
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,12 +12,11 @@ from edge.server.requests import (
     Begun,
     Content,
     Ended,
-    Event,
     Http2Assumed,
     Opaque,
     RequestStream,
 )
-from tests.support.request_bytes import PEER, SETTINGS, bodies, cut, dripped, heads, read
+from tests.support.request_bytes import PEER, SETTINGS, bodies, cut, dripped, heads, outcome, read
 
 GET = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
@@ -206,13 +203,6 @@ STREAMS = st.lists(
     ),
     max_size=5,
 ).map(b"".join)
-
-
-def outcome(pieces: Iterable[bytes]) -> tuple[list[Begun], list[bytes], list[Event], object]:
-    """What is read; of a body that turns out to be broken, how much came before is left open."""
-    events, refused = read(pieces)
-    others = [event for event in events if isinstance(event, Ended | Opaque)]
-    return heads(events), bodies(events), others, refused
 
 
 @settings(max_examples=300)
