@@ -9,13 +9,16 @@ from tokens.model import Token
 
 _ID_SIZE = 12
 # Sent to functions in a header field, so visible ASCII; `~` marks a token that is rotated out.
+_PIECE = re.compile(f"(?:{secret.RUNTIME}|{secret.ACCESS})[0-9A-Za-z]{{{secret.HINT_SIZE + 1},}}")
 _NAME = re.compile(r"(?!tok_|pat_)[!-}](?:[ -}]{0,62}[!-}])?")
 
 
 def check(name: str) -> None:
     """Raise InvalidToken unless this may be a token's name."""
-    if secret.redact(name) != name:
-        raise InvalidToken("The name holds a token; names are shown to everybody.")
+    if secret.redact(name) != name or _PIECE.search(name):
+        raise InvalidToken(
+            "The name holds a token or a piece of one; names are shown to everybody."
+        )
     if _NAME.fullmatch(name) is None:
         raise InvalidToken(
             f"The name {name[:64]!r} cannot be one: write 1 to 64 printable ASCII characters,"

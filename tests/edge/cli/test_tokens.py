@@ -132,6 +132,18 @@ def test_yes_is_accepted_in_any_place(cli: Cli, deployed: str, place: str) -> No
     assert cli("tokens", "list", "--json").data == []
 
 
+@pytest.mark.parametrize("size", [12, 40, 45])
+@pytest.mark.parametrize("command", [("tokens", "create", "--all"), ("access", "create")])
+def test_no_piece_of_a_token_is_a_name(
+    cli: Cli, deployed: str, command: tuple[str, ...], size: int
+) -> None:
+    outcome = cli(*command, "--name", deployed[:size], "--json")
+    assert outcome.code != 0
+    assert "holds a token or a piece of one" in outcome.error["message"]
+    hint = cli(*command, "--name", f"after {deployed[:11]}", "--json")
+    assert hint.data["name"] == f"after {deployed[:11]}"
+
+
 def test_what_is_no_token_is_not_found(cli: Cli, deployed: str) -> None:
     for words in (["revoke", "my-function", "nope", "-y"], ["rotate", "my-function", "nope"]):
         outcome = cli("tokens", *words, "--json")
