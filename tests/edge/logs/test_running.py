@@ -18,7 +18,7 @@ from served import *
 print("hello", flush=True)
 print("oops", file=sys.stderr, flush=True)
 def answer(path):
-    print("asked", path.replace("_", " "), flush=True)
+    print("asked", path, flush=True)
     return "ok"
 serve(listen(), answer)
 """
@@ -64,7 +64,7 @@ def test_what_a_process_writes_is_in_its_functions_log(edge: Running) -> None:
     assert found["oops"]["level"] == "error"
     assert {line["deployment"] for line in found.values()} == {deployment}
     assert {line["instance"] for line in found.values()} == {up.instance}
-    assert all(TOKEN not in message for message in found)
+    assert "asked /jfn_[redacted]" in found
 
 
 def test_last_words_without_the_end_of_a_line_are_kept(edge: Running) -> None:
