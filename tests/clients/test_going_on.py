@@ -57,9 +57,11 @@ CLIENTS = [
     MCP_REMOTE,
     JELOU_STDIO,
 ]
-SECOND_MODES = {"python_sdk.py auto", "typescript-v2.mjs auto", "typescript-v2.mjs legacy"}
-SECOND_MODES |= {"fastmcp_client.py auto", "langchain.py each"}
-"""Clients that are here in another mode too: these run with the slow tests."""
+RELATED = {"python_sdk.py auto", "typescript-v2.mjs auto", "typescript-v2.mjs legacy"}
+RELATED |= {"fastmcp_client.py auto", "openai_agents.py", "langchain.py each", "langchain.py held"}
+RELATED |= {"pydantic_ai_toolset.py"}
+"""Clients that are here in another mode too, or are built on one that is: these run with the slow
+tests."""
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestartingEdge]:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(each, marks=pytest.mark.slow if str(each) in SECOND_MODES else ())
+        pytest.param(each, marks=pytest.mark.slow if str(each) in RELATED else ())
         for each in CLIENTS
     ],
     ids=str,

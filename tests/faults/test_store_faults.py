@@ -93,7 +93,7 @@ def test_an_edge_that_cannot_start_on_a_full_disk_says_so_and_starts_once_there_
         with serving(disk / "data") as edge:
             token = edge.deploy(SLUG, origin.url).token
         filler = fill(disk)
-        done = run(serve_command(disk / "data"), env=isolated(disk / "data"), seconds=20)
+        done = run(serve_command(disk / "data"), env=isolated(disk / "data"))
         assert done.returncode == 1
         assert "disk is" in done.stderr
         assert "Traceback" not in done.stderr
