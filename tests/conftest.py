@@ -1,4 +1,5 @@
-"""Settings that every test shares: which event loop asynchronous tests run on.
+"""Settings that every test shares: which event loop asynchronous tests run on, and the scan of all
+that is written meanwhile for tokens.
 
 Workers run on uvloop where it is installed, else on asyncio's own loop. `--loop` runs all tests on
 one of them, or on both; without it they run on asyncio's, those of `ON_BOTH` on either, and those
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest_plugins = ["tests.support.token_scan"]
 
 LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
     "asyncio": ("asyncio", {"use_uvloop": False}),

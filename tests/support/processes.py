@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from tests.support import token_scan
+
 JELOU = (sys.executable, "-c", "from edge.cli.main import main; main()")
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 15.0
@@ -21,18 +23,21 @@ STOP_SECONDS = 15.0
 
 @dataclass(slots=True)
 class Program:
-    """A running program and the last lines that it wrote to stdout and stderr."""
+    """A running program, all that it wrote, and the last lines of it."""
 
     process: subprocess.Popen[str]
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=200))
+    stdout: list[str] = field(default_factory=list)
+    stderr: list[str] = field(default_factory=list)
     ready: threading.Event = field(default_factory=threading.Event)
     address: str = ""
 
-    def read(self, stream: IO[str], mark: str | None) -> None:
+    def read(self, stream: IO[str], kept: list[str], mark: str | None) -> None:
         """Keep what the program writes; note what follows ``mark`` in it."""
         with stream:
             for line in stream:
                 self.lines.append(line)
+                kept.append(line)
                 if mark and mark in line:
                     self.address = line.split(mark, 1)[1].split()[0]
                     self.ready.set()
@@ -71,8 +76,12 @@ def started(
     assert process.stdout is not None
     assert process.stderr is not None
     readers = [
-        threading.Thread(target=program.read, args=[process.stdout, mark], daemon=True),
-        threading.Thread(target=program.read, args=[process.stderr, None], daemon=True),
+        threading.Thread(
+            target=program.read, args=[process.stdout, program.stdout, mark], daemon=True
+        ),
+        threading.Thread(
+            target=program.read, args=[process.stderr, program.stderr, None], daemon=True
+        ),
     ]
     for reader in readers:
         reader.start()
@@ -84,6 +93,7 @@ def started(
         stop(process)
         for reader in readers:
             reader.join(STOP_SECONDS)  # a process that outlives its parent holds the pipe open
+        token_scan.said(_words(command), "".join(program.stdout), "".join(program.stderr))
 
 
 def stop(process: subprocess.Popen[str]) -> None:
@@ -104,7 +114,7 @@ def run(
     seconds: float = 50.0,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, whatever its exit status."""
-    return subprocess.run(
+    done = subprocess.run(
         command,
         cwd=cwd,
         env={**os.environ, **(env or {})},
@@ -115,3 +125,10 @@ def run(
         timeout=seconds,
         check=False,
     )
+    token_scan.said(_words(command), done.stdout, done.stderr)
+    return done
+
+
+def _words(command: Sequence[str]) -> Sequence[str]:
+    """What `jelou` is told to do; nothing if this is another program."""
+    return command[len(JELOU) :] if tuple(command[: len(JELOU)]) == JELOU else ()
