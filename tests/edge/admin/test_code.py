@@ -11,11 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from edge.admin.api import AdminApi
-from edge.admin.client import HttpTransport, RemoteOperations, UnixTransport
 from edge.admin.errors import AdminError
 from edge.admin.local import LocalOperations
 from edge.admin.operations import DeployRequest, Operations
-from tests.support.asgi_server import on_tcp, on_unix
+from tests.support.asgi_server import on_tcp
 from tests.support.code_projects import (
     defined_project,
     deploy,
@@ -23,7 +22,7 @@ from tests.support.code_projects import (
     project,
     python_project,
 )
-from tests.support.operations import store
+from tests.support.operations import WAYS, reached, store
 
 
 @pytest.fixture
@@ -32,19 +31,13 @@ def edge(tmp_path: Path) -> Iterator[LocalOperations]:
         yield opened
 
 
-@pytest.fixture(params=["here", "socket", "address"])
+@pytest.fixture(params=WAYS)
 def operations(
     request: pytest.FixtureRequest, edge: LocalOperations, tmp_path: Path
 ) -> Iterator[Operations]:
     """The same operations in each way that they are reached."""
-    if request.param == "here":
-        yield edge
-    elif request.param == "socket":
-        with on_unix(AdminApi(edge), tmp_path / "admin.sock") as path:
-            yield RemoteOperations(UnixTransport(path))
-    else:
-        with on_tcp(AdminApi(edge, edge.authenticate)) as url:
-            yield RemoteOperations(HttpTransport(url, edge.create_access("laptop").token))
+    with reached(edge, request.param, tmp_path / "admin.sock") as operations:
+        yield operations
 
 
 def refusal(edge: Operations, directory: Path, **more: object) -> AdminError:

@@ -12,15 +12,12 @@ from typing import Any
 
 import pytest
 
-from edge.admin.api import AdminApi
-from edge.admin.client import HttpTransport, RemoteOperations, UnixTransport
 from edge.admin.errors import AdminError
 from edge.admin.local import LocalOperations
 from edge.admin.operations import DeployRequest, Operations
 from mcp_bridge.tool_changes import ToolChange, ToolChanges
-from tests.support.asgi_server import on_tcp, on_unix
 from tests.support.documents_origin import BOOKS, Origin, origin
-from tests.support.operations import store
+from tests.support.operations import WAYS, reached, store
 
 
 @pytest.fixture
@@ -36,20 +33,13 @@ def local(tmp_path: Path) -> Iterator[LocalOperations]:
         yield opened
 
 
-@pytest.fixture(params=["store", "socket", "address"])
+@pytest.fixture(params=WAYS)
 def edge(
     request: pytest.FixtureRequest, local: LocalOperations, tmp_path: Path
 ) -> Iterator[Operations]:
     """Every way to the operations."""
-    if request.param == "store":
-        yield local
-    elif request.param == "socket":
-        with on_unix(AdminApi(local), tmp_path / "admin.sock") as path:
-            yield RemoteOperations(UnixTransport(path))
-    else:
-        token = local.create_access("laptop").token
-        with on_tcp(AdminApi(local, local.authenticate)) as url:
-            yield RemoteOperations(HttpTransport(url, token))
+    with reached(local, request.param, tmp_path / "admin.sock") as operations:
+        yield operations
 
 
 def asked(function: Origin, **more: Any) -> DeployRequest:
