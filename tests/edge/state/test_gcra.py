@@ -1,5 +1,7 @@
 """Whatever the pattern and the clock, never more than the burst and what was earned."""
 
+from collections.abc import Iterator
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,14 +23,21 @@ def taken(earned: int, now: int, rate: Rate, tries: int) -> tuple[int, int]:
     return earned, count
 
 
+def played(rate: Rate, steps: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """At each step what is remembered, what time it is, and how many were let through."""
+    earned = now = 0
+    for pause, tries in steps:
+        now += pause
+        earned, count = taken(earned, now, rate, tries)
+        yield earned, now, count
+
+
 @given(RATES, STEPS)
 def test_never_more_than_the_burst_and_what_was_earned_since(
     rate: Rate, steps: list[tuple[int, int]]
 ) -> None:
-    earned = now = total = 0
-    for pause, tries in steps:
-        now += pause
-        earned, count = taken(earned, now, rate, tries)
+    total = 0
+    for _, now, count in played(rate, steps):
         total += count
         assert total * rate.interval <= rate.window + now
         assert total <= rate.count + rate.count * now / (rate.seconds * 10**9)
@@ -38,10 +47,7 @@ def test_never_more_than_the_burst_and_what_was_earned_since(
 def test_who_waits_as_told_gets_one_and_not_before(
     rate: Rate, steps: list[tuple[int, int]]
 ) -> None:
-    earned = now = 0
-    for pause, tries in steps:
-        now += pause
-        earned, _ = taken(earned, now, rate, tries)
+    *_, (earned, now, _) = [(0, 0, 0), *played(rate, steps)]
     earned, _ = taken(earned, now, rate, rate.count)
     wait = gcra.wait(gcra.standing(earned, now, rate), now, rate)
     assert 0 < wait <= rate.interval
@@ -53,10 +59,7 @@ def test_who_waits_as_told_gets_one_and_not_before(
 def test_what_is_said_to_be_left_is_what_can_be_taken(
     rate: Rate, steps: list[tuple[int, int]]
 ) -> None:
-    earned = now = 0
-    for pause, tries in steps:
-        now += pause
-        earned, _ = taken(earned, now, rate, tries)
+    for earned, now, _ in played(rate, steps):
         left = gcra.left(gcra.standing(earned, now, rate), now, rate)
         assert taken(earned, now, rate, rate.count + 1)[1] == left
 
