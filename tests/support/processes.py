@@ -130,5 +130,7 @@ def run(
 
 
 def _words(command: Sequence[str]) -> Sequence[str]:
-    """What `jelou` is told to do; nothing if this is another program."""
-    return command[len(JELOU) :] if tuple(command[: len(JELOU)]) == JELOU else ()
+    """What `jelou` is told to do, or the name of another script; nothing of other programs."""
+    if tuple(command[: len(JELOU)]) == JELOU:
+        return command[len(JELOU) :]
+    return [Path(word).name for word in command[1:2] if word.endswith(".py")]

@@ -26,12 +26,13 @@ SHOWS_A_TOKEN = frozenset(
         ("dev",),
         ("init",),
         ("mcp", "config"),
+        ("run.py",),
         ("serve", "--project"),
         ("tokens", "create"),
         ("tokens", "rotate"),
     }
 )
-"""Commands whose stdout hands a token out, once; see docs/cli.md."""
+"""Commands whose stdout hands a token out, once (docs/cli.md), and what `make run` starts."""
 
 PREFIXES = (secret.RUNTIME, secret.ACCESS)
 MOST = 2000
@@ -93,8 +94,8 @@ def places(data: bytes) -> Iterator[int]:
 
 
 def said(words: Sequence[str], stdout: str, stderr: str) -> None:
-    """A program has said this, all in all; the words are those after `jelou`, if it was that."""
-    name = " ".join(["jelou", *words[:2]]) if words else "another program"
+    """A program has said this, all in all; the words are those that tell `jelou` what to do."""
+    name = " ".join(words[:2]) or "another program"
     if SHOWS_A_TOKEN.isdisjoint([(*words[:1],), (*words[:2],), _with_projects(words)]):
         _scan(f"stdout of {name}", stdout.encode())
     else:
