@@ -98,7 +98,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         StoreError: the data directory's store cannot be used; the text says what to do.
     """
     store = open_store(config)
-    beyond = _beyond(config, store.name, peers.slot)
+    beyond = _beyond(config, store.name)
     pool, in_flight, forwarder = beyond.pool, beyond.in_flight, beyond.forwarder
     read, streams, state = store.source.document, OpenStreams(), WorkerState()
     catalogs, url_of = Catalogs(read), partial(function_url, config, bound)
@@ -164,10 +164,10 @@ class _Beyond:
     health: Health
 
 
-def _beyond(config: Config, name: str, slot: int) -> _Beyond:
+def _beyond(config: Config, name: str) -> _Beyond:
     pool, in_flight = Pool(PoolLimits(start=config.start_timeout)), _in_flight(config)
     socket = config.data_dir / SOCKETS[config.turn]
-    instances = Instances(socket, slot, pool.fleets, config.workers)
+    instances = Instances(socket, pool.fleets, config.workers)
     probe = Probe(pool, instances, config.connect_timeout)
     return _Beyond(
         pool=pool,

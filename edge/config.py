@@ -43,7 +43,7 @@ class Config:
         turn: 0 or 1; an edge that takes over has the other one, and its processes are its own.
         max_timeout: milliseconds, as `config.timeout` of a function is.
         body_rate: bytes per second that a request body must keep up over `body_idle` seconds.
-        auth_failures: None for no limit.
+        worker_lifetime, worker_memory, auth_failures: None for no limit.
     """
 
     data_dir: Path
@@ -61,6 +61,8 @@ class Config:
     admin_client_ca: Path | None = None
     project: tuple[Path, ...] = ()
     drain_timeout: float = 10.0
+    worker_lifetime: float | None = None
+    worker_memory: int | None = None
     path_addressing: bool = True
     trusted_proxies: tuple[str, ...] = ()
     accept_tokens_in: tuple[TokenPlace, ...] = ("x-jelou-token",)
@@ -167,6 +169,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("project", path, "A project directory deployed at start.", many=True),
     Setting("data_dir", path, "Where the store, the keys and admin.sock live."),
     Setting("drain_timeout", seconds(0), "How long requests may finish after SIGTERM."),
+    Setting(
+        "worker_lifetime",
+        or_off(seconds(1)),
+        "How long a worker serves until another takes its place, or off.",
+    ),
+    Setting(
+        "worker_memory",
+        or_off(bytes_(1024 * 1024)),
+        "Resident memory at which another worker takes its place, or off.",
+    ),
     Setting("path_addressing", boolean, "Whether /<slug>/… works on every other host."),
     Setting("trusted_proxies", cidr, "Addresses or CIDRs whose X-Forwarded-* count.", many=True),
     Setting("accept_tokens_in", _PLACES, "Headers that may carry a runtime token.", many=True),

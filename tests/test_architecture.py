@@ -464,6 +464,7 @@ MAP = """
 0 -    edge.server.sockets              binding
 0 -    edge.server.stream               the connection as reader and writer
 1 -    edge.server.hypercorn_streams    Hypercorn's request streams, with our exchange
+1 -    edge.server.recycling            when a worker gives its place to another
 1 pure edge.server.requests             where one is in a stream of requests
 2 -    edge.server.hypercorn_http1      Hypercorn's HTTP/1.1, with our endings
 2 -    edge.server.hypercorn_http2      Hypercorn's HTTP/2, with our endings

@@ -78,7 +78,7 @@ class Keeper:
         clock: monotonic, seconds.
 
     Attributes:
-        workers: the slots of those that are connected.
+        workers: the process ids of those that are connected.
     """
 
     def __init__(
@@ -146,33 +146,33 @@ class Keeper:
 
     # What workers say.
 
-    def need(self, slot: int, deployment: str, waiting: int) -> None:
+    def need(self, worker: int, deployment: str, waiting: int) -> None:
         """See `protocol.Need`."""
         kept = self._kept.get(deployment)
         if kept is not None:
-            kept.plan.need(slot, waiting, self._clock())
+            kept.plan.need(worker, waiting, self._clock())
             self.step(kept)
         elif waiting:
             self._tell(Failed(deployment, "This deployment is not live any more"))
 
-    def load(self, slot: int, deployment: str, active: int) -> None:
+    def load(self, worker: int, deployment: str, active: int) -> None:
         """See `protocol.Load`."""
         if kept := self._kept.get(deployment):
-            kept.plan.load(slot, active, self._clock())
+            kept.plan.load(worker, active, self._clock())
             self.step(kept)
 
-    def clear(self, slot: int, instance: str) -> None:
+    def clear(self, worker: int, instance: str) -> None:
         """See `protocol.Clear`."""
         for kept in list(self._awake.values()):
             if instance in kept.instances:
-                kept.plan.clear(slot, instance)
+                kept.plan.clear(worker, instance)
                 self.step(kept)
 
-    def lost(self, slot: int) -> None:
+    def lost(self, worker: int) -> None:
         """A worker is gone."""
-        self.workers.discard(slot)
+        self.workers.discard(worker)
         for kept in self._kept.values():
-            kept.plan.lost(slot)
+            kept.plan.lost(worker)
         self.step_all()
 
     def ups(self) -> Iterable[Up]:

@@ -142,28 +142,28 @@ class Plan:
 
     # What happens.
 
-    def need(self, slot: int, waiting: int, now: float) -> None:
+    def need(self, worker: int, waiting: int, now: float) -> None:
         """A worker has that many requests waiting."""
-        self._waiting[slot] = waiting
+        self._waiting[worker] = waiting
         self._note_use(now)
 
-    def load(self, slot: int, active: int, now: float) -> None:
+    def load(self, worker: int, active: int, now: float) -> None:
         """A worker has that many requests in flight."""
-        self._active[slot] = active
+        self._active[worker] = active
         self._used[:1] = [now]
         self._note_use(now)
 
-    def lost(self, slot: int) -> None:
+    def lost(self, worker: int) -> None:
         """A worker is gone, and what it had in flight with it."""
-        self._waiting.pop(slot, None)
-        self._active.pop(slot, None)
+        self._waiting.pop(worker, None)
+        self._active.pop(worker, None)
         for member in self.members.values():
-            member.awaited.discard(slot)
+            member.awaited.discard(worker)
 
-    def clear(self, slot: int, instance: str) -> None:
+    def clear(self, worker: int, instance: str) -> None:
         """A worker has nothing in flight at an instance that is leaving."""
         if member := self.members.get(instance):
-            member.awaited.discard(slot)
+            member.awaited.discard(worker)
 
     def touch(self, now: float) -> None:
         """One instance is wanted, as if a request had come."""
@@ -228,7 +228,7 @@ class Plan:
         """What is to be done now; the plan counts it as being done.
 
         Args:
-            workers: the slots of those that are connected.
+            workers: the process ids of those that are connected.
         """
         self._note_use(now)
         self._note_steadiness(now)

@@ -34,10 +34,11 @@ class Hello:
     """Worker: its first message. The runner answers with an `Up` for each instance, then `Synced`.
 
     Attributes:
-        slot: of the worker. A newer connection of the same slot takes the place of the older.
+        worker: its process id: while one gives its place to another, two are in one slot. A newer
+            connection of the same takes the place of the older.
     """
 
-    slot: int
+    worker: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ class Connection:
 
 
 class Broadcast:
-    """The connections of the workers, by slot."""
+    """The connections of the workers, by process id."""
 
     def __init__(self) -> None:
         self.workers: dict[int, Connection] = {}
@@ -232,7 +232,7 @@ class Runner:
         try:
             first = await connection.read()
             if isinstance(first, Hello):
-                await self._serve_worker(connection, first.slot)
+                await self._serve_worker(connection, first.worker)
             elif first is not None:
                 await self._serve_operation(connection, first)
         except ProtocolError as error:
@@ -241,33 +241,33 @@ class Runner:
             self._connections.discard(task)
             writer.close()
 
-    async def _serve_worker(self, connection: Connection, slot: int) -> None:
-        former = self._tell.workers.get(slot)
+    async def _serve_worker(self, connection: Connection, worker: int) -> None:
+        former = self._tell.workers.get(worker)
         if former is not None:
             former.writer.transport.abort()
-        self._keeper.lost(slot)
-        self._tell.workers[slot] = connection
-        self._keeper.workers.add(slot)
+        self._keeper.lost(worker)
+        self._tell.workers[worker] = connection
+        self._keeper.workers.add(worker)
         for up in self._keeper.ups():
             connection.send(up)
         connection.send(Synced())
         try:
             while (message := await connection.read()) is not None:
-                self._hear(slot, message)
+                self._hear(worker, message)
         finally:
-            if self._tell.workers.get(slot) is connection:
-                del self._tell.workers[slot]
-                self._keeper.lost(slot)
+            if self._tell.workers.get(worker) is connection:
+                del self._tell.workers[worker]
+                self._keeper.lost(worker)
 
-    def _hear(self, slot: int, message: Message) -> None:
+    def _hear(self, worker: int, message: Message) -> None:
         match message:
             case Need(deployment, waiting):
                 self._catch_up()
-                self._keeper.need(slot, deployment, waiting)
+                self._keeper.need(worker, deployment, waiting)
             case Load(deployment, active):
-                self._keeper.load(slot, deployment, active)
+                self._keeper.load(worker, deployment, active)
             case Clear(instance):
-                self._keeper.clear(slot, instance)
+                self._keeper.clear(worker, instance)
             case _:
                 raise ProtocolError(f"a worker does not say {type(message).__name__}")
 

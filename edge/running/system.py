@@ -137,6 +137,12 @@ def _seen(pid: str) -> Seen | None:
     return None
 
 
+def memory_of(pid: int) -> int:
+    """Resident memory of a process, bytes; 0 if it is gone, or where there is no /proc."""
+    seen = _seen(str(pid))
+    return 0 if seen is None else seen.memory
+
+
 def mark_of(pid: int) -> int:
     """The mark of a process (see `Limits`); 0 if it has none or is gone."""
     with suppress(OSError), open(f"/proc/{pid}/limits", "rb") as file:

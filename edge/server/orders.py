@@ -11,6 +11,9 @@ RELOAD = signal.SIGHUP
 SUCCEEDED = signal.SIGUSR2
 """End, and leave what comes anew to another edge, which accepts on the same sockets."""
 
+MARGIN = 8.0
+"""Seconds that a worker has beyond `drain_timeout` to end before it is killed."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerOrders(Orders):

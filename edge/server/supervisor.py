@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
@@ -20,10 +21,12 @@ from edge.config import Config, as_plain
 from edge.exits import signal_name
 from edge.running.family import sweep
 from edge.running.rooms import OWNERS, mark_of
+from edge.running.system import memory_of
 from edge.server.certificates import CertificateError, check
 from edge.server.handover import HandoverError, Offer, Predecessor
 from edge.server.mailboxes import Mailbox
-from edge.server.orders import RELOAD, SUCCEEDED, WorkerOrders
+from edge.server.orders import MARGIN, RELOAD, SUCCEEDED, WorkerOrders
+from edge.server.recycling import Child, Recycling, Spawn
 from edge.server.sockets import BindError, Bound, Slot, bind_all
 from edge.settings import parse_address
 
@@ -37,17 +40,12 @@ RUNNER = "edge.running.main"
 PACKAGE_ROOT = Path(__file__).parents[2]
 
 LONGEST_BACKOFF = 5.0
-MARGIN = 8.0
-"""Seconds that a worker has beyond `drain_timeout` to end before it is killed."""
-
 RUNNING = "runner"
 """What the runner is called among the children."""
 
 Ready = Callable[[Bound], Awaitable[None]]
-Child = tuple[asyncio.subprocess.Process, asyncio.StreamReader]
-"""A child, and where it says what became of its start."""
-
-Spawn = Callable[[], Awaitable[Child]]
+Last = Callable[[Process], Awaitable[int]]
+"""Waits until nobody has a child's place any more: the exit status of the last one."""
 
 
 async def _no_more(bound: Bound) -> None:
@@ -115,14 +113,16 @@ class Supervisor:
     _told_to_end: bool = False
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _workers_ended: asyncio.Event = field(default_factory=asyncio.Event)
-    _children: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    _children: dict[str, Process] = field(default_factory=dict)
     _ready: set[str] = field(default_factory=set)
     _all_ready: asyncio.Event = field(default_factory=asyncio.Event)
     _in_charge: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: str = ""
+    _recycling: Recycling = field(init=False)
 
     def __post_init__(self) -> None:
         self._holds_paths = self.before is None
+        self._recycling = Recycling(self.config, self._children, memory_of, _complain)
 
     def close(self) -> None:
         """Close what was bound, and remove it from the file system if it is no other edge's."""
@@ -140,6 +140,7 @@ class Supervisor:
             keepers = [group.create_task(self._keep(i, s)) for i, s in enumerate(self.bound.slots)]
             running = group.create_task(self._keep_runner())
             await asyncio.wait(keepers)
+            await self._recycling.over()
             self.close()  # or who connects now, a thread of ours too, would wait for nobody
             self._workers_ended.set()
             self._end_runner()
@@ -232,9 +233,12 @@ class Supervisor:
 
     async def _keep(self, index: int, slot: Slot) -> None:
         """Keep a worker in this slot until the edge ends."""
-        await self._keep_child(
-            f"worker {index}", partial(self._spawn_worker, index, slot), self._stopping
-        )
+        name, spawn = f"worker {index}", partial(self._spawn_worker, index, slot)
+
+        def last(process: Process) -> Awaitable[int]:
+            return self._recycling.last(name, process, spawn, self._stopping)
+
+        await self._keep_child(name, spawn, self._stopping, last)
         # Or connections would wait in the queue of a worker that has drained before the others.
         slot.close_tcp()
 
@@ -243,14 +247,14 @@ class Supervisor:
         if self.runner is not None:
             if self.before is None:  # no other edge is there: nothing of either turn may run
                 sweep(mark_of(self.config.data_dir, OWNERS[1]))
-            await self._keep_child(RUNNING, self._spawn_runner, self._workers_ended)
+            await self._keep_child(RUNNING, self._spawn_runner, self._workers_ended, Process.wait)
             sweep(mark_of(self.config.data_dir, OWNERS[self.config.turn]))
 
-    async def _keep_child(self, name: str, spawn: Spawn, enough: asyncio.Event) -> None:
+    async def _keep_child(self, name: str, spawn: Spawn, enough: asyncio.Event, last: Last) -> None:
         failures = 0
         while not enough.is_set():
             process, status = await spawn()
-            said = await self._watch(name, process, status, enough)
+            said = await self._watch(name, process, status, enough, last)
             failures = 0 if said == READY else failures + 1
             if said != READY and not self._all_ready.is_set():
                 self._give_up(name, said)
@@ -261,9 +265,10 @@ class Supervisor:
     async def _watch(
         self,
         name: str,
-        process: asyncio.subprocess.Process,
+        process: Process,
         status: asyncio.StreamReader,
         enough: asyncio.Event,
+        last: Last,
     ) -> str:
         """Wait for a child's end; what it said of its start."""
         self._children[name] = process
@@ -274,7 +279,7 @@ class Supervisor:
             self._ready.add(name)
             if len(self._ready) == len(self.bound.slots) + (self.runner is not None):
                 self._all_ready.set()
-        code = await process.wait()
+        code = await last(process)
         del self._children[name]
         if self._all_ready.is_set() and not enough.is_set():
             _complain(f"{name} ended ({_how(code)}); it is replaced")

@@ -58,6 +58,7 @@ async def _run(orders: WorkerOrders, start: Start, config: Config) -> None:
     peers = peers_over(orders.index, _sockets(orders.mailboxes))
     served = factory(config, orders.bound, peers)
     (mailbox,) = _sockets([orders.mailbox])
+    stop.add_done_callback(partial(_leave_mail, mailbox))
     with delivered(mailbox, peers):
         await serve(
             served,
@@ -71,6 +72,12 @@ async def _run(orders: WorkerOrders, start: Start, config: Config) -> None:
 def _end(stop: "asyncio.Future[bool]", succeeded: bool) -> None:
     if not stop.done():
         stop.set_result(succeeded)
+
+
+def _leave_mail(mailbox: socket.socket, stop: "asyncio.Future[bool]") -> None:
+    """What comes to this slot from now on is for the worker that has it next, if one has."""
+    if not stop.cancelled() and stop.result():
+        asyncio.get_running_loop().remove_reader(mailbox)
 
 
 def _begin(start: Start, server: Server) -> None:

@@ -6,6 +6,7 @@ a request goes to (`edge/forwarding/fleet.py`).
 """
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -49,13 +50,11 @@ class Instances:
 
     Args:
         path: the runner's socket.
-        slot: the worker's.
         workers: how many share what a process takes at once.
     """
 
-    def __init__(self, path: Path, slot: int, fleets: Fleets, workers: int) -> None:
+    def __init__(self, path: Path, fleets: Fleets, workers: int) -> None:
         self._path = path
-        self._slot = slot
         self._fleets = fleets
         self._workers = workers
         self._synced = asyncio.Event()
@@ -100,7 +99,7 @@ class Instances:
         self._waiting.clear()
         self._active.clear()
         self._clear.clear()
-        writer.write(to_line(Hello(self._slot)))
+        writer.write(to_line(Hello(os.getpid())))
         telling = asyncio.create_task(self._tell(writer))
         try:
             # A ValueError is a line beyond the limit.
