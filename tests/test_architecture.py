@@ -48,7 +48,6 @@ OWNERS = {
         "edge.composing.mcp",
         "edge.cron.*",
         "edge.housekeeping",
-        "edge.observe.pages",
         "edge.state.per_deployment",
         "edge.doors.http",
         "edge.doors.mcp",

@@ -39,7 +39,11 @@ def composed_metrics(
 ) -> ComposedMetrics:
     """The edge is told from others by its first process, this worker's parent."""
     pages = Pages(config.data_dir, os.getppid(), config.turn)
-    tally, since = Tally(pages.before(slot)), time.time()
+    former = pages.former(slot)
+    includes = tuple(page.vitals.pid for page in former if page.vitals.pid != os.getpid())
+    tally, since = Tally(), time.time()
+    for page_before in former:
+        tally.add(page_before.counts)
 
     def page() -> Page:
         vitals = Vitals(
@@ -51,7 +55,7 @@ def composed_metrics(
             resident=_resident(),
             descriptors=len(os.listdir(_SELF / "fd")),
         )
-        return Page(slot, vitals, tally.snapshot())
+        return Page(slot, vitals, tally.snapshot(), includes)
 
     publish = Publisher(pages, page).publish
     return ComposedMetrics(tally.observe, publish, lambda: exposition(pages.all()))

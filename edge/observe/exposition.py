@@ -142,10 +142,11 @@ class _Told(Collector):
         for page in self._pages:
             tally.add(page.counts)
         yield from _counted(tally.snapshot())
+        now = {page.slot: page.vitals for page in self._pages}  # each slot's youngest
         for described, value in WORKERS.values():
             gauge = GaugeMetricFamily(described.name, described.meaning, labels=described.labels)
-            for page in self._pages:
-                gauge.add_metric([str(page.slot)], value(page.vitals))
+            for slot, vitals in now.items():
+                gauge.add_metric([str(slot)], value(vitals))
             yield gauge
 
 

@@ -1,20 +1,21 @@
 """What each worker has counted, as files that every worker of the edge can read.
 
-A worker writes its own page whenever it has changed, several times a second at most; its
-replacement goes on from it. Nothing here is a promise kept across power losses: counts begin anew
-with each edge.
+A worker writes its own page whenever it has changed, several times a second at most; a later one in
+its slot takes over what it counted, once it has ended. Nothing here is a promise kept across power
+losses: counts begin anew with each edge.
 """
 
+import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
 import orjson
 
-from edge.observe.tally import NOTHING, Durations, Snapshot
+from edge.observe.tally import Durations, Snapshot
 
 DIRECTORY = "metrics"
 """Within the data directory."""
@@ -45,11 +46,16 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one worker slot has counted since its edge began, and its worker now."""
+    """What a worker has counted, and how it is now.
+
+    Attributes:
+        includes: processes of former workers of its slot, whose counts it has taken over.
+    """
 
     slot: int
     vitals: Vitals
     counts: Snapshot
+    includes: tuple[int, ...] = ()
 
 
 class Pages:
@@ -65,28 +71,49 @@ class Pages:
         self._edge = edge
         self._turn = turn
 
-    def before(self, slot: int) -> Snapshot:
-        """What the slot's former workers have counted."""
-        page = self._read(self._path(slot))
-        return NOTHING if page is None else page.counts
+    def former(self, slot: int) -> list[Page]:
+        """The pages of the slot's workers that have ended; pages of an edge that is gone go."""
+        found = []
+        for path in self._directory.glob(f"{self._turn}-*.json"):
+            page = self._read(path)
+            if page is None:
+                path.unlink(missing_ok=True)
+            elif page.slot == slot and not _runs(page.vitals.pid):
+                found.append(page)
+        return found
 
     def write(self, page: Page) -> None:
-        """Put a worker's page in place of its last one. Blocks; raises OSError."""
+        """Put a worker's page in place of its last one, and of those that it includes.
+
+        Blocks; raises OSError.
+        """
         self._directory.mkdir(mode=0o700, exist_ok=True)
-        path = self._path(page.slot)
+        path = self._path(page.slot, page.vitals.pid)
         draft = path.with_suffix(".new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:
             file.write(orjson.dumps({"edge": self._edge, **_plain(page)}))
         os.replace(draft, path)
+        for pid in page.includes:
+            self._path(page.slot, pid).unlink(missing_ok=True)
 
     def all(self) -> list[Page]:
-        """Every slot's page, in order. Blocks."""
+        """Every page that no other includes, by slot, each slot's oldest first. Blocks."""
         found = [self._read(path) for path in self._directory.glob(f"{self._turn}-*.json")]
-        return sorted((page for page in found if page is not None), key=lambda page: page.slot)
+        pages = [page for page in found if page is not None]
+        included = {pid for page in pages for pid in page.includes}
+        kept = (page for page in pages if page.vitals.pid not in included)
+        return sorted(kept, key=lambda page: (page.slot, page.vitals.since))
 
-    def _path(self, slot: int) -> Path:
-        return self._directory / f"{self._turn}-{slot}.json"
+    def clear(self) -> None:
+        """Leave nothing, the edge being over."""
+        for path in self._directory.glob(f"{self._turn}-*"):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._directory.rmdir()
+
+    def _path(self, slot: int, pid: int) -> Path:
+        return self._directory / f"{self._turn}-{slot}-{pid}.json"
 
     def _read(self, path: Path) -> Page | None:
         """A page of this edge's; None if there is none, or one of another edge's or format."""
@@ -109,7 +136,7 @@ class Publisher:
         """Have the others know what this worker has counted. Raises OSError."""
         page = self._page()
         if page != self._last:
-            await anyio.to_thread.run_sync(self._pages.write, page)
+            await asyncio.to_thread(self._pages.write, page)
             self._last = page
 
 
@@ -118,6 +145,7 @@ def _plain(page: Page) -> dict[str, Any]:
     return {
         "slot": page.slot,
         "vitals": asdict(page.vitals),
+        "includes": page.includes,
         "requests": [[*key, count] for key, count in counts.requests.items()],
         "durations": [[name, *each] for name, each in counts.durations.items()],
         "unread": counts.unread,
@@ -131,4 +159,15 @@ def _page(told: dict[str, Any]) -> Page:
         name: Durations(seconds, tuple(classes)) for name, seconds, classes in told["durations"]
     }
     counts = Snapshot(requests, durations, told["unread"], told["cutOff"])
-    return Page(told["slot"], Vitals(**told["vitals"]), counts)
+    return Page(told["slot"], Vitals(**told["vitals"]), counts, tuple(told["includes"]))
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is such a process; its own number is a former one's, come round again."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -46,19 +46,15 @@ class Snapshot(NamedTuple):
     cut_off: dict[str, int]
 
 
-NOTHING = Snapshot({}, {}, {}, {})
-
-
 class Tally:
     """Counts that only grow."""
 
-    def __init__(self, before: Snapshot = NOTHING) -> None:
-        """Go on from what was counted before."""
-        self._requests = dict(before.requests)
-        self._seconds = {name: each.seconds for name, each in before.durations.items()}
-        self._classes = {name: list(each.classes) for name, each in before.durations.items()}
-        self._unread = dict(before.unread)
-        self._cut_off = dict(before.cut_off)
+    def __init__(self) -> None:
+        self._requests: dict[RequestKey, int] = {}
+        self._seconds: dict[str, float] = {}
+        self._classes: dict[str, list[int]] = {}
+        self._unread: dict[str, int] = {}
+        self._cut_off: dict[str, int] = {}
 
     def observe(self, event: Event) -> None:
         """Count an event; on every request's way."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from edge.child import READY, Orders, pause
 from edge.config import Config, as_plain
 from edge.exits import signal_name
+from edge.observe.pages import Pages
 from edge.running.family import sweep
 from edge.running.rooms import OWNERS, mark_of
 from edge.running.system import memory_of
@@ -88,6 +89,7 @@ def serve(
     with ExitStack() as stack:
         mailboxes = [stack.enter_context(closing(Mailbox.open())) for _ in bound.slots]
         supervisor = Supervisor(config, bound, mailboxes, factory, runner, on_ready, before)
+        stack.callback(Pages(config.data_dir, os.getpid(), config.turn).clear)
         stack.callback(supervisor.close)
         return asyncio.run(supervisor.run())
 

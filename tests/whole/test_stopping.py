@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.observe.pages import DIRECTORY
 from tests.support.whole_edge import BROKEN, Edge, serving
 from tests.support.whole_function import Function
 from tests.support.whole_processes import eventually, is_alive
@@ -150,8 +151,10 @@ def test_a_clean_stop_leaves_the_store_and_the_keys_and_nothing_else(
     with serving(data_dir, *bind, workers=2) as edge:
         edge.deploy(SLUG, origin.url)
         assert public.is_socket()
+        eventually((data_dir / DIRECTORY).is_dir, "metrics are kept")
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data_dir.iterdir()}
         assert KEPT | {"admin.sock"} <= modes.keys()
+        assert modes.pop(DIRECTORY) == 0o700
         assert set(modes.values()) == {0o600}
         assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
         edge.program.process.send_signal(signal.SIGINT)

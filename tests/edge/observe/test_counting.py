@@ -1,6 +1,8 @@
 """What has happened is counted once, added up over workers, and told as Prometheus reads it."""
 
 import os
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,20 +81,34 @@ def test_every_event_is_counted_once(happened: list[Event]) -> None:
     assert sum(sum(samples.get(name, {}).values()) for name in names) == len(ended)
 
 
-@given(events, events)
-def test_a_replacement_goes_on_from_what_was_counted(
-    tmp_path_factory: pytest.TempPathFactory, before: list[Event], after: list[Event]
+@settings(max_examples=50)
+@given(events, events, events)
+def test_a_replacement_takes_over_what_those_before_it_have_counted(
+    tmp_path_factory: pytest.TempPathFactory,
+    first: list[Event],
+    second: list[Event],
+    after: list[Event],
 ) -> None:
     pages = Pages(tmp_path_factory.mktemp("data"), edge=1, turn=0)
-    pages.write(Page(4, VITALS, counted(before)))
-    again = counted(after, Tally(pages.before(4)))
-    whole = counted(before + after)
-    assert (again.requests, again.unread, again.cut_off) == (
-        whole.requests, whole.unread, whole.cut_off,
-    )  # fmt: skip
-    assert {name: each.classes for name, each in again.durations.items()} == {
-        name: each.classes for name, each in whole.durations.items()
-    }
+    pages.write(Page(4, replace(VITALS, pid=gone()), counted(first)))
+    pages.write(Page(4, replace(VITALS, pid=os.getppid()), counted(second)))  # one that drains
+    former = pages.former(4)
+    tally = Tally()
+    for page in former:
+        tally.add(page.counts)
+    includes = tuple(page.vitals.pid for page in former)
+    pages.write(Page(4, replace(VITALS, pid=os.getpid()), counted(after, tally), includes))
+    now, whole = told(exposition(pages.all())), counted(first + second + after)
+    expected = told(exposition([Page(4, VITALS, whole)]))
+    assert now == {name: pytest.approx(samples) for name, samples in expected.items()}
+    assert len(pages.all()) == 2
+
+
+def gone() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
 
 
 def test_pages_are_one_edges_own_and_read_by_its_user_alone(tmp_path: Path) -> None:
@@ -104,6 +120,8 @@ def test_pages_are_one_edges_own_and_read_by_its_user_alone(tmp_path: Path) -> N
     assert Pages(tmp_path, edge=1, turn=1).all() == []
     for path in (tmp_path / DIRECTORY).iterdir():
         assert path.stat().st_mode & 0o077 == 0
+    pages.clear()
+    assert not (tmp_path / DIRECTORY).exists()
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"edge":1}', b'{"edge":1,"slot":0}'])
@@ -113,7 +131,7 @@ def test_a_page_that_is_damaged_is_no_page(tmp_path: Path, damage: bytes) -> Non
     (path,) = (tmp_path / DIRECTORY).iterdir()
     path.write_bytes(damage)
     assert pages.all() == []
-    assert pages.before(0).unread == {}
+    assert pages.former(0) == []
 
 
 def test_every_metric_is_told_with_its_meaning_and_labels() -> None:
