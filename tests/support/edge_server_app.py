@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.config import Config
+from edge.events import Observe, unobserved
 from edge.state.peers import Peers
 
 
@@ -32,6 +33,7 @@ class Small:
     left: int = 0
     streams_end: asyncio.Event = field(default_factory=asyncio.Event)
     fast_lane: None = None
+    observe: Observe = unobserved
     peers: Peers = field(default_factory=Peers)
     heard: list[str] = field(default_factory=list)
 
