@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from edge.config import Config
 from edge.events import Observe
@@ -12,11 +11,9 @@ from edge.forwarding.limit import InFlight
 from edge.observe.exposition import exposition
 from edge.observe.pages import Page, Pages, Publisher, Vitals
 from edge.observe.tally import Tally
+from edge.running.system import memory_of
 from edge.state.streams import OpenStreams
 from edge.state.view import WorkerView
-
-_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
-_SELF = Path("/proc/self")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +37,10 @@ def composed_metrics(
     """The edge is told from others by its first process, this worker's parent."""
     pages = Pages(config.data_dir, os.getppid(), config.turn)
     former = pages.former(slot)
-    includes = tuple(page.vitals.pid for page in former if page.vitals.pid != os.getpid())
+    includes = tuple(ended.vitals.pid for ended in former if ended.vitals.pid != os.getpid())
     tally, since = Tally(), time.time()
-    for page_before in former:
-        tally.add(page_before.counts)
+    for ended in former:
+        tally.add(ended.counts)
 
     def page() -> Page:
         vitals = Vitals(
@@ -52,15 +49,10 @@ def composed_metrics(
             generation=view.generation,
             in_flight=in_flight.total,
             streams=len(streams),
-            resident=_resident(),
-            descriptors=len(os.listdir(_SELF / "fd")),
+            resident=memory_of(os.getpid()),
+            descriptors=len(os.listdir("/proc/self/fd")),
         )
         return Page(slot, vitals, tally.snapshot(), includes)
 
     publish = Publisher(pages, page).publish
     return ComposedMetrics(tally.observe, publish, lambda: exposition(pages.all()))
-
-
-def _resident() -> int:
-    """Bytes of memory of this process (proc_pid_statm(5))."""
-    return int((_SELF / "statm").read_text().split()[1]) * _PAGE_SIZE

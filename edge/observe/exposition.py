@@ -62,66 +62,50 @@ CUT_OFF = Described(
     "Connections ended without an answer: `flood`, for frames that ask for nothing; "
     "`slow_reader`, for taking no byte of what waited.",
 )
-WORKERS: dict[str, tuple[Described, Callable[[Vitals], float]]] = {
-    described.name: (described, value)
-    for described, value in (
-        (
-            Described(
-                "jelou_worker_start_time_seconds",
-                "gauge",
-                ("slot",),
-                "When the worker began, Unix seconds.",
-            ),
-            lambda vitals: vitals.since,
+
+
+def _of_workers(name: str, meaning: str) -> Described:
+    return Described(name, "gauge", ("slot",), meaning)
+
+
+WORKERS: tuple[tuple[Described, Callable[[Vitals], float]], ...] = (
+    (
+        _of_workers("jelou_worker_start_time_seconds", "When the worker began, Unix seconds."),
+        lambda vitals: vitals.since,
+    ),
+    (
+        _of_workers(
+            "jelou_worker_generation",
+            "The store's generation that the worker has applied; all are equal soon after "
+            "a change.",
         ),
-        (
-            Described(
-                "jelou_worker_generation",
-                "gauge",
-                ("slot",),
-                "The store's generation that the worker has applied; all are equal soon after "
-                "a change.",
-            ),
-            lambda vitals: vitals.generation,
+        lambda vitals: vitals.generation,
+    ),
+    (
+        _of_workers(
+            "jelou_in_flight", "Requests on their way to functions, waiting ones not counted."
         ),
-        (
-            Described(
-                "jelou_in_flight",
-                "gauge",
-                ("slot",),
-                "Requests on their way to functions, waiting ones not counted.",
-            ),
-            lambda vitals: vitals.in_flight,
-        ),
-        (
-            Described(
-                "jelou_streams",
-                "gauge",
-                ("slot",),
-                "Open event streams, WebSockets and streams of MCP.",
-            ),
-            lambda vitals: vitals.streams,
-        ),
-        (
-            Described(
-                "jelou_worker_resident_bytes", "gauge", ("slot",), "Memory of the worker, bytes."
-            ),
-            lambda vitals: vitals.resident,
-        ),
-        (
-            Described(
-                "jelou_worker_open_fds", "gauge", ("slot",), "Open files and sockets of the worker."
-            ),
-            lambda vitals: vitals.descriptors,
-        ),
-    )
-}
+        lambda vitals: vitals.in_flight,
+    ),
+    (
+        _of_workers("jelou_streams", "Open event streams, WebSockets and streams of MCP."),
+        lambda vitals: vitals.streams,
+    ),
+    (
+        _of_workers("jelou_worker_resident_bytes", "Memory of the worker, bytes."),
+        lambda vitals: vitals.resident,
+    ),
+    (
+        _of_workers("jelou_worker_open_fds", "Open files and sockets of the worker."),
+        lambda vitals: vitals.descriptors,
+    ),
+)
 METRICS: tuple[Described, ...] = (
     REQUESTS,
     SECONDS,
     UNREAD,
     CUT_OFF,
-    *(described for described, _ in WORKERS.values()),
+    *(described for described, _ in WORKERS),
 )
 
 
@@ -143,7 +127,7 @@ class _Told(Collector):
             tally.add(page.counts)
         yield from _counted(tally.snapshot())
         now = {page.slot: page.vitals for page in self._pages}  # each slot's youngest
-        for described, value in WORKERS.values():
+        for described, value in WORKERS:
             gauge = GaugeMetricFamily(described.name, described.meaning, labels=described.labels)
             for slot, vitals in now.items():
                 gauge.add_metric([str(slot)], value(vitals))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from edge.forwarding.parse import Frame, InvalidAnswer, ResponseHead
 from edge.forwarding.reader import INTERIM_LIMIT, AnswerReader, Known
-from tests.edge.forwarding.test_against_h11 import TAMPERING, by_h11
+from tests.edge.forwarding.test_against_h11 import TAMPERING, check_against_h11
 from tests.fuzz.pieces import ways_to_cut
 
 WORDS = (
@@ -23,7 +23,7 @@ def check(data: bytes) -> None:
         whole = outcome([data], method, upgrade)
         for pieces in ways_to_cut(data):
             assert outcome(pieces, method, upgrade) == whole, "it depends on how it is cut"
-    _check_against_h11(data)
+    check_against_h11(data)
     _check_what_is_known(data)
 
 
@@ -46,16 +46,6 @@ def outcome(
         assert not body
     known_so_far = (reader.head, reader.frame, reader.interim, reader.trailers, reader.rest)
     return *known_so_far, body, ended_by_itself, reader.reusable, reader.end()
-
-
-def _check_against_h11(data: bytes) -> None:
-    reader = AnswerReader(b"GET")
-    try:
-        body = reader.feed(data)
-    except InvalidAnswer:
-        return
-    if reader.complete and reader.head is not None:
-        assert by_h11(data) == (reader.head.status, body)
 
 
 def _check_what_is_known(data: bytes) -> None:

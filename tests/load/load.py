@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
@@ -11,8 +10,7 @@ from typing import Any
 
 from tests.load.echoing import payload
 from tests.load.history import Exchange, Fate, History, Stream, Token
-from tests.support.http1_client import Http1Client
-from tests.support.http2_client import Http2Client
+from tests.support.doors import Doors
 
 BROKEN = (OSError, EOFError)
 """What a client meets whose connection breaks, or says nothing for too long."""
@@ -23,28 +21,10 @@ LARGE = (60_000, 200_000)
 
 
 @dataclass(frozen=True)
-class Door:
-    """Connections to an edge, as an `McpClient` opens them."""
+class Door(Doors):
+    """Where an edge listens, as an `McpClient` opens it."""
 
     port: int
-
-    @asynccontextmanager
-    async def http1(self) -> AsyncIterator[Http1Client]:
-        """A connection of HTTP/1.1."""
-        client = await Http1Client.connect("127.0.0.1", self.port)
-        try:
-            yield client
-        finally:
-            await client.aclose()
-
-    @asynccontextmanager
-    async def http2(self) -> AsyncIterator[Http2Client]:
-        """A connection of HTTP/2."""
-        client = await Http2Client.connect("127.0.0.1", self.port)
-        try:
-            yield client
-        finally:
-            await client.aclose()
 
 
 @dataclass(frozen=True)

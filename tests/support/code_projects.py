@@ -91,6 +91,13 @@ def project(directory: Path, files: dict[str, str], version: str = "one", **more
     return directory
 
 
+def served_project(directory: Path, source: str) -> Path:
+    """A project of a public function `own` that is a server in one file."""
+    files, command = {"server.py": source}, ["python3", "server.py"]
+    config = {"public": True}
+    return project(directory, files, function="own", command=command, config=config, openapi=False)
+
+
 def request_for(operations: Operations, directory: Path, **more: Any) -> DeployRequest:
     """The request of a project's deploy, its files sent."""
     text = (directory / "jelou.json").read_text()

@@ -24,8 +24,7 @@ from edge.project_file.parse import parse_project
 from edge.registry.sqlite import SqliteRegistry
 from edge.server.worker import Listeners, Server
 from edge.state.peers import Peers
-from tests.support.http1_client import Http1Client
-from tests.support.http2_client import Http2Client
+from tests.support.doors import Doors
 from tests.support.operations import prepare
 from tokens.database import Database
 from tokens.model import Token
@@ -36,7 +35,7 @@ SLUG = "shop"
 
 
 @dataclass
-class EdgeInProcess:
+class EdgeInProcess(Doors):
     """A running edge.
 
     Attributes:
@@ -115,24 +114,6 @@ class EdgeInProcess:
         with self.store.write():
             self.registry.delete(slug)
             self.token_service.revoke_all(slug)
-
-    @asynccontextmanager
-    async def http1(self) -> AsyncIterator[Http1Client]:
-        """A connection that speaks HTTP/1.x, byte by byte."""
-        client = await Http1Client.connect("127.0.0.1", self.port)
-        try:
-            yield client
-        finally:
-            await client.aclose()
-
-    @asynccontextmanager
-    async def http2(self) -> AsyncIterator[Http2Client]:
-        """A connection that speaks HTTP/2 with prior knowledge."""
-        client = await Http2Client.connect("127.0.0.1", self.port)
-        try:
-            yield client
-        finally:
-            await client.aclose()
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.code_projects import http_server, project
+from tests.support.code_projects import http_server, served_project
 from tests.support.edge import jelou
 from tests.support.steady_callers import asks, calling, calls_a_tool
 from tests.support.whole_edge import Edge, serving
@@ -64,14 +64,7 @@ def test_500_requests_and_calls_of_a_session_do_not_notice_that_workers_are_recy
 @pytest.mark.slow
 def test_functions_that_the_edge_runs_go_on_in_the_same_process(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    folder = project(
-        tmp_path / "project",
-        {"server.py": OWN},
-        function="own",
-        command=["python3", "server.py"],
-        config={"public": True},
-        openapi=False,
-    )
+    folder = served_project(tmp_path / "project", OWN)
     flags = ("--function-user", "same", "--worker-lifetime", "2s", "--drain-timeout", "3")
     with serving(data_dir, *flags, workers=2) as edge:
         jelou(data_dir, "deploy", str(folder))

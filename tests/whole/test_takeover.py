@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.code_projects import http_server, project
+from tests.support.code_projects import http_server, served_project
 from tests.support.edge import isolated, jelou
 from tests.support.processes import run
 from tests.support.steady_callers import asks, calling, calls_a_tool
@@ -173,14 +173,7 @@ def test_functions_that_the_edge_runs_answer_throughout_and_end_with_their_edge(
     tmp_path: Path,
 ) -> None:
     data_dir = tmp_path / "data"
-    folder = project(
-        tmp_path / "project",
-        {"server.py": OWN},
-        function="own",
-        command=["python3", "server.py"],
-        config={"public": True},
-        openapi=False,
-    )
+    folder = served_project(tmp_path / "project", OWN)
     flags = ("--function-user", "same", "--drain-timeout", "5", "--stop-timeout", "2")
     with ExitStack() as stack:
         edge = stack.enter_context(serving(data_dir, *flags, workers=2))
