@@ -44,7 +44,7 @@ lock:
 	$(PYTHON) -m venv .run/lock
 	.run/lock/bin/python -m pip --quiet install -r .ci/uv.txt
 	.run/lock/bin/$(COMPILE) pyproject.toml --upgrade --group build -o .ci/requirements.txt
-	.run/lock/bin/$(COMPILE) pyproject.toml --upgrade --group dev -c .ci/requirements.txt -o .ci/requirements-dev.txt
+	.run/lock/bin/$(COMPILE) pyproject.toml --upgrade --all-extras --group dev -c .ci/requirements.txt -o .ci/requirements-dev.txt
 	for each in tests/clients/python/*.in; do \
 		.run/lock/bin/$(COMPILE) $$each --upgrade -o $${each%.in}.txt || exit 1; \
 	done
