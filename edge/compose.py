@@ -18,6 +18,7 @@ import anyio.to_thread
 from edge.admin.api import AdminApi
 from edge.admin.deploying import Place
 from edge.admin.local import LocalOperations
+from edge.admin.local_status import Looks
 from edge.admin.opening import assembled
 from edge.app import Door, Throttles
 from edge.composing.audit import ComposedAudit, composed_audit
@@ -132,7 +133,8 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
     observe = observing.observe
     cron = composed_cron(config, store.database, live, forwarder, url_of, observe, peers.slot)
-    operations = assembled(store.database, place, VERSION, cron.fire_now, workers_look(view, peers))
+    looks = Looks(workers_look(view, peers), observing.observed)
+    operations = assembled(store.database, place, VERSION, cron.fire_now, looks)
     worked = _housekeeping(store, beyond, door, last_use, operations, audit, observing, peers.slot)
     lane = _lane(config, store.name, door, pool, in_flight)
     return Edge(

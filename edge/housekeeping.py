@@ -11,6 +11,7 @@ import anyio.to_thread
 
 from edge.app import Door
 from edge.audit.watch import Watch
+from edge.observe.pages import PUBLISH_SECONDS
 from edge.state.streams import OpenStreams
 from tokens.database import Database
 from tokens.errors import StoreError
@@ -29,9 +30,6 @@ TOUCH_PAUSE = 0.005
 
 DOCUMENTS_SECONDS = 2.0
 FORGET_SECONDS = 60.0
-PUBLISH_SECONDS = 0.5
-"""How late metrics are."""
-
 RECORD_SECONDS = 2.0
 """How late it is recorded that somebody was refused."""
 

@@ -93,6 +93,7 @@ OWNERS = {
         "mcp_bridge.literal",
         "mcp_bridge.upstream",
     ),
+    "rich": ("edge.cli.top", "edge.cli.top_screen"),
     "sqlite3": (
         "edge.cron.store",
         "edge.registry.sqlite",
@@ -357,6 +358,7 @@ MAP = """
 1 pure edge.observe.tally               what has happened, counted
 2 -    edge.observe.access_log          which lines there are, and how they are written
 2 -    edge.observe.pages               each worker's counts, where the others read them
+2 pure edge.observe.rates               rates and percentiles, from two moments
 3 -    edge.observe.exposition          all counts in Prometheus's text format
 
 == 6 edge, running: the processes of functions
@@ -425,6 +427,7 @@ MAP = """
 1 pure edge.admin.expectations          tools a deploy was told to expect, others refused
 1 -    edge.admin.files                 bodies that are files
 1 -    edge.admin.local_logs            functions' logs in a data directory
+1 pure edge.admin.observed_operations   counts and workers: what can be asked
 1 pure edge.admin.projects              a project file's problems as one error
 1 pure edge.admin.secret_operations     what can be done with secrets
 1 -    edge.admin.secret_references     secrets that deploys and documents need
@@ -432,13 +435,16 @@ MAP = """
 1 pure edge.admin.token_operations      what can be done with tokens
 1 -    edge.admin.translation           what stores raise, in the operations' words
 2 -    edge.admin.backing_up            a backup made, also while an edge runs
+2 pure edge.admin.counts                counts as they are told, and back
 2 -    edge.admin.local_audit           the audit trail on a store
 2 -    edge.admin.local_cron            schedules and their runs on a store
 2 -    edge.admin.local_secrets         secrets on a store
 2 -    edge.admin.local_tokens          token operations on a store
 2 pure edge.admin.operations            what can be done: the Protocol and its values
+3 -    edge.admin.local_observed        pages of counts, put together
 3 pure edge.admin.routes                method, path, arguments of each operation
 3 -    edge.admin.running               code made, tried, asked what it declares
+3 pure edge.admin.sampling              what happened between two looks
 3 -    edge.admin.stores                opens a store and its token operations
 3 pure edge.admin.tool_lists            the tools of a project, shown and compared
 3 -    edge.admin.unpacking             a backup unpacked, all of it checked
@@ -523,12 +529,14 @@ MAP = """
 0 pure edge.cli.scaffold                the files of a new project
 0 pure edge.cli.snippets                what each MCP client wants to be told
 0 -    edge.cli.token_file              --token-file, made ready before the token
+0 pure edge.cli.top_rows                a sample as cells of tables
 1 -    edge.cli.code_files              a project's files on their way
 1 -    edge.cli.context                 which edge a command acts on, and how
 1 -    edge.cli.doctor_facts            the facts, gathered
 1 -    edge.cli.run_lines               how the edge runs a function, as lines
 1 -    edge.cli.secret_files            files of secrets, found and read
 1 -    edge.cli.stdio_bridge            MCP on stdio, bridged to HTTP
+1 -    edge.cli.top_screen              a sample as a screen
 2 -    edge.cli.deploying               what deploy and serve --project share
 2 -    edge.cli.group                   how commands are declared and loaded
 2 -    edge.cli.log_reader              reads a log and shows it
@@ -552,6 +560,7 @@ MAP = """
 3 -    edge.cli.status                  jelou status
 3 -    edge.cli.stdio                   jelou mcp stdio
 3 -    edge.cli.tokens                  jelou tokens
+3 -    edge.cli.top                     jelou top
 """
 
 

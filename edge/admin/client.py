@@ -17,6 +17,7 @@ from edge.admin.code_operations import CodeInfo, Downloaded
 from edge.admin.cron_operations import OVERLAP, CronRunInfo, ScheduleInfo, SigningSecret
 from edge.admin.errors import AdminError
 from edge.admin.log_operations import LogPage
+from edge.admin.observed_operations import Observed
 from edge.admin.operations import (
     Deleted,
     DeploymentFiles,
@@ -144,6 +145,10 @@ class RemoteOperations(Calls):
     def status(self) -> EdgeStatus:
         """See Operations."""
         return cast(EdgeStatus, self.call("status"))
+
+    def observed(self) -> Observed:
+        """See Operations."""
+        return cast(Observed, self.call("observed"))
 
     def deploy(self, request: DeployRequest) -> DeployResult:
         """See Operations."""

@@ -16,9 +16,10 @@ from edge.admin.local_audit import LocalAudit
 from edge.admin.local_cron import FireNow, LocalCron
 from edge.admin.local_logs import LocalLogs
 from edge.admin.local_secrets import LocalSecrets
-from edge.admin.local_status import LocalStatus, Look
+from edge.admin.local_status import LocalStatus, Looks
 from edge.admin.local_tokens import LocalTokens
 from edge.admin.log_operations import LogPage
+from edge.admin.observed_operations import Observed
 from edge.admin.operations import (
     Deleted,
     DeploymentFiles,
@@ -72,7 +73,7 @@ class LocalOperations(LocalTokens):
         cron: CronStore,
         signing: SigningSecrets,
         fire_now: FireNow | None,
-        look: Look,
+        looks: Looks,
         running: Running,
         place: Place,
         version: str,
@@ -85,7 +86,7 @@ class LocalOperations(LocalTokens):
         self._logs = LocalLogs(place.config.data_dir, database.clock)
         self._secrets = LocalSecrets(database, registry, secrets, self._restarted, trail)
         self._running = running
-        self._status = LocalStatus(database, registry, running, place, version, look)
+        self._status = LocalStatus(database, registry, running, place, version, looks)
         self._deployer = Deployer(
             database, registry, tokens, place, self._references, running, trail
         )
@@ -108,6 +109,10 @@ class LocalOperations(LocalTokens):
         """See Operations."""
         with explained():
             return self._status.status()
+
+    def observed(self) -> Observed:
+        """See Operations."""
+        return self._status.observed()
 
     def deploy(self, request: DeployRequest) -> DeployResult:
         """See Operations."""

@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from edge.admin.deploying import Place
+from edge.admin.local_observed import nothing_counted
+from edge.admin.observed_operations import Observed
 from edge.admin.running import Running
 from edge.admin.status_operations import EdgeStatus, ErrorInfo, FailingInfo, WorkerInfo
 from edge.config import ADMIN_SOCKET
@@ -12,9 +15,6 @@ from edge.registry.store import Registry
 from edge.state.roster import Roster, Seat
 from tokens.database import Database
 
-Look = Callable[[], Roster]
-"""Asks all workers; see `edge.state.roster.Workers.look`."""
-
 UPSTREAM = "upstream"
 """The state of a function that runs elsewhere."""
 
@@ -22,9 +22,17 @@ _ERRORS = 5
 _FAILING = ("failed", "backing off")
 
 
-def nobody() -> Roster:
-    """Where no edge runs."""
-    return Roster()
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What can be seen of an edge's workers; the defaults are for where none runs.
+
+    Attributes:
+        roster: asks all of them; see `edge.state.roster.Workers.look`.
+        observed: what they have counted. Blocks.
+    """
+
+    roster: Callable[[], Roster] = Roster
+    observed: Callable[[], Observed] = nothing_counted
 
 
 class LocalStatus:
@@ -37,18 +45,18 @@ class LocalStatus:
         running: Running,
         place: Place,
         version: str,
-        look: Look,
+        looks: Looks,
     ) -> None:
         self._database = database
         self._registry = registry
         self._running = running
         self._place = place
         self._version = version
-        self._look = look
+        self._looks = looks
 
     def status(self) -> EdgeStatus:
         """See StatusOperations."""
-        roster, generation = self._look(), self._database.generation()
+        roster, generation = self._looks.roster(), self._database.generation()
         functions = sorted(self._registry.functions(), key=lambda function: function.slug)
         states, failing = self._functions(functions)
         return EdgeStatus(
@@ -68,6 +76,10 @@ class LocalStatus:
             store_bytes=self._size(),
             errors=_errors(roster.seats),
         )
+
+    def observed(self) -> Observed:
+        """See ObservedOperations."""
+        return self._looks.observed()
 
     def _functions(
         self, functions: Iterable[Function]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from edge.admin.deploying import Place
 from edge.admin.local import LocalOperations
 from edge.admin.local_cron import FireNow
-from edge.admin.local_status import Look, nobody
+from edge.admin.local_status import Looks
 from edge.admin.running import Running
 from edge.admin.stores import Store, open_database, services, usable
 from edge.audit.store import AuditTrail
@@ -42,9 +42,9 @@ def assembled(
     place: Place,
     version: str,
     fire_now: FireNow | None = None,
-    look: Look = nobody,
+    looks: Looks | None = None,
 ) -> LocalOperations:
-    """The operations on an open store; `fire_now` as for `LocalCron`, `look` for `LocalStatus`."""
+    """The operations on an open store; `fire_now` as for `LocalCron`, `looks` for `LocalStatus`."""
     tokens, access = services(database)
     return LocalOperations(
         database=database,
@@ -56,7 +56,7 @@ def assembled(
         cron=CronStore(database, os.urandom, place.config.cron_runs),
         signing=SigningSecrets(database, os.urandom),
         fire_now=fire_now,
-        look=look,
+        looks=looks or Looks(),
         running=_running(database, place),
         place=place,
         version=version,

@@ -12,6 +12,7 @@ from edge.admin.audit_operations import AuditOperations
 from edge.admin.code_operations import CodeOperations, RunInfo
 from edge.admin.cron_operations import CronOperations
 from edge.admin.log_operations import LogOperations
+from edge.admin.observed_operations import ObservedOperations
 from edge.admin.secret_operations import SecretOperations
 from edge.admin.status_operations import StatusOperations
 from edge.admin.times import Time
@@ -248,6 +249,7 @@ class Operations(
     LogOperations,
     AuditOperations,
     StatusOperations,
+    ObservedOperations,
     Protocol,
 ):
     """Managing one edge. Synchronous; safe to call from several threads."""

@@ -75,6 +75,7 @@ ENDPOINTS = (
     Endpoint("info", "GET", "/edge", "any"),
     Endpoint("whoami", "GET", "/whoami", "any"),
     Endpoint("status", "GET", "/edge/status", _READ),
+    Endpoint("observed", "GET", "/edge/observed", _READ),
     Endpoint("put_code", "PUT", "/code", _DEPLOY, takes="archive", is_slow=True),
     Endpoint("deploy", "POST", "/deployments", _DEPLOY, whole_body=True, is_slow=True),
     Endpoint("functions", "GET", "/functions", _READ),

@@ -26,6 +26,7 @@ COMMANDS = {
     "rollback": Lazy("edge.cli.deployments:rollback", "Make an earlier version answer again."),
     "mcp": Lazy("edge.cli.mcp:mcp", "Connect MCP clients to a function."),
     "status": Lazy("edge.cli.status:status", "How this edge is."),
+    "top": Lazy("edge.cli.top:top", "What this edge does, as it does it."),
     "doctor": Lazy("edge.cli.doctor:doctor", "What is wrong here, and what to type."),
     "backup": Lazy("edge.cli.backup:backup", "All of this edge in one file, while it runs."),
     "restore": Lazy("edge.cli.backup:restore_", "Put a backup in place of what is here."),

@@ -24,8 +24,7 @@ class Output:
     """The two streams, in one manner."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        plain = bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
-        self._color = False if plain else None
+        self._color = False if is_plain(environ) else None
 
     def lines(self, lines: Iterable[str], *, err: bool = False) -> None:
         """Print lines; a mark at the start of one is coloured on a terminal."""
@@ -44,6 +43,11 @@ class Output:
     def fail(self, message: str) -> None:
         """Print why the command failed."""
         self.lines([f"{FAILED} {message}"], err=True)
+
+
+def is_plain(environ: Mapping[str, str]) -> bool:
+    """Whether the user, or his terminal, wants no colours."""
+    return bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
 
 
 def done(text: str) -> str:
@@ -89,11 +93,16 @@ def moment(seconds: float | None) -> str:
     return f"{at.month}/{at.day}/{at.year}, {hour}:{at:%M:%S} {half}"
 
 
-def _colored(line: str) -> str:
-    """A line with its mark in colour, and without what a terminal would take for a command.
+def printable(text: str) -> str:
+    """A text without what a terminal would take for a command.
 
     Descriptions come from functions' documents, which the one who reads this may not have written.
     """
-    line = _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", line)
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _colored(line: str) -> str:
+    """A line with its mark in colour."""
+    line = printable(line)
     mark = line[:1]
     return click.style(mark, fg=_COLORS[mark]) + line[1:] if mark in _COLORS else line

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import orjson
 
+from edge.admin.local_observed import observed
+from edge.admin.observed_operations import Observed
 from edge.config import Config
 from edge.events import Observe
 from edge.forwarding.limit import InFlight
@@ -36,6 +39,7 @@ class ComposedObserving:
         publish: has the log and the other workers know what was noted so far.
         pages: what all workers have counted. Blocks.
         text: the same as Prometheus reads it. Blocks.
+        observed: the same as the operations tell it. Blocks.
         close: waits until the log is written. Blocks.
     """
 
@@ -43,6 +47,7 @@ class ComposedObserving:
     publish: Callable[[], Awaitable[None]]
     pages: Callable[[], Sequence[Page]]
     text: Callable[[], bytes]
+    observed: Callable[[], Observed]
     close: Callable[[], None]
 
 
@@ -85,12 +90,16 @@ def composed_observing(config: Config, watched: Watched, slot: int) -> ComposedO
         if writer is not None:
             writer.close()
 
-    text = partial(_text, pages)
-    return ComposedObserving(batch.observe, publish, pages.all, text, close)
+    text, told = partial(_text, pages), partial(_observed, pages)
+    return ComposedObserving(batch.observe, publish, pages.all, text, told, close)
 
 
 def _text(pages: Pages) -> bytes:
     return exposition(pages.all())
+
+
+def _observed(pages: Pages) -> Observed:
+    return observed(pages.all(), time.time())
 
 
 def _vitals(watched: Watched, since: float) -> Vitals:
@@ -106,6 +115,8 @@ def _vitals(watched: Watched, since: float) -> Vitals:
         behind=watched.view.behind,
         upstream=watched.pool.open_count,
         circuits=watched.pool.circuits.left_alone(),
+        most_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        at=time.time(),
     )
 
 

@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from edge.observe.tally import Durations, Snapshot
 
 DIRECTORY = "metrics"
 """Within the data directory."""
+
+PUBLISH_SECONDS = 0.5
+"""How late counts are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Vitals:
         behind: generations of the store that it has not applied yet.
         upstream: connections to functions.
         circuits: addresses that are left alone for a while.
+        most_descriptors: how many open files and sockets it may have.
+        at: Unix seconds of when all this was so; no change by itself.
     """
 
     pid: int
@@ -50,6 +55,8 @@ class Vitals:
     behind: int = 0
     upstream: int = 0
     circuits: tuple[str, ...] = ()
+    most_descriptors: int = 0
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
