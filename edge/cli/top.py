@@ -32,7 +32,7 @@ def top(session: Session) -> None:
     Anew each second, until q; s sorts by another column. With --json, or without a terminal, what
     happened within one second, once.
     """
-    operations = session.operations()
+    operations = session.operations("scratch")  # where there is no store, no edge runs either
     sampler = Sampler(operations)
     if not session.interactive or session.environ.get("TERM") == "dumb":
         time.sleep(EVERY)

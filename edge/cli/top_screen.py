@@ -19,7 +19,10 @@ NAME = 14
 """Characters that a name has at least."""
 
 FEWEST_LINES = 3
-"""Lines of the access log for which there is always room."""
+"""Lines of the access log, for which functions make room."""
+
+FRAME = 7
+"""Lines that are always there: first and last, heads of the tables, empty ones."""
 
 
 def screen(
@@ -35,11 +38,11 @@ def screen(
     width, height = size
     troubles = [problem] if problem else list(top_rows.troubles(sample))[:2]
     workers = _table("worker", WORKERS, _workers(sample), width)
-    fixed = 4 + len(troubles) + workers.row_count + 1
-    room = max(1, height - fixed - FEWEST_LINES - 4)
-    rates = top_rows.functions(sample, order)
-    functions = _table("function", FUNCTIONS, _functions(sample.total, rates[:room]), width)
-    lines = max(0, height - fixed - functions.row_count - 3)
+    fixed = FRAME + len(troubles) + workers.row_count
+    room = max(2, height - fixed - FEWEST_LINES)
+    rates = top_rows.functions(sample, order)[: room - 1]
+    functions = _table("function", FUNCTIONS, _functions(sample.total, rates), width)
+    lines = list(top_rows.said(sample))[: max(0, height - fixed - functions.row_count)]
     return Group(
         _line(_heading(info, sample), "bold"),
         *(_line(f"⚠ {text}", "yellow") for text in troubles),
@@ -48,7 +51,7 @@ def screen(
         Text(),
         workers,
         Text(),
-        *(_line(text, _style(status)) for status, text in list(top_rows.said(sample))[:lines]),
+        *(_line(text, _style(status)) for status, text in lines),
         _line(f"q quits   s sorts (now by {WORTH[order % len(WORTH)][0]})", "dim"),
     )
 
