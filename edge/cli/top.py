@@ -91,7 +91,7 @@ def _keys() -> Iterator[int]:
     """Have keys told one by one, unseen; the descriptor that tells them."""
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
-    tty.setcbreak(descriptor)
+    tty.setcbreak(descriptor, termios.TCSADRAIN)
     try:
         yield descriptor
     finally:

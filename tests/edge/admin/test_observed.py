@@ -105,7 +105,7 @@ def test_what_steady_workers_do_a_second_does_not_depend_on_when_they_wrote_it(
     workers: list[tuple[int, int, float, float]],
 ) -> None:
     """Each does so many a second, and wrote its two pages so long before they were read."""
-    before, after, expected = [], NOTHING, 0.0
+    before, after, expected = list[Page](), list[Page](), 0.0
     for slot, (done, a_second, early, late) in enumerate(workers):
         seconds = 2.0 - late + early
         more = round(a_second * seconds)
