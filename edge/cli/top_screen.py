@@ -58,7 +58,7 @@ def screen(
 
 def _heading(info: EdgeInfo, sample: Sample) -> str:
     clock = f"{datetime.fromtimestamp(sample.at).astimezone():%H:%M:%S}"
-    return f"jelou {info.version}   {clock}   {info.url}   {info.functions} functions"
+    return f"Edge {info.version}   {clock}   {info.url}   {info.functions} functions"
 
 
 def _functions(total: Rates, rates: Sequence[Rates]) -> Iterator[tuple[str, Any]]:

@@ -81,7 +81,7 @@ def test_the_screen_fits_whatever_terminal(names: Sequence[str], width: int, hei
 def test_a_wide_terminal_shows_all_of_it() -> None:
     lines = drawn(taken(), 160, 40)
     rows = {line.split()[0]: line.split()[1:] for line in lines if line}
-    assert lines[0].startswith("jelou 1.2.3 ")
+    assert lines[0].startswith("Edge 1.2.3 ")
     assert rows["function"] == [
         "req/s", "err/s", "p50", "p99", "MCP/s", "ref/s", "cut/s", "in/s", "out/s",
     ]  # fmt: skip
@@ -194,7 +194,7 @@ def test_an_edge_elsewhere_is_shown_to_who_may_read_there(cli: Cli, edge: str) -
 
 def test_a_terminal_shows_it_until_a_key_ends_it(cli: Cli, edge: str) -> None:
     shown = cli.terminal("top", answer="sq")
-    assert shown.startswith("\x1b[?1049h")  # a screen of its own
+    assert "\x1b[?1049h" in shown  # a screen of its own
     assert "\x1b[?1049l" in shown  # and back
     assert "q quits   s sorts (now by rate)" in shown
     assert "q quits   s sorts (now by errors)" in shown
