@@ -529,6 +529,7 @@ MAP = """
 3 -    edge.cli.audit                   jelou audit
 3 -    edge.cli.auth                    jelou login, logout, whoami, auth
 3 -    edge.cli.backup                  jelou backup, restore
+3 -    edge.cli.completion              jelou completion
 3 -    edge.cli.cron                    jelou cron
 3 -    edge.cli.deploy                  jelou deploy
 3 -    edge.cli.deployments             jelou deployments, rollback
