@@ -37,9 +37,7 @@ def used(jelou: Path, home: Path) -> Iterator[None]:
     must(jelou, "init", "greeter", cwd=home, env=environ(**own))
     serve = [str(jelou), "serve", "--bind", "127.0.0.1:0", *data]
     with started(serve, EDGE_READY, env=own, seconds=60):
-        deploy = must(
-            jelou, "deploy", "greeter", "--json", *data, cwd=home, env=environ(**own)
-        )
+        deploy = must(jelou, "deploy", "greeter", "--json", *data, cwd=home, env=environ(**own))
         deployed = json.loads(deploy)["data"]
         call = ("curl", "--fail", "--silent", deployed["url"], "--json", '{"name": "Ana"}')
         token = f"X-Jelou-Token: {deployed['token']}"
