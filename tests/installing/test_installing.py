@@ -10,8 +10,8 @@ import pytest
 
 from edge.version import VERSION
 from tests.docs.pages import blocks, page
-from tests.installing.conftest import Built, environ, must
 from tests.support.edge import EDGE_READY
+from tests.support.installed import Built, environ, must
 from tests.support.processes import started
 from tests.support.tools import tool
 
