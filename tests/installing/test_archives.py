@@ -12,7 +12,9 @@ import pytest
 from tests.support.installed import Built, digest, must
 from tests.support.processes import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+SDIST = PYPROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["only-include"]
 PACKAGES = ("edge", "mcp_bridge", "tokens")
 
 

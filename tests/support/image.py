@@ -1,10 +1,11 @@
 """A Containerfile carried out without a container engine: stage by stage, line by line. As root.
 
 In the place of the base image is this machine's own root, which overlayfs (its upper layers in
-memory) keeps as it is: whatever a line changes is in the image alone. Everything is mounted in a mount
-namespace of its own and is gone with it. Run as `python -m tests.support.image` by the tests.
+memory) keeps as it is: whatever a line changes is in the image alone. Mounts, processes and network
+are in namespaces of their own, and gone with them: `in_namespaces` starts it so.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -12,10 +13,12 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_CLONE_NEWNET = 0x40000000
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _JOINED = re.compile(r"\\\n\s*")
 
 
@@ -105,8 +108,8 @@ class Builder:
             directory.mkdir(parents=True)
         options = f"lowerdir=/,upperdir={upper},workdir={work}"
         mount("-t", "overlay", "-o", options, "overlay", str(self.root))
-        for name in ("proc", "dev"):
-            mount("--rbind", f"/{name}", str(self.root / name))
+        mount("-t", "proc", "proc", str(self.root / "proc"))
+        mount("--rbind", "/dev", str(self.root / "dev"))
         # The base image is Python's, whose program has this name; the volume is no one's yet.
         python = self.root / "usr/local/bin/python"
         python.unlink(missing_ok=True)
@@ -132,13 +135,13 @@ class Builder:
                 shutil.copy2(found, file)
 
     def _run(self, line: str) -> None:
-        inside(self.root, ["/bin/sh", "-ec", line], self.image, os.environ)
-
-
-def inside(root: Path, command: Sequence[str], image: Image, environ: Mapping[str, str]) -> None:
-    """Run a command in a root, in an image's folder and environment; it has to succeed."""
-    words = ["chroot", str(root), "/bin/sh", "-c", 'cd "$0" && exec "$@"', image.workdir, *command]
-    subprocess.run(words, env={**environ, **image.environ}, check=True)
+        script = f"cd {shlex.quote(self.image.workdir)} && {line}"
+        kept = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+        subprocess.run(
+            ["chroot", str(self.root), "/bin/sh", "-ec", script],
+            env={**kept, "PATH": _PATH, **self.image.environ},
+            check=True,
+        )
 
 
 def mount(*arguments: str) -> None:
@@ -146,30 +149,42 @@ def mount(*arguments: str) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
-def apart() -> None:
+def apart(elsewhere: str) -> None:
     """See that this process has mounts of its own, before anything is mounted."""
-    own, first = (os.readlink(f"/proc/{pid}/ns/mnt") for pid in ("self", "1"))
-    if own == first:
-        sys.exit("run this under unshare --mount: it would mount over this machine's own root")
+    if _namespace() == elsewhere or os.getpid() != 1:
+        sys.exit("it would mount over this machine's own root: start it as in_namespaces does")
     mount("--make-rprivate", "/")
 
 
-def main(containerfile: Path, context: Path, data: Path, ready: Path) -> None:
-    """Build the image, then run it as an engine does: its root read-only, `data` its volume.
+def _namespace() -> str:
+    return os.readlink("/proc/self/ns/mnt")
 
-    `ready` is a named pipe: each line read from it is a command to run inside beside it.
-    """
-    apart()
-    place = Path("/mnt")
+
+def in_namespaces(containerfile: Path, context: Path, data: Path) -> list[str]:
+    """The words that build the image and run it, with `data` as its volume."""
+    given = (_namespace(), containerfile, context, data)
+    words = [sys.executable, "-m", "tests.support.image", *given]
+    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", *map(str, words)]
+
+
+def main(elsewhere: str, containerfile: Path, context: Path, data: Path) -> None:
+    """Build the image, then run it as an engine does: as process 1, its root read-only."""
+    apart(elsewhere)
+    place = data.with_name("layers")
+    place.mkdir()
     mount("-t", "tmpfs", "tmpfs", str(place))
     builder = Builder(place, context)
-    root = builder.build(containerfile.read_text("utf-8"))
-    (volume,) = builder.image.volumes
+    root, image = builder.build(containerfile.read_text("utf-8")), builder.image
+    (volume,) = image.volumes
+    data.chmod((root / volume.strip("/")).stat().st_mode & 0o777)
+    os.chown(data, image.uid, image.uid)
     mount("--bind", str(data), str(root / volume.strip("/")))
     mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", str(root / "tmp"))
     mount("-o", "remount,ro", str(root))
-    del ready
-    run(root, builder.image, [*builder.image.entrypoint, *builder.image.command])
+    if ctypes.CDLL(None).unshare(_CLONE_NEWNET) != 0:
+        sys.exit("it cannot have a network of its own")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    run(root, image, [*image.entrypoint, *image.command])
 
 
 def run(root: Path, image: Image, command: Sequence[str]) -> None:
@@ -183,4 +198,4 @@ def run(root: Path, image: Image, command: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(sys.argv[1], *map(Path, sys.argv[2:]))
