@@ -116,6 +116,7 @@ def test_it_is_built_and_serves_with_nothing_to_write_on_but_its_volume(
     assert f"Uid:\t{container.image.uid}\t" in status
     assert re.search(r"NSpid:\t\d+\t1\n", status)
     container.must(*container.image.health)
+    container.must("curl", "--fail", f"{INSIDE}/__edge/live")
     container.must("jelou", "init", "greeter")
     deployed: Any = json.loads(container.must("jelou", "deploy", "greeter", "--json"))["data"]
     call = ("curl", "-sf", f"{INSIDE}/greeter", "--json", '{"name": "Ana"}')
