@@ -50,13 +50,14 @@ class Unit:
         self._running = ExitStack()
         self.edge: Edge | None = None
 
-    def do(self, what: str) -> None:
-        """`systemctl WHAT jelou-edge`."""
+    def do(self, what: str, *flags: str) -> None:
+        """`systemctl WHAT jelou-edge`, the unit's command having these flags."""
         if what in ("stop", "restart"):
             self._running.close()
             self.edge = None
         if what in ("start", "restart"):
-            started = serving(self._data_dir, "--drain-timeout", "1", env=self._told.variables)
+            own = ("--drain-timeout", "1", *flags)
+            started = serving(self._data_dir, *own, env=self._told.variables)
             self.edge = self._running.enter_context(started)
         if what == "reload" and self.edge is not None:
             os.kill(self.edge.pid, signal.SIGUSR2)
@@ -96,6 +97,8 @@ def test_the_runbook_does_what_it_says(tmp_path: Path, origin: Function, told: T
         match line.split():
             case ["systemctl", what, "jelou-edge"]:
                 unit.do(what)
+            case ["jelou", "serve", *flags]:
+                unit.do("restart", *flags)
             case ["pip", *_]:
                 continue  # the version that is here is the newest, and the one before
             case _:
