@@ -31,6 +31,7 @@ FACES = {
 """Packages whose `__init__.py` gives names on, for people who do not read this map."""
 
 LATE = {
+    "edge.composing.observing",  # most edges send no traces, and need not have what that takes
     "edge.cli.loading",  # commands that do not touch the store start without it
     "edge.sdk.declared",  # functions start without the validator that they do not use
     "edge.server.worker_main",  # see EXCEPTIONS
@@ -82,6 +83,7 @@ OWNERS = {
         "mcp_bridge.upstream",
         "mcp_bridge.upstream_client",
     ),
+    "opentelemetry": ("edge.observe.traces",),
     "orjson": ("*",),
     "pathspec": ("edge.code.collect",),
     "prometheus_client": ("edge.observe.exposition",),
@@ -194,8 +196,8 @@ MAP = """
 
 == 3 edge, vocabularies: what everything else speaks of
 0 -    edge.child                       what the supervisor and its children share
-0 pure edge.events                      what happens to requests: a closed set
 0 -    edge.exits                       how a process that has ended is spoken of
+0 pure edge.extras                      what is asked for without its packages
 0 pure edge.functions                   Function, Deployment, Project, Route: as values
 0 -    edge.keys                        keys that processes share, rotated while they run
 0 pure edge.message                     Head, Headers, Peer, Body: HTTP as values
@@ -261,6 +263,9 @@ MAP = """
 5 pure edge.project_file.tools          tools in a project file
 6 pure edge.project_file.root           the top level, its parts put together
 7 pure edge.project_file.parse          a project file as a Project, and back
+
+== 5 edge, events: what happens to requests
+0 pure edge.events                      a closed set of what happens
 
 == 5 edge, registry: functions and their deployments
 0 -    edge.registry.migrations         the registry's tables
@@ -329,7 +334,6 @@ MAP = """
 
 == 6 edge, a worker's knowledge: what it knows and keeps between requests
 0 -    edge.observe.log                 the edge's own errors on stderr
-0 pure edge.observe.tally               what has happened, counted
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
 0 pure edge.state.gcra                  the generic cell rate algorithm
 0 -    edge.state.instances             what worker and runner tell one another
@@ -338,7 +342,6 @@ MAP = """
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
 0 -    edge.state.rate_table            the numbers behind rate limits, in a shared mapped file
 0 -    edge.state.view                  what a worker knows, never out of date
-1 -    edge.observe.pages               each worker's counts, where the others read them
 1 -    edge.state.catalogs              the tools of each live deployment, built once
 1 -    edge.state.health                whether an upstream answers
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
@@ -349,8 +352,17 @@ MAP = """
 1 -    edge.state.source                the store as a worker reads it
 1 -    edge.state.streams               open streams, judged again when the world changes
 1 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
-2 -    edge.observe.exposition          all counts in Prometheus's text format
 2 -    edge.state.merged_catalogs       the tools of many functions, kept
+
+== 6 edge, observe: what is told of requests
+1 pure edge.observe.access_line         a request as a line of the access log
+1 pure edge.observe.batch               events gathered, handed on together
+1 pure edge.observe.tally               what has happened, counted
+2 -    edge.observe.access_log          which lines there are, and how they are written
+2 -    edge.observe.pages               each worker's counts, where the others read them
+2 pure edge.observe.spans               requests and tool calls as spans
+3 -    edge.observe.exposition          all counts in Prometheus's text format
+3 -    edge.observe.traces              spans on their way to an OTLP endpoint
 
 == 6 edge, running: the processes of functions
 0 -    edge.running.client              asks a running edge's runner
@@ -498,7 +510,7 @@ MAP = """
 == 9 edge, composition: constructor calls, nothing else
 0 -    edge.composing.audit             what a worker records of those it refuses
 0 -    edge.composing.cron              what a worker has to do with schedules
-0 -    edge.composing.metrics           what a worker counts and tells of it
+0 -    edge.composing.observing         what a worker notes and tells of requests
 0 -    edge.composing.status            what a worker tells of itself
 0 -    edge.composing.store             what a worker has open of the data directory
 1 -    edge.composing.mcp               what a worker answers at /mcp with

@@ -166,6 +166,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup, os.isatty(0))
+        loop.add_signal_handler(signal.SIGUSR1, _files_are_followed)
         loop.add_signal_handler(signal.SIGUSR2, self._on_follow)
         async with asyncio.TaskGroup() as group:
             aside = (self._announce(), self._take_turns(), self._show_life())
@@ -391,6 +392,10 @@ def shown(config: Config, address: str) -> str:
     if parse_address(address).path:
         return address
     return f"{'https' if config.certfile else 'http'}://{address}"
+
+
+def _files_are_followed() -> None:
+    """What rotates logs says so by SIGUSR1; log files are followed by name in any case."""
 
 
 def _how(code: int) -> str:
