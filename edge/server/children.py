@@ -46,6 +46,11 @@ class Follower:
         self._command = command
         self._starts = False
 
+    @classmethod
+    def of(cls, command: Sequence[str]) -> "Follower | None":
+        """The one that this command starts; None without one, or where its end is not told."""
+        return cls(command) if command and hasattr(os, "pidfd_open") else None
+
     def start(self, failed: Callable[[str], None]) -> None:
         """Start it, if none is starting; `failed` is told if it ends while this edge is there."""
         if self._starts:

@@ -194,7 +194,9 @@ class Offer:
 
 
 def _process_at(connection: socket.socket) -> int:
-    """The process at the other end (unix(7), SO_PEERCRED)."""
+    """The process at the other end (unix(7), SO_PEERCRED); 0 where the system does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return 0
     size = struct.calcsize("3i")
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     pid, _, _ = struct.unpack("3i", credentials)

@@ -95,7 +95,7 @@ def serve(
         manager = _manager(before)
         supervisor = Supervisor(
             *(config, bound, mailboxes, factory, runner, on_ready),
-            *(manager, Follower(follower) if follower else None, before),
+            *(manager, Follower.of(follower), before),
         )
         stack.callback(Pages(config.data_dir, os.getpid(), config.turn).clear)
         stack.callback(supervisor.close)
