@@ -150,3 +150,4 @@ def test_a_reload_stays_within_what_the_unit_allows(held: Held) -> None:
     finally:
         os.kill(successor, signal.SIGTERM)
     eventually(lambda: not is_alive(successor), "the second edge has ended")
+    eventually(lambda: not is_alive(held.pid), "so has the first")
