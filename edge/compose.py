@@ -115,13 +115,12 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     around = Surroundings(
         store, view, catalogs, forwarder, streams, of_sessions, state, peers, forgets
     )
-    mcp = composed_mcp(config, around)
     door = Door(
         view=view,
         settings=_gate_settings(config, store.name),
         networks=networks,
         http=HttpDoor(forwarder, documents, streams, state, log_error, pace(config)),
-        mcp=mcp,
+        mcp=composed_mcp(config, around),
         websockets=WebSocketDoor(forwarder, streams, os.urandom, lambda: state.draining),
         clock=store.database.clock,
         random=os.urandom,
@@ -129,6 +128,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         refused=audit.refused,
         throttles=Throttles(store.rates.take, _may_fail(config)),
         observe=observing.observe,
+        sample=None if config.traces is None else config.traces_sample,
     )
     place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
     observe = observing.observe

@@ -31,6 +31,7 @@ FACES = {
 """Packages whose `__init__.py` gives names on, for people who do not read this map."""
 
 LATE = {
+    "edge.composing.observing",  # most edges send no traces, and need not have what that takes
     "edge.cli.loading",  # commands that do not touch the store start without it
     "edge.sdk.declared",  # functions start without the validator that they do not use
     "edge.server.worker_main",  # see EXCEPTIONS
@@ -82,6 +83,7 @@ OWNERS = {
         "mcp_bridge.upstream",
         "mcp_bridge.upstream_client",
     ),
+    "opentelemetry": ("edge.observe.traces",),
     "orjson": ("*",),
     "pathspec": ("edge.code.collect",),
     "prometheus_client": ("edge.observe.exposition",),
@@ -196,6 +198,7 @@ MAP = """
 == 3 edge, vocabularies: what everything else speaks of
 0 -    edge.child                       what the supervisor and its children share
 0 -    edge.exits                       how a process that has ended is spoken of
+0 pure edge.extras                      what is asked for without its packages
 0 pure edge.functions                   Function, Deployment, Project, Route: as values
 0 -    edge.keys                        keys that processes share, rotated while they run
 0 pure edge.message                     Head, Headers, Peer, Body: HTTP as values
@@ -359,7 +362,9 @@ MAP = """
 2 -    edge.observe.access_log          which lines there are, and how they are written
 2 -    edge.observe.pages               each worker's counts, where the others read them
 2 pure edge.observe.rates               rates and percentiles, from two moments
+2 pure edge.observe.spans               requests and tool calls as spans
 3 -    edge.observe.exposition          all counts in Prometheus's text format
+3 -    edge.observe.traces              spans on their way to an OTLP endpoint
 
 == 6 edge, running: the processes of functions
 0 -    edge.running.client              asks a running edge's runner
@@ -466,20 +471,22 @@ MAP = """
 0 -    edge.server.certificates         TLS at the front, read anew in time
 0 -    edge.server.endings              how a client connection ends without harm
 0 -    edge.server.exchange             one request between connection and app
-0 -    edge.server.handover             listening sockets for the edge that follows
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
 0 -    edge.server.hypercorn_sending    how answers go out over Hypercorn's HTTP/2
 0 -    edge.server.loops                which event loop a worker runs on
 0 -    edge.server.mailboxes            the sockets between workers
 0 -    edge.server.orders               what the supervisor tells a worker
 0 pure edge.server.refusals             errors that are answered below the app
-0 -    edge.server.sockets              binding
+0 -    edge.server.service_manager      who started the edge: sockets passed, what it is told
 0 -    edge.server.stream               the connection as reader and writer
+1 -    edge.server.children             how the supervisor starts processes
 1 -    edge.server.hypercorn_streams    Hypercorn's request streams, with our exchange
-1 -    edge.server.recycling            when a worker gives its place to another
 1 pure edge.server.requests             where one is in a stream of requests
+1 -    edge.server.sockets              binding
+2 -    edge.server.handover             listening sockets for the edge that follows
 2 -    edge.server.hypercorn_http1      Hypercorn's HTTP/1.1, with our endings
 2 -    edge.server.hypercorn_http2      Hypercorn's HTTP/2, with our endings
+2 -    edge.server.recycling            when a worker gives its place to another
 3 -    edge.server.hypercorn_connection Hypercorn's server for one connection
 4 -    edge.server.acceptor             the connections of a listener, on either lane
 5 -    edge.server.worker               serves the app on given sockets
@@ -544,6 +551,7 @@ MAP = """
 3 -    edge.cli.audit                   jelou audit
 3 -    edge.cli.auth                    jelou login, logout, whoami, auth
 3 -    edge.cli.backup                  jelou backup, restore
+3 -    edge.cli.completion              jelou completion
 3 -    edge.cli.cron                    jelou cron
 3 -    edge.cli.deploy                  jelou deploy
 3 -    edge.cli.deployments             jelou deployments, rollback

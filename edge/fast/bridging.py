@@ -155,6 +155,7 @@ class Bridging:
             return
         self._close()
         if self._started:
+            self._asker.account.refused(why)
             self._asker.break_off()
         else:
             self._asker.refuse(why)
@@ -241,8 +242,7 @@ class Bridging:
             self._finish(call.failed(error))
             return
         self._since = self._asker.loop.time()
-        self._asker.account.tool = call.tool
-        self._asker.account.set_out = monotonic()
+        self._asker.account.called(call.tool, call.request.headers, monotonic())
         self._call = call
         session = call.asking.session
         if session is not None:

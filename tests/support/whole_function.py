@@ -101,6 +101,10 @@ class _Handler(BaseHTTPRequestHandler):
         """What everything else answers."""
         self._json({"hello": "world", "seen": {k.lower(): v for k, v in self.headers.items()}})
 
+    def get_fail(self, argument: str) -> None:
+        """An error of the function's own."""
+        self._answer(500, b'{"error": "it fails"}')
+
     def get_openapi_json(self, argument: str) -> None:
         """The document."""
         text = self.server.function.openapi
