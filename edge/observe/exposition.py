@@ -146,6 +146,10 @@ WORKERS: tuple[tuple[Described, Callable[[Vitals], float]], ...] = (
         lambda vitals: vitals.descriptors,
     ),
     (
+        _of_workers("jelou_worker_max_fds", "How many of them it may have."),
+        lambda vitals: vitals.most_descriptors,
+    ),
+    (
         _of_workers("jelou_worker_cpu_seconds", "Processor time that the worker has used."),
         lambda vitals: vitals.cpu,
     ),

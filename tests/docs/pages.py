@@ -13,6 +13,7 @@ PAGES = (
     *sorted(DOCS.glob("*.md")),
     EXAMPLES / "README.md",
     EXAMPLES / "deploying" / "README.md",
+    EXAMPLES / "monitoring" / "README.md",
 )
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
