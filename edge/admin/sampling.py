@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from edge.admin.counts import counted
 from edge.admin.observed_operations import Observed, WorkerCounts
 from edge.admin.times import Time
-from edge.observe.rates import Rates, by_function, rates, since
+from edge.observe.rates import Rates, rates, since
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,12 @@ class Sample:
 def sample(before: Observed, after: Observed) -> Sample:
     """What happened between two looks; ValueError if they are of an edge of another version."""
     came, seconds = since(counted(before), counted(after)), elapsed(before, after)
+    total, functions = rates(came, seconds)
     return Sample(
         at=after.at,
         seconds=seconds,
-        total=rates(came, seconds),
-        functions=by_function(came, seconds),
+        total=total,
+        functions=functions,
         workers=tuple(_worker(was, now) for was, now in _pairs(before, after)),
         observed=after,
     )

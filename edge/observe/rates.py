@@ -1,8 +1,10 @@
 """What happened between two moments, from counts that only grow: rates and percentiles. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from operator import add
+from typing import TypeVar
 
 from edge.observe.tally import BOUNDS, Durations, Snapshot
 
@@ -63,45 +65,18 @@ def since(before: Snapshot, after: Snapshot) -> Snapshot:
     )
 
 
-def rates(came: Snapshot, seconds: float, function: str | None = None) -> Rates:
-    """How much of what came a second.
+def rates(came: Snapshot, seconds: float) -> tuple[Rates, tuple[Rates, ...]]:
+    """How much of what came a second: of all, and of each function that was ever asked, by name.
 
     Args:
         came: what was counted within the time, as `since` gives it.
         seconds: how long that was; rates are 0 if it is.
-        function: of which function; None for all.
     """
-
-    def a_second(count: float) -> float:
-        return count / seconds if seconds > 0 else 0.0
-
-    def summed(counts: Mapping[Any, int], of: Callable[[Any], bool] | None = None) -> float:
-        its = ((key, n) for key, n in counts.items() if function in (None, key[0]))
-        return a_second(sum(n for key, n in its if of is None or of(key)))
-
-    traffic = [both for name, both in came.traffic.items() if function in (None, name)]
-    whole, waiting = _classes(came.durations, function), _classes(came.upstream, function)
-    return Rates(
-        function=function,
-        requests=summed(came.requests),
-        errors=summed(came.requests, lambda key: key[1] >= 500),
-        refused=summed(came.requests, lambda key: bool(key[2]) and key[1] < 500),
-        cut=summed(came.requests, lambda key: not key[4] and key[1] < 500),
-        messages=summed(came.mcp),
-        calls=summed(came.tools),
-        failed_calls=summed(came.tools, lambda key: bool(key[2] == "error")),
-        received=a_second(sum(received for received, _ in traffic)),
-        sent=a_second(sum(sent for _, sent in traffic)),
-        p50=quantile(whole, 0.5),
-        p99=quantile(whole, 0.99),
-        upstream_p50=quantile(waiting, 0.5),
-        upstream_p99=quantile(waiting, 0.99),
-    )
-
-
-def by_function(came: Snapshot, seconds: float) -> tuple[Rates, ...]:
-    """The rates of each function that was ever asked, by name."""
-    return tuple(rates(came, seconds, name) for name in sorted(came.durations))
+    by_function, everything = _sums(came), _Sums()
+    for each in by_function.values():
+        everything.add(each)
+    total = _rates(None, everything, seconds)
+    return total, tuple(_rates(name, by_function[name], seconds) for name in sorted(by_function))
 
 
 def quantile(classes: Sequence[int], share: float) -> float | None:
@@ -141,8 +116,77 @@ def _difference(before: Durations | None, after: Durations) -> Durations:
     return Durations(seconds, tuple(max(0, now - was) for was, now in pairs))
 
 
-def _classes(by_name: Mapping[str, Durations], function: str | None) -> tuple[int, ...]:
-    found: Iterable[Durations] = by_name.values()
-    if function is not None:
-        found = (by_name[function],) if function in by_name else ()
-    return tuple(map(sum, zip(*(each.classes for each in found), strict=True)))
+@dataclass(slots=True)
+class _Sums:
+    """What `Rates` are made of, while it is added up; the attributes are as there."""
+
+    requests: int = 0
+    errors: int = 0
+    refused: int = 0
+    cut: int = 0
+    messages: int = 0
+    calls: int = 0
+    failed_calls: int = 0
+    received: int = 0
+    sent: int = 0
+    whole: tuple[int, ...] = ()
+    waiting: tuple[int, ...] = ()
+
+    def add(self, other: "_Sums") -> None:
+        self.requests += other.requests
+        self.errors += other.errors
+        self.refused += other.refused
+        self.cut += other.cut
+        self.messages += other.messages
+        self.calls += other.calls
+        self.failed_calls += other.failed_calls
+        self.received += other.received
+        self.sent += other.sent
+        self.whole = _together(self.whole, other.whole)
+        self.waiting = _together(self.waiting, other.waiting)
+
+
+def _sums(came: Snapshot) -> dict[str, _Sums]:
+    found: dict[str, _Sums] = defaultdict(_Sums)
+    for (function, status, code, _, whole), count in came.requests.items():
+        its = found[function]
+        its.requests += count
+        its.errors += count if status >= 500 else 0
+        its.refused += count if code and status < 500 else 0
+        its.cut += count if not whole and status < 500 else 0
+    for (function, _), count in came.mcp.items():
+        found[function].messages += count
+    for (function, _, result), count in came.tools.items():
+        found[function].calls += count
+        found[function].failed_calls += count if result == "error" else 0
+    for function, (received, sent) in came.traffic.items():
+        found[function].received, found[function].sent = received, sent
+    for function, durations in came.durations.items():
+        found[function].whole = durations.classes
+    for function, durations in came.upstream.items():
+        found[function].waiting = durations.classes
+    return found
+
+
+def _rates(function: str | None, sums: _Sums, seconds: float) -> Rates:
+    a_second = 1 / seconds if seconds > 0 else 0.0
+    return Rates(
+        function=function,
+        requests=sums.requests * a_second,
+        errors=sums.errors * a_second,
+        refused=sums.refused * a_second,
+        cut=sums.cut * a_second,
+        messages=sums.messages * a_second,
+        calls=sums.calls * a_second,
+        failed_calls=sums.failed_calls * a_second,
+        received=sums.received * a_second,
+        sent=sums.sent * a_second,
+        p50=quantile(sums.whole, 0.5),
+        p99=quantile(sums.whole, 0.99),
+        upstream_p50=quantile(sums.waiting, 0.5),
+        upstream_p99=quantile(sums.waiting, 0.99),
+    )
+
+
+def _together(some: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(map(add, some, others)) if some and others else some or others
