@@ -115,9 +115,16 @@ class Pages:
             self._path(page.slot, pid).unlink(missing_ok=True)
 
     def all(self) -> list[Page]:
-        """Every page that no other includes, by slot, each slot's oldest first. Blocks."""
-        found = [self._read(path) for path in self._directory.glob(f"{self._turn}-*.json")]
-        pages = [page for page in found if page is not None]
+        """Every page that no other includes, by slot, each slot's oldest first. Blocks.
+
+        What is counted never falls: a page that was taken over meanwhile is looked for again.
+        """
+        pages: list[Page] = []
+        for _ in range(_LOOKS):
+            paths = list(self._directory.glob(f"{self._turn}-*.json"))
+            pages = [page for page in map(self._read, paths) if page is not None]
+            if all(path.exists() for path in paths):
+                break
         included = {pid for page in pages for pid in page.includes}
         kept = (page for page in pages if page.vitals.pid not in included)
         return sorted(kept, key=lambda page: (page.slot, page.vitals.since))
@@ -188,6 +195,9 @@ def _page(told: dict[str, Any]) -> Page:
         tuple(told["recent"]),
     )
 
+
+_LOOKS = 50
+"""At all pages, while one after the other is taken over: by far more than ever happens."""
 
 _KEYED = ("requests", "mcp", "tools", "cron")
 """Counts whose keys are several values."""

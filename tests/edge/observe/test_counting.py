@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,23 @@ def test_a_page_is_never_seen_half_written(tmp_path: Path) -> None:
     os.lseek(reader, 0, os.SEEK_SET)
     assert os.read(reader, 1 << 16) == before
     os.close(reader)
+
+
+def test_what_is_read_never_falls_while_workers_are_replaced(tmp_path: Path) -> None:
+    pages, one = Pages(tmp_path, edge=1, turn=0), counted([account()])
+    over = threading.Event()
+
+    def replaced() -> None:
+        for pid in range(10_000, 10_400):
+            page = Page(0, replace(VITALS, pid=pid), one, (pid - 1,))
+            pages.write(page)
+        over.set()
+
+    pages.write(Page(0, replace(VITALS, pid=9_999), one))
+    worker = threading.Thread(target=replaced)
+    worker.start()
+    seen = set()
+    while not over.is_set():
+        seen.add(len(pages.all()))
+    worker.join()
+    assert seen == {1}
