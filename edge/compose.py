@@ -21,12 +21,14 @@ from edge.admin.local import LocalOperations
 from edge.admin.opening import assembled
 from edge.app import Door, Throttles
 from edge.composing.audit import ComposedAudit, composed_audit
+from edge.composing.console import ComposedConsole, composed_console
 from edge.composing.cron import ComposedCron, Live, composed_cron
 from edge.composing.mcp import Surroundings, composed_mcp, pace
 from edge.composing.metrics import ComposedMetrics, composed_metrics
 from edge.composing.status import workers_look
 from edge.composing.store import Store, open_store
 from edge.config import Config, function_url
+from edge.console.app import Console
 from edge.cron.firing import Firing
 from edge.doors.http import HttpDoor, WorkerState
 from edge.doors.open_documents import OpenDocuments
@@ -68,7 +70,8 @@ class Edge:
         fast: what the fast lane has done, or None without it.
         fast_lane: what public connections begin on, or None.
         local_admin: the management API for the data directory's socket.
-        remote_admin: the management API for the admin address, behind access tokens.
+        remote_admin: the management API for the admin address, behind access tokens, and the
+            console.
         state: what the server tells the app; `draining` is set when a shutdown begins.
         observe: told of what happens on public connections.
         end_streams: ends every open stream, and from then on gives runs of schedules their time;
@@ -80,7 +83,7 @@ class Edge:
     fast: Counts | None
     fast_lane: FastLane | None
     local_admin: AdminApi
-    remote_admin: AdminApi
+    remote_admin: Console | AdminApi
     state: WorkerState
     observe: Observe
     end_streams: Callable[[], None]
@@ -134,17 +137,21 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         store, beyond, door, last_use, operations, audit, metrics, peers.slot
     )
     lane = _lane(config, store.name, door, pool, in_flight)
+    api = AdminApi(operations, operations.authenticate, audit.failed, metrics.text)
+    console = composed_console(
+        config, store, operations, api, audit.failed, bound, lambda: (), peers.slot
+    )
     return Edge(
         app=door,
         fast=lane.counts if config.fast_lane else None,
         fast_lane=partial(FastConnection, lane) if config.fast_lane else None,
         local_admin=AdminApi(operations, metrics=metrics.text),
-        remote_admin=AdminApi(operations, operations.authenticate, audit.failed, metrics.text),
+        remote_admin=console.app,
         state=state,
         observe=metrics.observe,
         end_streams=partial(_begin_drain, streams, cron.firing),
         running=partial(
-            _running, store, beyond, door, housekeeping, last_use, audit, metrics, cron
+            _running, store, beyond, door, housekeeping, last_use, audit, metrics, cron, console
         ),
     )
 
@@ -273,6 +280,7 @@ async def _running(
     audit: ComposedAudit,
     metrics: ComposedMetrics,
     cron: ComposedCron,
+    console: ComposedConsole,
 ) -> AsyncIterator[None]:
     """Everything that has to run; at the end last use is written down and all is closed."""
     async with AsyncExitStack() as stack:
@@ -288,6 +296,8 @@ async def _running(
             tasks.start_soon(beyond.instances.run)
             if cron.loop is not None:
                 tasks.start_soon(cron.loop.run)
+            if console.run is not None:
+                tasks.start_soon(console.run)
             yield
             await cron.firing.drained()
             tasks.cancel_scope.cancel()

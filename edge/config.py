@@ -59,6 +59,7 @@ class Config:
     keyfile: Path | None = None
     admin: str | None = None
     admin_client_ca: Path | None = None
+    console: bool = True
     project: tuple[Path, ...] = ()
     drain_timeout: float = 10.0
     worker_lifetime: float | None = None
@@ -166,6 +167,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("keyfile", path, "PEM private key of certfile."),
     Setting("admin", bind, "Where the management API listens besides <data-dir>/admin.sock."),
     Setting("admin_client_ca", path, "PEM authorities; admin clients must show a certificate."),
+    Setting("console", boolean, "Whether the admin address also serves the console."),
     Setting("project", path, "A project directory deployed at start.", many=True),
     Setting("data_dir", path, "Where the store, the keys and admin.sock live."),
     Setting("drain_timeout", seconds(0), "How long requests may finish after SIGTERM."),

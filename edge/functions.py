@@ -15,7 +15,7 @@ DEFAULT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 EDGE = "edge"
 """Names the edge itself where a function's slug would stand."""
 
-RESERVED_SLUGS = frozenset({"mcp", "admin", "api", EDGE, "www", "well-known"})
+RESERVED_SLUGS = frozenset({"mcp", "admin", "api", "console", EDGE, "www", "well-known"})
 
 EVERY_PATH = PathTemplate("*")
 

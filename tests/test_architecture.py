@@ -508,13 +508,13 @@ MAP = """
 0 pure edge.cli.env_file                files of KEY=VALUE lines
 0 -    edge.cli.loading                 what is imported only when needed
 0 pure edge.cli.log_lines               lines of a log as people read them
-0 pure edge.cli.mcp_headers             header fields that mirror an MCP message
+0 pure edge.mcp_headers             header fields that mirror an MCP message
 0 -    edge.cli.mcp_http                Streamable HTTP, the client's side
 0 -    edge.cli.output                  lines and tables for people, JSON for programs
 0 -    edge.cli.profiles                saved logins
 0 -    edge.cli.project_files           finds a project on disk
 0 pure edge.cli.scaffold                the files of a new project
-0 pure edge.cli.snippets                what each MCP client wants to be told
+0 pure edge.snippets                what each MCP client wants to be told
 0 -    edge.cli.token_file              --token-file, made ready before the token
 1 -    edge.cli.code_files              a project's files on their way
 1 -    edge.cli.context                 which edge a command acts on, and how

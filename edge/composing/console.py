@@ -1,0 +1,78 @@
+"""What a worker serves of the console: constructor calls, and the rhythm of its samples."""
+
+import os
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
+
+from edge.admin.api import AdminApi
+from edge.admin.callers import Callers
+from edge.admin.failed_logins import FailedLogins
+from edge.admin.local import LocalOperations
+from edge.composing.store import Store
+from edge.config import Config
+from edge.console.app import Console, Surroundings
+from edge.console.desk import Recent, Seen
+from edge.console.sessions import Sessions
+from edge.console.trying import Tries
+from edge.observe.log import log_error
+from edge.observe.pages import Pages
+from edge.observe.series import EVERY
+from edge.observe.series_file import Sampler, SeriesFile
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedConsole:
+    """One worker's.
+
+    Attributes:
+        app: what the admin address serves: the console in front of the API, or that alone.
+        run: takes samples until cancelled, in one worker; None in the others.
+    """
+
+    app: Console | AdminApi
+    run: Callable[[], Coroutine[None, None, None]] | None
+
+
+def composed_console(
+    config: Config,
+    store: Store,
+    operations: LocalOperations,
+    api: AdminApi,
+    failed: FailedLogins,
+    bound: Sequence[str],
+    recent: Recent,
+    slot: int,
+) -> ComposedConsole:
+    """The console of an edge that has an admin address and wants one."""
+    if config.admin is None or not config.console:
+        return ComposedConsole(api, None)
+    series = SeriesFile(config.data_dir, os.getppid(), config.turn)
+    around = Surroundings(
+        operations=operations,
+        callers=Callers(operations.authenticate, failed),
+        known=operations.known,
+        sessions=Sessions(store.sealing.keys, store.ended, store.database.clock, os.urandom),
+        seen=Seen(recent, series.read),
+        tries=Tries(config, bound),
+        clock=store.database.clock,
+        random=os.urandom,
+    )
+    pages = Pages(config.data_dir, os.getppid(), config.turn)
+    sampler = Sampler(pages.all, series, time.time)
+    return ComposedConsole(Console(around, api), _rhythm(sampler) if slot == 0 else None)
+
+
+def _rhythm(sampler: Sampler) -> Callable[[], Coroutine[None, None, None]]:
+    async def run() -> None:
+        while True:
+            try:
+                await anyio.to_thread.run_sync(sampler.take)
+            except OSError as error:
+                log_error(error, b"-")
+            await anyio.sleep(EVERY)
+
+    return run
