@@ -11,8 +11,14 @@ from edge.observe.series import EVERY, KEPT, Counted, Sample
 from edge.observe.tally import BOUNDS
 
 WIDTH, HEIGHT = 1000.0, 100.0
-ROWS = 12
-"""Rows of the table that says the same."""
+STEP = 300.0
+"""Seconds of one row of the table that says the same."""
+
+SHORT = 900.0
+"""Seconds that are drawn while there is no more to draw; an hour then."""
+
+LEAST = 1.0
+"""Requests a second at the upper edge at least; of durations it is a thousandth."""
 
 Points = Sequence[float | None]
 
@@ -42,6 +48,7 @@ class Chart:
 
     Attributes:
         top: the value at the upper edge.
+        span: seconds from the left edge to now.
         words: what it shows, for who does not see it.
     """
 
@@ -49,6 +56,7 @@ class Chart:
     unit: str
     lines: tuple[Line, ...]
     top: float
+    span: float
     words: str
 
 
@@ -71,7 +79,6 @@ class Charts:
     latency: Chart
     errors: Chart
     table: tuple[Row, ...]
-    requests: int
 
     @property
     def all(self) -> tuple[Chart, Chart, Chart]:
@@ -89,14 +96,14 @@ def charts(samples: Sequence[Sample], function: str | None, now: float) -> Chart
     p99s: Points = [quantile(each, 0.99) for each in smooth]
     total = sum(each.requests for each in slots if each is not None)
     failed = sum(each.errors for each in slots if each is not None)
+    span = len(slots) * EVERY
     return Charts(
-        rate=_chart("Requests", "/s", [("requests", "main", rates)], f"{total} in the last hour"),
+        rate=_chart("Requests", span, [("requests", "main", rates)], f"{total} requests"),
         latency=_chart(
-            "Latency", "s", [("p99", "second", p99s), ("p50", "main", p50s)], "half and 99 percent"
+            "Latency", span, [("p99", "second", p99s), ("p50", "main", p50s)], "p50 and p99"
         ),
-        errors=_chart("Errors", "/s", [("errors", "bad", errors)], f"{failed} in the last hour"),
+        errors=_chart("Errors", span, [("errors", "bad", errors)], f"{failed} errors"),
         table=_table(slots),
-        requests=total,
     )
 
 
@@ -105,7 +112,7 @@ def spark(samples: Sequence[Sample], function: str, now: float) -> tuple[str, fl
     slots = _slots(samples, function, now)
     rates = [0.0 if each is None else each.requests / EVERY for each in slots]
     coarse = [sum(rates[at : at + 6]) / 6 for at in range(0, len(rates), 6)]
-    return _path(coarse, _top([coarse])), coarse[-1]
+    return _path(coarse, _top([coarse], LEAST)), coarse[-1]
 
 
 def quantile(counted: Counted | None, share: float) -> float | None:
@@ -126,13 +133,14 @@ def quantile(counted: Counted | None, share: float) -> float | None:
 
 
 def _slots(samples: Sequence[Sample], function: str | None, now: float) -> list[Counted | None]:
-    """What was counted in each step of the last hour; None where nobody counted."""
-    slots: list[Counted | None] = [None] * KEPT
+    """What was counted in each step up to now; None where nobody counted."""
+    is_long = any(now - sample.at > SHORT for sample in samples)
+    slots: list[Counted | None] = [None] * (KEPT if is_long else int(SHORT / EVERY))
     for sample in samples:
         back = int((now - sample.at) // EVERY)
-        if 0 <= back < KEPT:
+        if 0 <= back < len(slots):
             found = sample.all if function is None else sample.by_function.get(function)
-            slots[KEPT - 1 - back] = found or Counted()
+            slots[-1 - back] = found or Counted()
     return slots
 
 
@@ -146,45 +154,44 @@ def _around(slots: Sequence[Counted | None], place: int) -> Counted | None:
 
 
 def _table(slots: Sequence[Counted | None]) -> tuple[Row, ...]:
-    size = KEPT // ROWS
-    rows = []
-    for place in range(ROWS - 1, -1, -1):
-        piece = [each for each in slots[place * size : (place + 1) * size] if each is not None]
+    size, rows = int(STEP / EVERY), []
+    for end in range(len(slots), 0, -size):
+        piece = [each for each in slots[end - size : end] if each is not None]
         if not piece:
             continue
         total = Counted()
         for each in piece:
             total = total.plus(each)
-        seconds = len(piece) * EVERY
         rows.append(
             Row(
-                ago=(ROWS - 1 - place) * size * EVERY,
-                rate=total.requests / seconds,
+                ago=(len(slots) - end) * EVERY,
+                rate=total.requests / (len(piece) * EVERY),
                 p50=quantile(total, 0.5),
                 p99=quantile(total, 0.99),
-                errors=total.errors / seconds,
+                errors=total.errors / (len(piece) * EVERY),
             )
         )
     return tuple(rows)
 
 
-def _chart(title: str, unit: str, named: list[tuple[str, str, Points]], words: str) -> Chart:
-    top = _top([points for _, _, points in named])
+def _chart(title: str, span: float, named: list[tuple[str, str, Points]], words: str) -> Chart:
+    is_time = len(named) > 1
+    top = _top([points for _, _, points in named], LEAST / 1000 if is_time else LEAST)
     lines = tuple(
         Line(name, _path(points, top), _area(points, top), style, _last(points))
         for name, style, points in named
     )
-    return Chart(title, unit, lines, top, words)
+    return Chart(title, "s" if is_time else "/s", lines, top, span, words)
 
 
 def _last(points: Points) -> float | None:
     return next((value for value in reversed(points) if value is not None), None)
 
 
-def _top(all_points: Sequence[Points]) -> float:
-    """A round number that no value is over."""
+def _top(all_points: Sequence[Points], least: float) -> float:
+    """A round number that no value is over: `least` times 1, 2, 5, 10, …"""
     most = max((value for points in all_points for value in points if value), default=0.0)
-    scale = 0.001
+    scale = least
     while True:
         for step in (1, 2, 5):
             if most <= scale * step:
