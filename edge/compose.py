@@ -24,7 +24,7 @@ from edge.composing.audit import ComposedAudit, composed_audit
 from edge.composing.console import ComposedConsole, composed_console
 from edge.composing.cron import ComposedCron, Live, composed_cron
 from edge.composing.mcp import Surroundings, composed_mcp, pace
-from edge.composing.metrics import ComposedMetrics, composed_metrics
+from edge.composing.observing import ComposedObserving, Watched, composed_observing
 from edge.composing.status import workers_look
 from edge.composing.store import Store, open_store
 from edge.config import Config, function_url
@@ -111,7 +111,9 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     last_use = LastUse(store.tokens)
     audit = composed_audit(config, store.database, peers.slot)
     view = _view(store, streams, of_sessions, forgets)
-    metrics = composed_metrics(config, view, streams, in_flight, peers.slot)
+    networks = _networks(config)
+    watched = Watched(view, streams, in_flight, pool, networks)
+    observing = composed_observing(config, watched, peers.slot)
     around = Surroundings(
         store, view, catalogs, forwarder, streams, of_sessions, state, peers, forgets
     )
@@ -119,7 +121,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     door = Door(
         view=view,
         settings=_gate_settings(config, store.name),
-        networks=_networks(config),
+        networks=networks,
         http=HttpDoor(forwarder, documents, streams, state, log_error, pace(config)),
         mcp=mcp,
         websockets=WebSocketDoor(forwarder, streams, os.urandom, lambda: state.draining),
@@ -128,30 +130,29 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         used=last_use.note,
         refused=audit.refused,
         throttles=Throttles(store.rates.take, _may_fail(config)),
-        observe=metrics.observe,
+        observe=observing.observe,
     )
     place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
-    cron = composed_cron(config, store.database, live, forwarder, url_of, peers.slot)
+    observe = observing.observe
+    cron = composed_cron(config, store.database, live, forwarder, url_of, observe, peers.slot)
     operations = assembled(store.database, place, VERSION, cron.fire_now, workers_look(view, peers))
-    housekeeping = _housekeeping(
-        store, beyond, door, last_use, operations, audit, metrics, peers.slot
-    )
+    worked = _housekeeping(store, beyond, door, last_use, operations, audit, observing, peers.slot)
     lane = _lane(config, store.name, door, pool, in_flight)
-    api = AdminApi(operations, operations.authenticate, audit.failed, metrics.text)
+    api = AdminApi(operations, operations.authenticate, audit.failed, observing.text)
     console = composed_console(
-        config, store, operations, api, audit.failed, bound, lambda: (), peers.slot
+        config, store, operations, api, audit.failed, bound, observing.pages, peers.slot
     )
     return Edge(
         app=door,
         fast=lane.counts if config.fast_lane else None,
         fast_lane=partial(FastConnection, lane) if config.fast_lane else None,
-        local_admin=AdminApi(operations, metrics=metrics.text),
+        local_admin=AdminApi(operations, metrics=observing.text),
         remote_admin=console.app,
         state=state,
-        observe=metrics.observe,
+        observe=observe,
         end_streams=partial(_begin_drain, streams, cron.firing),
         running=partial(
-            _running, store, beyond, door, housekeeping, last_use, audit, metrics, cron, console
+            _running, store, beyond, door, worked, last_use, audit, observing, cron, console
         ),
     )
 
@@ -216,7 +217,7 @@ def _housekeeping(
     last_use: LastUse,
     operations: LocalOperations,
     audit: ComposedAudit,
-    metrics: ComposedMetrics,
+    observing: ComposedObserving,
     slot: int,
 ) -> Housekeeping:
     forget = (beyond.health.forget, store.ended.forget_old)
@@ -230,7 +231,7 @@ def _housekeeping(
         last_use,
         refresh,
         audit.watch,
-        metrics.publish,
+        observing.publish,
         log_error,
     )
 
@@ -278,7 +279,7 @@ async def _running(
     housekeeping: Housekeeping,
     last_use: LastUse,
     audit: ComposedAudit,
-    metrics: ComposedMetrics,
+    observing: ComposedObserving,
     cron: ComposedCron,
     console: ComposedConsole,
 ) -> AsyncIterator[None]:
@@ -302,7 +303,8 @@ async def _running(
             await cron.firing.drained()
             tasks.cancel_scope.cancel()
         await last_use.flush()
-        await metrics.publish()
+        await observing.publish()
+        await anyio.to_thread.run_sync(observing.close)
         await anyio.to_thread.run_sync(audit.watch.finish)
 
 

@@ -70,6 +70,20 @@ class Head:
     websocket: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """What names one request.
+
+    Attributes:
+        request_id, traceparent: the caller's or fresh ones.
+        continued: whether the trace is the caller's, whose `tracestate` then goes on.
+    """
+
+    request_id: bytes
+    traceparent: bytes
+    continued: bool
+
+
 def values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     """Every value of one field, in order; `name` in lower case."""
     if isinstance(headers, Fields):

@@ -194,7 +194,6 @@ MAP = """
 
 == 3 edge, vocabularies: what everything else speaks of
 0 -    edge.child                       what the supervisor and its children share
-0 pure edge.events                      what happens to requests: a closed set
 0 -    edge.exits                       how a process that has ended is spoken of
 0 pure edge.functions                   Function, Deployment, Project, Route: as values
 0 -    edge.keys                        keys that processes share, rotated while they run
@@ -261,6 +260,9 @@ MAP = """
 5 pure edge.project_file.tools          tools in a project file
 6 pure edge.project_file.root           the top level, its parts put together
 7 pure edge.project_file.parse          a project file as a Project, and back
+
+== 5 edge, events: what happens to requests
+0 pure edge.events                      a closed set of what happens
 
 == 5 edge, registry: functions and their deployments
 0 -    edge.registry.migrations         the registry's tables
@@ -329,7 +331,6 @@ MAP = """
 
 == 6 edge, a worker's knowledge: what it knows and keeps between requests
 0 -    edge.observe.log                 the edge's own errors on stderr
-0 pure edge.observe.tally               what has happened, counted
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
 0 pure edge.state.gcra                  the generic cell rate algorithm
 0 -    edge.state.instances             what worker and runner tell one another
@@ -338,7 +339,6 @@ MAP = """
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
 0 -    edge.state.rate_table            the numbers behind rate limits, in a shared mapped file
 0 -    edge.state.view                  what a worker knows, never out of date
-1 -    edge.observe.pages               each worker's counts, where the others read them
 1 -    edge.state.catalogs              the tools of each live deployment, built once
 1 -    edge.state.health                whether an upstream answers
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
@@ -349,8 +349,15 @@ MAP = """
 1 -    edge.state.source                the store as a worker reads it
 1 -    edge.state.streams               open streams, judged again when the world changes
 1 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
-2 -    edge.observe.exposition          all counts in Prometheus's text format
 2 -    edge.state.merged_catalogs       the tools of many functions, kept
+
+== 6 edge, observe: what is told of requests
+1 pure edge.observe.access_line         a request as a line of the access log
+1 pure edge.observe.batch               events gathered, handed on together
+1 pure edge.observe.tally               what has happened, counted
+2 -    edge.observe.access_log          which lines there are, and how they are written
+2 -    edge.observe.pages               each worker's counts, where the others read them
+3 -    edge.observe.exposition          all counts in Prometheus's text format
 
 == 6 edge, running: the processes of functions
 0 -    edge.running.client              asks a running edge's runner
@@ -496,7 +503,7 @@ MAP = """
 == 9 edge, composition: constructor calls, nothing else
 0 -    edge.composing.audit             what a worker records of those it refuses
 0 -    edge.composing.cron              what a worker has to do with schedules
-0 -    edge.composing.metrics           what a worker counts and tells of it
+0 -    edge.composing.observing         what a worker notes and tells of requests
 0 -    edge.composing.status            what a worker tells of itself
 0 -    edge.composing.store             what a worker has open of the data directory
 1 -    edge.composing.mcp               what a worker answers at /mcp with

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -15,11 +16,11 @@ from edge.admin.local import LocalOperations
 from edge.composing.store import Store
 from edge.config import Config
 from edge.console.app import Console, Surroundings
-from edge.console.desk import Recent, Seen
+from edge.console.desk import Seen
 from edge.console.sessions import Sessions
 from edge.console.trying import Tries
 from edge.observe.log import log_error
-from edge.observe.pages import Pages
+from edge.observe.pages import Page
 from edge.observe.series import EVERY
 from edge.observe.series_file import Sampler, SeriesFile
 
@@ -44,10 +45,14 @@ def composed_console(
     api: AdminApi,
     failed: FailedLogins,
     bound: Sequence[str],
-    recent: Recent,
+    pages: Callable[[], Sequence[Page]],
     slot: int,
 ) -> ComposedConsole:
-    """The console of an edge that has an admin address and wants one."""
+    """The console of an edge that has an admin address and wants one.
+
+    Args:
+        pages: what all workers have counted. Blocks.
+    """
     if config.admin is None or not config.console:
         return ComposedConsole(api, None)
     series = SeriesFile(config.data_dir, os.getppid(), config.turn)
@@ -56,14 +61,19 @@ def composed_console(
         callers=Callers(operations.authenticate, failed),
         known=operations.known,
         sessions=Sessions(store.sealing.keys, store.ended, store.database.clock, os.urandom),
-        seen=Seen(recent, series.read),
+        seen=Seen(lambda: _newest(pages()), series.read),
         tries=Tries(config, bound),
         clock=store.database.clock,
         random=os.urandom,
     )
-    pages = Pages(config.data_dir, os.getppid(), config.turn)
-    sampler = Sampler(pages.all, series, time.time)
+    sampler = Sampler(pages, series, time.time)
     return ComposedConsole(Console(around, api), _rhythm(sampler) if slot == 0 else None)
+
+
+def _newest(pages: Sequence[Page]) -> list[dict[str, Any]]:
+    """The last lines of the access log of all workers, newest first."""
+    lines = [line for page in pages for line in page.recent]
+    return sorted(lines, key=lambda line: str(line.get("time", "")), reverse=True)
 
 
 def _rhythm(sampler: Sampler) -> Callable[[], Coroutine[None, None, None]]:

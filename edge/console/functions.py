@@ -11,7 +11,7 @@ from edge.console.charts import charts, spark
 from edge.console.desk import Answer, Asked, Shown
 from edge.console.responses import see
 from edge.console.sessions import ROOT
-from edge.console.words import pretty
+from edge.console.words import dense
 from edge.snippets import CLIENTS, Wanted
 
 MOST = 100
@@ -87,7 +87,7 @@ def fire(asked: Asked, slug: str) -> Answer:
 
 
 def logs(asked: Asked, slug: str) -> Answer:
-    """The end of its log."""
+    """The end of its log, the newest line first."""
     return Shown("logs.html", {**_head(asked, slug, "logs"), **_lines(asked, slug)})
 
 
@@ -121,7 +121,7 @@ def _at(asked: Asked, slug: str) -> str:
 def _lines(asked: Asked, slug: str) -> dict[str, Any]:
     request = forms.text(asked.query, "request", 200)
     page: LogPage = asked.desk.ask("logs", function=slug, limit=LINES, request=request or None)
-    lines = [_line(line) for line in page.lines]
+    lines = [_line(line) for line in reversed(page.lines)]
     return {"lines": lines, "is_run": page.is_run, "request": request, "slug": slug}
 
 
@@ -129,7 +129,7 @@ def _line(line: Mapping[str, Any]) -> tuple[str, str, str]:
     """When, how grave, and what was said."""
     said = line.get("message")
     if not isinstance(said, str):
-        said = " ".join(each if isinstance(each, str) else pretty(each) for each in _said(line))
+        said = " ".join(dense(each) for each in _said(line))
     return str(line.get("timestamp", "")), str(line.get("level", "")), said
 
 

@@ -18,6 +18,7 @@ _FILES = ("console.css", "console.js", "htmx.min.js", "icon.svg")
 _FILTERS = (
     words.ago,
     words.clock,
+    words.dense,
     words.lasted,
     words.moment,
     words.number,

@@ -89,3 +89,8 @@ def status_tone(status: int, whole: bool = True) -> str:
 def pretty(value: Any) -> str:
     """JSON over several lines."""
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def dense(value: Any) -> str:
+    """JSON on one line; text as it is."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

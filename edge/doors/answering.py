@@ -27,7 +27,7 @@ async def give_up(asked: Asked, inbox: Inbox, reply: Reply, refused: Refusal) ->
     if reply.started:
         reply.abort()
         return
-    reply.refuses(refused.kind.code)
+    reply.account.refused(refused)
     made = own_answers.refused(asked, refused)
     await answer(asked, inbox, reply, made, closes=refused.kind.closes)
 

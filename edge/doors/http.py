@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 
 import anyio
 
@@ -65,7 +66,7 @@ class HttpDoor:
     async def serve(self, asked: Asked, receive: Receive, reply: Reply) -> None:
         """Answer one request, and stop at once if the client leaves."""
         connection = reply.connection
-        inbox = Inbox(connection, receive, self.pace, _body_limit(asked.decision))
+        inbox = Inbox(connection, receive, reply.account, self.pace, _body_limit(asked.decision))
         with anyio.CancelScope() as leaving:
             connection.when_left(leaving.cancel)
             await _Exchange(self, asked, inbox, reply).run()
@@ -137,6 +138,7 @@ class _Exchange:
             checked=decision.checked,
             timeout=decision.timeout,
         )
+        self.reply.account.set_out = monotonic()
         async with self.door.forwarder.send(call) as relayed:
             await self._relay(relayed, decision)
 

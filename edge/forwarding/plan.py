@@ -11,7 +11,7 @@ from typing import Literal
 
 from edge import cors, headers
 from edge.functions import Function, Project, Upstream
-from edge.message import Head, Headers, first, split_list, values
+from edge.message import Head, Headers, Ids, first, split_list, values
 from mcp_bridge.fields import fold
 from tokens.model import Principal
 
@@ -26,20 +26,6 @@ OWN_IN_ANSWERS = frozenset({b"x-request-id", b"x-jelou-error-source"})
 
 REWRITTEN = frozenset({b"location", b"content-location", b"set-cookie"})
 """Fields of an answer in which an address may stand."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ids:
-    """What names one request.
-
-    Attributes:
-        request_id, traceparent: the caller's or fresh ones.
-        continued: whether the trace is the caller's, whose `tracestate` then goes on.
-    """
-
-    request_id: bytes
-    traceparent: bytes
-    continued: bool
 
 
 def ids(sent: Headers, fresh: bytes) -> Ids:

@@ -137,6 +137,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup, os.isatty(0))
+        loop.add_signal_handler(signal.SIGUSR1, _files_are_followed)
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(call) for call in (self._announce(), self._take_turns())]
             keepers = [group.create_task(self._keep(i, s)) for i, s in enumerate(self.bound.slots)]
@@ -357,6 +358,10 @@ def shown(config: Config, address: str) -> str:
     if parse_address(address).path:
         return address
     return f"{'https' if config.certfile else 'http'}://{address}"
+
+
+def _files_are_followed() -> None:
+    """What rotates logs says so by SIGUSR1; log files are followed by name in any case."""
 
 
 def _environment() -> dict[str, str]:
