@@ -178,19 +178,28 @@ def _value(field: Field, written: str) -> Any:
         if not (written.isascii() and written.isdecimal()) or int(written) >= len(field.choices):
             raise NotArguments("Choose one of these")
         return json.loads(field.choices[int(written)])
-    value = _json(written)
-    if field.kind == "flag" and not isinstance(value, bool):
-        raise NotArguments("Choose yes or no")
-    if field.kind in ("integer", "number"):
-        _check_number(field, value)
+    if field.kind == "json":
+        return _json(written)
+    return _plain(field.kind, written)
+
+
+_PLAIN: dict[Kind, tuple[type, str]] = {
+    "flag": (bool, "Choose yes or no"),
+    "integer": (int, "Write a whole number"),
+    "number": (float, "Write a number"),
+}
+
+
+def _plain(kind: Kind, written: str) -> Any:
+    wanted, otherwise = _PLAIN[kind]
+    try:
+        value = _json(written)
+    except NotArguments:
+        raise NotArguments(otherwise) from None
+    is_whole = type(value) is int and kind == "number"
+    if type(value) is not wanted and not is_whole:
+        raise NotArguments(otherwise)
     return value
-
-
-def _check_number(field: Field, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise NotArguments("Write a number")
-    if field.kind == "integer" and not isinstance(value, int):
-        raise NotArguments("Write a whole number")
 
 
 def _json(written: str) -> Any:

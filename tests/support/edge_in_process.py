@@ -39,6 +39,7 @@ class EdgeInProcess(Doors):
     """A running edge.
 
     Attributes:
+        admin_port: of the admin address, where `admin` is among the settings; else 0.
         store: a handle of its own on the edge's store.
         tokens: the last token minted for each function, in plain text.
     """
@@ -49,6 +50,7 @@ class EdgeInProcess(Doors):
     port: int
     store: Database
     tokens: dict[str, str] = field(default_factory=dict)
+    admin_port: int = 0
 
     @property
     def address(self) -> str:
@@ -123,16 +125,25 @@ async def running(directory: Path, **settings: Any) -> AsyncIterator[EdgeInProce
     config = Config(**{**quiet, **settings})
     prepare(config.data_dir)
     # The protocol is named, or asyncio would not turn Nagle's algorithm off.
-    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
+    with (
+        socket.socket(proto=socket.IPPROTO_TCP) as listening,
+        socket.socket(proto=socket.IPPROTO_TCP) as managing,
+    ):
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
+        admin = []
+        if config.admin is not None:
+            managing.bind(("127.0.0.1", 0))
+            admin = [managing.dup()]
         edge = compose.build(config, [f"127.0.0.1:{port}"], Peers(1))
         async with edge.running():
             server = Server(config, edge)
-            await server.start(Listeners(public=[listening.dup()]))
+            await server.start(Listeners(public=[listening.dup()], remote_admin=admin))
             store = Database.open(config.data_dir)
             try:
-                yield EdgeInProcess(config, edge, server, port, store)
+                served = EdgeInProcess(config, edge, server, port, store)
+                served.admin_port = managing.getsockname()[1] if admin else 0
+                yield served
             finally:
                 store.close()
                 with anyio.CancelScope(shield=True):
