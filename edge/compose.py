@@ -102,28 +102,26 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     """
     store = open_store(config)
     beyond = _beyond(config, store.name)
-    pool, in_flight, forwarder = beyond.pool, beyond.in_flight, beyond.forwarder
+    forwarder, networks, slot = beyond.forwarder, _networks(config), peers.slot
     read, streams, state = store.source.document, OpenStreams(), WorkerState()
     catalogs, url_of = Catalogs(read), partial(function_url, config, bound)
     documents = OpenDocuments(read, catalogs, beyond.health, url_of)
     of_sessions = SessionStreams(peers, time.monotonic_ns)
     forgets: list[Callable[[str], None]] = [catalogs.forget, documents.forget]
     last_use = LastUse(store.tokens)
-    audit = composed_audit(config, store.database, peers.slot)
+    audit = composed_audit(config, store.database, slot)
     view = _view(store, streams, of_sessions, forgets)
-    networks = _networks(config)
-    watched = Watched(view, streams, in_flight, pool, networks)
-    observing = composed_observing(config, watched, peers.slot)
+    watched = Watched(view, streams, beyond.in_flight, beyond.pool, networks)
+    observing = composed_observing(config, watched, slot)
     around = Surroundings(
         store, view, catalogs, forwarder, streams, of_sessions, state, peers, forgets
     )
-    mcp = composed_mcp(config, around)
     door = Door(
         view=view,
         settings=_gate_settings(config, store.name),
         networks=networks,
         http=HttpDoor(forwarder, documents, streams, state, log_error, pace(config)),
-        mcp=mcp,
+        mcp=composed_mcp(config, around),
         websockets=WebSocketDoor(forwarder, streams, os.urandom, lambda: state.draining),
         clock=store.database.clock,
         random=os.urandom,
@@ -133,15 +131,11 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         observe=observing.observe,
     )
     place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
-    observe = observing.observe
-    cron = composed_cron(config, store.database, live, forwarder, url_of, observe, peers.slot)
+    cron = composed_cron(config, store.database, live, forwarder, url_of, observing.observe, slot)
     operations = assembled(store.database, place, VERSION, cron.fire_now, workers_look(view, peers))
-    worked = _housekeeping(store, beyond, door, last_use, operations, audit, observing, peers.slot)
-    lane = _lane(config, store.name, door, pool, in_flight)
-    api = AdminApi(operations, operations.authenticate, audit.failed, observing.text)
-    console = composed_console(
-        config, store, operations, api, audit.failed, bound, observing.pages, peers.slot
-    )
+    worked = _housekeeping(store, beyond, door, last_use, operations, audit, observing, slot)
+    lane = _lane(config, store.name, door, beyond)
+    console = composed_console(config, store, operations, audit.failed, bound, observing, slot)
     return Edge(
         app=door,
         fast=lane.counts if config.fast_lane else None,
@@ -149,7 +143,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         local_admin=AdminApi(operations, metrics=observing.text),
         remote_admin=console.app,
         state=state,
-        observe=observe,
+        observe=observing.observe,
         end_streams=partial(_begin_drain, streams, cron.firing),
         running=partial(
             _running, store, beyond, door, worked, last_use, audit, observing, cron, console
@@ -191,11 +185,11 @@ def _begin_drain(streams: OpenStreams, firing: Firing) -> None:
     firing.begin_drain()
 
 
-def _lane(config: Config, name: str, door: Door, pool: Pool, in_flight: InFlight) -> Lane:
+def _lane(config: Config, name: str, door: Door, beyond: _Beyond) -> Lane:
     return Lane(
         door=door,
-        pool=pool,
-        in_flight=in_flight,
+        pool=beyond.pool,
+        in_flight=beyond.in_flight,
         documents=door.http.documents,
         streams=door.http.streams,
         pace=door.http.pace,

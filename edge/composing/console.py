@@ -13,6 +13,7 @@ from edge.admin.api import AdminApi
 from edge.admin.callers import Callers
 from edge.admin.failed_logins import FailedLogins
 from edge.admin.local import LocalOperations
+from edge.composing.observing import ComposedObserving
 from edge.composing.store import Store
 from edge.config import Config
 from edge.console.app import Console, Surroundings
@@ -42,17 +43,13 @@ def composed_console(
     config: Config,
     store: Store,
     operations: LocalOperations,
-    api: AdminApi,
     failed: FailedLogins,
     bound: Sequence[str],
-    pages: Callable[[], Sequence[Page]],
+    observing: ComposedObserving,
     slot: int,
 ) -> ComposedConsole:
-    """The console of an edge that has an admin address and wants one.
-
-    Args:
-        pages: what all workers have counted. Blocks.
-    """
+    """The API with the console, where the edge has an admin address and wants one."""
+    api = AdminApi(operations, operations.authenticate, failed, observing.text)
     if config.admin is None or not config.console:
         return ComposedConsole(api, None)
     series = SeriesFile(config.data_dir, os.getppid(), config.turn)
@@ -61,12 +58,12 @@ def composed_console(
         callers=Callers(operations.authenticate, failed),
         known=operations.known,
         sessions=Sessions(store.sealing.keys, store.ended, store.database.clock, os.urandom),
-        seen=Seen(lambda: _newest(pages()), series.read),
+        seen=Seen(lambda: _newest(observing.pages()), series.read),
         tries=Tries(config, bound),
         clock=store.database.clock,
         random=os.urandom,
     )
-    sampler = Sampler(pages, series, time.time)
+    sampler = Sampler(observing.pages, series, time.time)
     return ComposedConsole(Console(around, api), _rhythm(sampler) if slot == 0 else None)
 
 

@@ -178,6 +178,7 @@ class Result:
 
     Attributes:
         failed: whether it says `isError`, or is a JSON-RPC error.
+        refused: the message of such an error, empty for none.
         texts: its text content.
         images: its images, as `data:` addresses.
         structured: its structured content, or None.
@@ -185,6 +186,7 @@ class Result:
     """
 
     failed: bool
+    refused: str
     texts: tuple[str, ...]
     images: tuple[str, ...]
     structured: Any
@@ -242,17 +244,27 @@ _IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 def _result(message: Mapping[str, Any]) -> Result:
     result = message.get("result")
     if not isinstance(result, dict):
-        return Result(True, (), (), None, message)
+        return Result(True, _refusal(message), (), (), None, message)
     content = result.get("content")
     blocks = [b for b in content if isinstance(b, dict)] if isinstance(content, list) else []
     return Result(
         failed=result.get("isError") is True,
+        refused="",
         texts=tuple(str(b["text"]) for b in blocks if b.get("type") == "text" and "text" in b),
-        images=tuple(
-            f"data:{b['mimeType']};base64,{b['data']}"
-            for b in blocks
-            if b.get("type") == "image" and b.get("mimeType") in _IMAGES and "data" in b
-        ),
+        images=tuple(filter(None, map(_image, blocks))),
         structured=result.get("structuredContent"),
         whole=message,
     )
+
+
+def _refusal(message: Mapping[str, Any]) -> str:
+    error = message.get("error")
+    said = error.get("message") if isinstance(error, dict) else None
+    return str(said or "it does not say why")
+
+
+def _image(block: Mapping[str, Any]) -> str:
+    kind, data = block.get("mimeType"), block.get("data")
+    if block.get("type") != "image" or not isinstance(kind, str) or kind not in _IMAGES:
+        return ""
+    return f"data:{kind};base64,{data}" if isinstance(data, str) else ""

@@ -197,3 +197,20 @@ def test_it_works_without_scripts(chrome: Browser, site: Site) -> None:
         page.get_by_label("title", exact=False).first.fill("plain")
         page.get_by_role("button", name="Call placeOrder").click()
         expect(page.locator("#came")).to_contain_text('"title": "plain"')
+
+
+def test_the_judges_see_what_is_wrong(chrome: Browser, site: Site, axe: str) -> None:
+    with tab(chrome) as opened:
+        page = opened.page
+        sign_in(page, site)
+        page.evaluate("document.querySelector('main').innerHTML = '<img src=x onerror=alert(1)>'")
+        found = opened.violations(axe)
+        assert any(each.startswith("image-alt") for each in found)
+        expect_complaint(opened, "Content Security Policy")
+
+
+def expect_complaint(opened: Tab, words: str) -> None:
+    """Wait until the browser has complained."""
+    with opened.page.expect_console_message(timeout=5000):
+        opened.page.evaluate("console.error('last')")
+    assert any(words in each for each in opened.complaints), opened.complaints

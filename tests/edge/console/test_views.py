@@ -81,7 +81,7 @@ def contexts(payload: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     outcome = dataclasses.replace(
         made(Outcome, payload), status=200, fields=[("x-request-id", payload), (payload, payload)]
     )
-    result = Result(True, (payload,), (), {payload: payload}, {"error": {"message": payload}})
+    result = Result(True, payload, (payload,), (), {payload: payload}, {payload: payload})
     tool = {"name": payload, "schema": {"properties": {payload: payload}}}
     tool["described"] = {"description": payload, "annotations": {}}
     field = Field(payload, "text", True, payload, payload, payload, (payload,), payload)
