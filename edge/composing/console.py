@@ -58,7 +58,7 @@ def composed_console(
         callers=Callers(operations.authenticate, failed),
         known=operations.known,
         sessions=Sessions(store.sealing.keys, store.ended, store.database.clock, os.urandom),
-        seen=Seen(lambda: _newest(observing.pages()), series.read),
+        seen=Seen(lambda: _newest(observing.pages()), series.samples),
         tries=Tries(config, bound),
         clock=store.database.clock,
         random=os.urandom,

@@ -31,15 +31,16 @@ from edge.console.desk import Answer, Asked, Desk, Seen, Shown
 from edge.console.forms import Form
 from edge.console.rendering import Views
 from edge.console.responses import Response, see
-from edge.console.sessions import ROOT, Session, Sessions, is_own
+from edge.console.sessions import Session, Sessions, is_own
 from edge.console.trying import Tries
+from edge.functions import CONSOLE
 from edge.version import VERSION
 from tokens.model import AccessToken
 
 AT_ONCE = 8
 """Pages made at a time, and calls tried at a time beside them; others wait."""
 
-SIGN_IN = f"{ROOT}/sign-in"
+SIGN_IN = f"{CONSOLE}/sign-in"
 
 NOTICES = {
     "fired": "The run has begun.",
@@ -168,7 +169,7 @@ class Console:
         refuse_strangers(heard.scope, heard.headers)
         _check_method(heard)
         if not heard.segments:  # the address itself, without a path or without its slash
-            return see(f"{ROOT}/")
+            return see(f"{CONSOLE}/")
         if heard.segments[0] == "static":
             return self._file(heard)
         form = await _form(heard, receive) if heard.method == "POST" else {}
@@ -252,7 +253,7 @@ class Console:
             return page._replace(fields=tuple(_retry_after(error)))
         if caller is None:
             raise AdminError("UNKNOWN_ERROR", "Nobody signs in where nobody is asked who he is")
-        return see(f"{ROOT}/", self._around.sessions.begin(caller.id, over_tls=heard.over_tls))
+        return see(f"{CONSOLE}/", self._around.sessions.begin(caller.id, over_tls=heard.over_tls))
 
     async def _sign_out(self, heard: _Heard, session: Session) -> Response:
         if heard.method != "POST":
@@ -297,11 +298,11 @@ def _heard(scope: HttpScope) -> _Heard | None:
     raw = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0].decode("latin-1")
     if raw == "/" and b"text/html" in b",".join(all_of(headers, b"accept")):
         return _Heard(scope, headers, ())
-    if raw == ROOT:
+    if raw == CONSOLE:
         return _Heard(scope, headers, ())
-    if not raw.startswith(f"{ROOT}/"):
+    if not raw.startswith(f"{CONSOLE}/"):
         return None
-    segments = raw.removeprefix(f"{ROOT}/").split("/")
+    segments = raw.removeprefix(f"{CONSOLE}/").split("/")
     return _Heard(scope, headers, tuple(map(unquote, segments)))
 
 

@@ -10,8 +10,8 @@ from edge.console import forms
 from edge.console.charts import charts, spark
 from edge.console.desk import Answer, Asked, Shown
 from edge.console.responses import see
-from edge.console.sessions import ROOT
 from edge.console.words import dense
+from edge.functions import CONSOLE
 from edge.snippets import CLIENTS, Wanted
 
 MOST = 100
@@ -115,7 +115,7 @@ def _head(asked: Asked, slug: str, tab: str) -> dict[str, Any]:
 def _at(asked: Asked, slug: str) -> str:
     """Its page; a slug is that of a function that is there."""
     info: FunctionInfo = asked.desk.ask("function", slug=slug)
-    return f"{ROOT}/functions/{info.slug}"
+    return f"{CONSOLE}/functions/{info.slug}"
 
 
 def _lines(asked: Asked, slug: str) -> dict[str, Any]:

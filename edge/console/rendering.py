@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from edge.console import words
 from edge.console.responses import Response
-from edge.console.sessions import ROOT
+from edge.functions import CONSOLE
 
 _HERE = Path(__file__).parent
 _FILES = ("console.css", "console.js", "htmx.min.js", "icon.svg")
@@ -51,7 +51,7 @@ class Views:
             auto_reload=False,
         )
         self._templates.filters.update({each.__name__: each for each in _FILTERS})
-        self._templates.globals.update(root=ROOT, static=self._address)
+        self._templates.globals.update(root=CONSOLE, static=self._address)
 
     def html(self, template: str, context: Mapping[str, Any]) -> bytes:
         """A page."""
@@ -65,7 +65,7 @@ class Views:
         return Response(200, found.content, found.content_type.encode(), kept=True)
 
     def _address(self, name: str) -> str:
-        return f"{ROOT}/static/{self._files[name].digest}/{name}"
+        return f"{CONSOLE}/static/{self._files[name].digest}/{name}"
 
 
 def _read(path: Path) -> _File:

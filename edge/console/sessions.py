@@ -10,14 +10,12 @@ from typing import Protocol
 
 import orjson
 
+from edge.functions import CONSOLE
 from mcp_bridge.sealing import seal, unseal
 from mcp_bridge.session import SessionKey
 
 LIFETIME = 12 * 3600.0
 """Seconds after which one has to sign in again."""
-
-ROOT = "/console"
-"""Below which all pages are. As a slug it is reserved: no function is ever sent the cookie."""
 
 _BOUND = ("console",)
 _MOST = 512
@@ -112,13 +110,16 @@ def _key(session: Session) -> str:
 
 
 def _name(*, over_tls: bool) -> str:
-    """`__Host-` would want `Path=/`, and so hand the cookie to functions on the same host."""
+    """Its path keeps it from functions on the same host: as a slug it is reserved.
+
+    `__Host-` would want `Path=/`, and so hand it to them.
+    """
     return "__Secure-jelou-console" if over_tls else "jelou-console"
 
 
 def _set(value: str, seconds: float, *, over_tls: bool) -> tuple[bytes, bytes]:
     secure = "; Secure" if over_tls else ""
-    kept = f"Path={ROOT}/; Max-Age={int(seconds)}; HttpOnly; SameSite=Strict{secure}"
+    kept = f"Path={CONSOLE}/; Max-Age={int(seconds)}; HttpOnly; SameSite=Strict{secure}"
     return b"set-cookie", f"{_name(over_tls=over_tls)}={value}; {kept}".encode("ascii")
 
 

@@ -4,7 +4,7 @@ from edge.admin.token_operations import TOKENS_AT_ONCE, NewToken, TokenInfo
 from edge.console import forms
 from edge.console.desk import Answer, Asked, Shown
 from edge.console.responses import see
-from edge.console.sessions import ROOT
+from edge.functions import CONSOLE
 from tokens.model import EDGE_WIDE
 
 DAY = 86400.0
@@ -86,4 +86,6 @@ def _choices(function: str) -> dict[str, object]:
 
 def _back(function: str) -> str:
     """The page that lists it; a function that has a token is one whose slug is a path segment."""
-    return f"{ROOT}/tokens" if function == EDGE_WIDE else f"{ROOT}/functions/{function}/tokens"
+    return (
+        f"{CONSOLE}/tokens" if function == EDGE_WIDE else f"{CONSOLE}/functions/{function}/tokens"
+    )

@@ -61,12 +61,25 @@ class Sample:
     by_function: Mapping[str, Counted] = field(default_factory=dict)
 
 
-class Series:
-    """The last samples, made from counts that only grow."""
+Totals = Mapping[str, Counted]
+"""Everything counted so far, by function."""
 
-    def __init__(self, samples: Iterable[Sample] = ()) -> None:
+
+class Series:
+    """The last samples, made from counts that only grow.
+
+    Args:
+        before: what had been counted at the last of them; None if nobody knows.
+    """
+
+    def __init__(self, samples: Iterable[Sample] = (), before: Totals | None = None) -> None:
         self._samples = deque(samples, maxlen=KEPT)
-        self._before: dict[str, Counted] | None = None
+        self._before = before
+
+    @property
+    def totals(self) -> Totals:
+        """What had been counted when the last sample was taken."""
+        return self._before or {}
 
     @property
     def samples(self) -> tuple[Sample, ...]:

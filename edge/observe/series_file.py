@@ -26,25 +26,33 @@ class SeriesFile:
         self._path = data_dir / DIRECTORY / f"{turn}-series"
         self._edge = edge
 
-    def write(self, samples: Iterable[Sample]) -> None:
-        """Put them in place of the last ones. Blocks; raises OSError."""
+    def write(self, series: Series) -> None:
+        """Put it in place of the last one. Blocks; raises OSError."""
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        told = {"edge": self._edge, "samples": [_plain(sample) for sample in samples]}
+        told = {
+            "edge": self._edge,
+            "samples": [_plain(sample) for sample in series.samples],
+            "totals": {slug: _row(each) for slug, each in series.totals.items()},
+        }
         draft = self._path.with_suffix(".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         with open(os.open(draft, flags, 0o600), "wb") as file:
             file.write(orjson.dumps(told))
         os.replace(draft, self._path)
 
-    def read(self) -> tuple[Sample, ...]:
-        """The samples, the oldest first; none where none were taken. Blocks."""
+    def read(self) -> Series:
+        """What was written last; nothing where nothing was. Blocks."""
         try:
             told = orjson.loads(self._path.read_bytes())
             if told["edge"] != self._edge:
-                return ()
-            return tuple(map(_sample, told["samples"]))
+                return Series()
+            return Series(map(_sample, told["samples"]), _by_function(told["totals"]))
         except (OSError, ValueError, LookupError, TypeError):
-            return ()
+            return Series()
+
+    def samples(self) -> tuple[Sample, ...]:
+        """The samples, the oldest first. Blocks."""
+        return self.read().samples
 
 
 class Sampler:
@@ -57,7 +65,7 @@ class Sampler:
         self._pages = pages
         self._file = file
         self._clock = clock
-        self._series = Series(file.read())
+        self._series = file.read()
 
     def take(self) -> None:
         """Take one now, and write it down. Blocks; raises OSError."""
@@ -65,7 +73,7 @@ class Sampler:
         for page in self._pages():
             tally.add(page.counts)
         self._series.take(tally.snapshot(), self._clock())
-        self._file.write(self._series.samples)
+        self._file.write(self._series)
 
 
 def _plain(sample: Sample) -> list[Any]:
@@ -79,7 +87,11 @@ def _row(counted: Counted) -> list[Any]:
 
 def _sample(told: Any) -> Sample:
     at, everything, by_function = told
-    return Sample(at, _counted(everything), {s: _counted(row) for s, row in by_function.items()})
+    return Sample(at, _counted(everything), _by_function(by_function))
+
+
+def _by_function(told: Any) -> dict[str, Counted]:
+    return {slug: _counted(row) for slug, row in told.items()}
 
 
 def _counted(row: Any) -> Counted:

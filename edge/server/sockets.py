@@ -48,12 +48,14 @@ class Bound:
 
     Attributes:
         addresses: the public addresses, ports included, in the order of `bind`.
+        admin: the admin address likewise, or None.
         unix_paths: sockets in the file system, to be removed at the end.
         asked: every socket, with the setting that it was bound for.
     """
 
     slots: tuple[Slot, ...]
     addresses: tuple[str, ...]
+    admin: str | None
     unix_paths: tuple[Path, ...]
     asked: tuple[tuple[str, socket.socket], ...]
 
@@ -103,6 +105,7 @@ def bind_all(config: Config, taken: Taken = MappingProxyType({})) -> Bound:
             for index in range(config.workers)
         ),
         addresses=tuple(_address(shares[0][0]) for shares in public),
+        admin=_address(admin[0][0][0]) if admin else None,
         unix_paths=(*paths, *binding.inherited),
         asked=tuple((text, sock) for text, shares in asked for sock in _distinct(shares)),
     )

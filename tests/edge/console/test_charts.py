@@ -1,14 +1,20 @@
 """What charts show, by what was counted."""
 
+from dataclasses import fields, replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.console.charts import charts, quantile, spark
+from edge.observe.pages import Page, Vitals
 from edge.observe.series import CLASSES, EVERY, KEPT, MOST_FUNCTIONS, Counted, Sample, Series
+from edge.observe.series_file import Sampler, SeriesFile
 from edge.observe.tally import BOUNDS, Durations, Tally
 
 NOW = 100_000.0
+VITALS = [field.name for field in fields(Vitals)]
 
 
 def counted(requests: int, errors: int = 0, place: int = 0) -> Counted:
@@ -114,3 +120,20 @@ def test_samples_are_bounded_in_number_and_in_functions() -> None:
     assert len(series.samples[-1].by_function) == MOST_FUNCTIONS
     assert "f59" in series.samples[-1].by_function
     assert "f0" not in series.samples[-1].by_function
+
+
+def test_samples_go_on_where_another_worker_ended(tmp_path: Path) -> None:
+    counts = [snapshot_of(shop=5)]
+    pages = [Page(0, Vitals(**dict.fromkeys(VITALS, 0)), counts[0].snapshot())]
+
+    def sample() -> None:
+        Sampler(lambda: pages, SeriesFile(tmp_path, 7, 0), lambda: 1.0).take()
+
+    sample()  # each time a new one
+    pages[0] = replace(pages[0], counts=snapshot_of(shop=9).snapshot())
+    sample()
+    (found,) = SeriesFile(tmp_path, 7, 0).samples()
+    assert found.by_function["shop"].requests == 4
+    assert SeriesFile(tmp_path, 8, 0).samples() == ()
+    next(tmp_path.rglob("0-series")).write_bytes(b'{"edge": 7, "samples": [[1]], "totals": {}}')
+    assert SeriesFile(tmp_path, 7, 0).samples() == ()
