@@ -18,6 +18,7 @@ from edge.doors.mcp import McpDoor
 from edge.doors.websocket import WebSocketDoor
 from edge.errors import Errors, Refusal, refusal, store_unavailable
 from edge.events import Account, Observe
+from edge.forwarding import plan
 from edge.gate.decide import decide, decide_sound
 from edge.gate.decisions import (
     BridgeAll,
@@ -67,6 +68,7 @@ class Door:
         used: told of each accepted token's id and the time.
         refused: told of tokens that are over and still used.
         observe: told of every request that is over.
+        sample: the share of new traces that are recorded, or None for no spans at all.
     """
 
     view: WorkerView
@@ -81,11 +83,14 @@ class Door:
     refused: RefusedTokens
     throttles: Throttles
     observe: Observe
+    sample: float | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request or WebSocket handshake."""
         began, head = monotonic(), head_of(scope)
-        asked = Asked.of(head, await self.admit(head), self.networks, self.random(FRESH))
+        admitted = await self.admit(head)
+        ids = plan.ids(head.headers, self.random(FRESH), self.sample)
+        asked = Asked.of(head, admitted, self.networks, ids)
         account = Account("asgi", head, asked.decision, began)
         account.ids = asked.ids
         try:

@@ -129,6 +129,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         refused=audit.refused,
         throttles=Throttles(store.rates.take, _may_fail(config)),
         observe=observing.observe,
+        sample=None if config.traces is None else config.traces_sample,
     )
     place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
     cron = composed_cron(config, store.database, live, forwarder, url_of, observing.observe, slot)

@@ -67,6 +67,8 @@ class Config:
     access_log: str = "stderr"
     access_log_format: str = "auto"
     access_log_sample: float = 1.0
+    traces: str | None = None
+    traces_sample: float = 1.0
     worker_lifetime: float | None = None
     worker_memory: int | None = None
     path_addressing: bool = True
@@ -186,6 +188,10 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "access_log_sample", share, "The share of successes that get a line; all else always does."
+    ),
+    Setting("traces", url, "OTLP endpoint (HTTP) to which spans go, as http://127.0.0.1:4318."),
+    Setting(
+        "traces_sample", share, "The share of new traces recorded; of a caller's trace, it decides."
     ),
     Setting("drain_timeout", seconds(0), "How long requests may finish after SIGTERM."),
     Setting(

@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 from edge.errors import Refusal
 from edge.functions import EDGE
 from edge.gate.decisions import BridgeAll, Decision, place_of
-from edge.message import Head, Ids
+from edge.headers import traceparent
+from edge.message import Head, Headers, Ids
 
 LaneName = Literal["fast", "asgi"]
 
@@ -33,6 +34,7 @@ class Account:
         received, sent: bytes of the bodies, as far as they came and went; of a WebSocket none.
         mcp_method: of the message that was sent to `/mcp`, as the client wrote it.
         tool: that was called; only one that exists.
+        tool_trace: the `traceparent` that the call carries in `_meta`, if it does.
         tool_failed: whether its result says `isError`; None where that is not known.
     """
 
@@ -49,6 +51,7 @@ class Account:
     sent = 0
     mcp_method = ""
     tool = ""
+    tool_trace: bytes | None = None
     tool_failed: bool | None = None
 
     def __init__(self, lane: LaneName, head: Head, decision: Decision, began: float) -> None:
@@ -67,6 +70,12 @@ class Account:
         if place is not None:
             return place.function.slug
         return EDGE if isinstance(self.decision, BridgeAll) else ""
+
+    def called(self, tool: str, fields: Headers, now: float) -> None:
+        """A tool is called by a request with these fields."""
+        self.tool = tool
+        self.tool_trace = traceparent(fields)
+        self.set_out = now
 
     def refused(self, refused: Refusal) -> None:
         """The edge answers with an error of its own."""

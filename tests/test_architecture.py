@@ -31,6 +31,7 @@ FACES = {
 """Packages whose `__init__.py` gives names on, for people who do not read this map."""
 
 LATE = {
+    "edge.composing.observing",  # most edges send no traces, and need not have what that takes
     "edge.cli.loading",  # commands that do not touch the store start without it
     "edge.sdk.declared",  # functions start without the validator that they do not use
     "edge.server.worker_main",  # see EXCEPTIONS
@@ -85,6 +86,7 @@ OWNERS = {
         "mcp_bridge.upstream",
         "mcp_bridge.upstream_client",
     ),
+    "opentelemetry": ("edge.observe.traces",),
     "orjson": ("*",),
     "pathspec": ("edge.code.collect",),
     "prometheus_client": ("edge.observe.exposition",),
@@ -198,6 +200,7 @@ MAP = """
 == 3 edge, vocabularies: what everything else speaks of
 0 -    edge.child                       what the supervisor and its children share
 0 -    edge.exits                       how a process that has ended is spoken of
+0 pure edge.extras                      what is asked for without its packages
 0 pure edge.functions                   Function, Deployment, Project, Route: as values
 0 -    edge.keys                        keys that processes share, rotated while they run
 0 pure edge.mcp_headers                 header fields that mirror an MCP message
@@ -363,8 +366,10 @@ MAP = """
 2 -    edge.observe.access_log          which lines there are, and how they are written
 2 -    edge.observe.pages               each worker's counts, where the others read them
 2 pure edge.observe.series              counts over time, an hour of them
+2 pure edge.observe.spans               requests and tool calls as spans
 3 -    edge.observe.exposition          all counts in Prometheus's text format
 3 -    edge.observe.series_file         counts over time, in a file beside the pages
+3 -    edge.observe.traces              spans on their way to an OTLP endpoint
 
 == 6 edge, running: the processes of functions
 0 -    edge.running.client              asks a running edge's runner

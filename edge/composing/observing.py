@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -25,6 +26,10 @@ from edge.observe.tally import Tally
 from edge.running.system import memory_of
 from edge.state.streams import OpenStreams
 from edge.state.view import WorkerView
+from edge.version import VERSION
+
+if TYPE_CHECKING:
+    from edge.observe.traces import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,8 @@ def composed_observing(config: Config, watched: Watched, slot: int) -> ComposedO
     writer = _writer(config)
     write = None if writer is None else writer.write
     log = AccessLog(_style(config), watched.networks, write, random.random)
-    batch = Batch((tally.watch, log.watch))
+    traces = _traces(config, watched.networks)
+    batch = Batch((tally.watch, log.watch, *((traces.watch,) if traces else ())))
 
     def page() -> Page:
         vitals = _vitals(watched, since)
@@ -84,6 +90,8 @@ def composed_observing(config: Config, watched: Watched, slot: int) -> ComposedO
         batch.hand_on()
         if writer is not None:
             writer.close()
+        if traces is not None:
+            traces.close()
 
     text = partial(_text, pages)
     return ComposedObserving(batch.observe, publish, pages.all, text, close)
@@ -114,6 +122,17 @@ def _writer(config: Config) -> LineWriter | None:
         return None
     path = None if config.access_log == "stderr" else Path(config.access_log)
     return LineWriter(path, log_problem)
+
+
+def _traces(config: Config, networks: Networks) -> "Traces | None":
+    """Raises ExtraMissing."""
+    if config.traces is None:
+        return None
+    # Most edges send none, and need not have the packages.
+    from edge.observe.traces import Traces  # noqa: PLC0415
+
+    named = {"service.name": "jelou-edge", "service.version": VERSION}
+    return Traces(config.traces, networks, named, log_problem)
 
 
 def _style(config: Config) -> Style:

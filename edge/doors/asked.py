@@ -38,10 +38,10 @@ class Asked:
     left: tuple[Left, ...] = ()
 
     @classmethod
-    def of(cls, head: Head, admitted: Admitted, networks: headers.Networks, fresh: bytes) -> Self:
-        """A request with the ids that its head and `FRESH` random bytes give it."""
+    def of(cls, head: Head, admitted: Admitted, networks: headers.Networks, ids: Ids) -> Self:
+        """A request as it was admitted."""
         decision, left = admitted
-        return cls(head, decision, networks, plan.ids(head.headers, fresh), left)
+        return cls(head, decision, networks, ids, left)
 
     @property
     def request_id(self) -> bytes:

@@ -59,10 +59,7 @@ class FunctionInvoker:
         if refused is not None:
             raise failed(refused)
         timeout = request.tool.timeout or self.function.config.timeout
-        trace = traceparent(request.headers)
-        ids = self.ids
-        if trace is not None:
-            ids = Ids(ids.request_id, trace, continued=True)
+        ids = plan.ids_of_call(self.ids, traceparent(request.headers))
         return Call(
             function=self.function,
             principal=self.principal,

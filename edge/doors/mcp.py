@@ -187,8 +187,7 @@ class _Exchange:
 
     async def _carry_out(self, served: Served, request: McpRequest, outcome: Outcome) -> None:
         if isinstance(outcome, ToolCall):
-            self.reply.account.tool = outcome.tool
-            self.reply.account.set_out = monotonic()
+            self.reply.account.called(outcome.tool, outcome.request.headers, monotonic())
         endpoint, invoker = served.endpoint, served.invoker
         with self.ending, self.streaming:
             await self.door.bridge.carry_out(endpoint, invoker, request, outcome, self)

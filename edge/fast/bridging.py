@@ -241,8 +241,7 @@ class Bridging:
             self._finish(call.failed(error))
             return
         self._since = self._asker.loop.time()
-        self._asker.account.tool = call.tool
-        self._asker.account.set_out = monotonic()
+        self._asker.account.called(call.tool, call.request.headers, monotonic())
         self._call = call
         session = call.asking.session
         if session is not None:

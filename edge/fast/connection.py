@@ -347,7 +347,7 @@ class FastConnection(Turns):
         if self._request is None:
             return None
         head, decision, fresh = self._request
-        ids = self.account.ids = plan.ids(self.varying, fresh)
+        ids = self.account.ids = plan.ids(self.varying, fresh, self._lane.door.sample)
         return Asked(head, decision, self._lane.door.networks, ids, self.left)
 
     def _forward(

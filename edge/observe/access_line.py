@@ -105,15 +105,14 @@ def shown(text: str) -> str:
 
 
 def _asked(account: Account, networks: Networks) -> bytes:
-    head, place = account.head, place_of(account.decision)
-    target = head.target if place is None else place.prefix + place.path
+    head = account.head
     return _ASKED % (
         _whose(account.decision),
         _method(head.method),
-        _path(target),
+        _text(path_of(account)),
         b"websocket" if head.websocket else _VERSIONS[head.version],
         account.lane.encode(),
-        _client(head, networks),
+        _text(client_address(head, networks)),
     )
 
 
@@ -160,10 +159,11 @@ def _whose(decision: Decision) -> bytes:
     elif isinstance(decision, BridgeAll):
         slug = EDGE
     route = decision.route if isinstance(decision, Forward) else ""
-    return _named(slug, deployment, route, _token(decision))
+    return _named(slug, deployment, route, token_of(decision))
 
 
-def _token(decision: Decision) -> str:
+def token_of(decision: Decision) -> str:
+    """The id of the token that a request came with, if that is known."""
     if isinstance(decision, Forward | Bridge | BridgeAll):
         return "" if decision.principal is None else decision.principal.token_id
     if isinstance(decision, Refuse):
@@ -183,21 +183,27 @@ def _method(method: str) -> bytes:
     return orjson.dumps(shown(method))
 
 
+def path_of(account: Account) -> str:
+    """The path that was asked for, without its query, as a log may hold it."""
+    place = place_of(account.decision)
+    return _path(account.head.target if place is None else place.prefix + place.path)
+
+
 @lru_cache(maxsize=1024)
-def _path(target: bytes) -> bytes:
-    return orjson.dumps(shown(target.partition(b"?")[0].decode("latin-1")))
+def _path(target: bytes) -> str:
+    return shown(target.partition(b"?")[0].decode("latin-1"))
 
 
-def _client(head: Head, networks: Networks) -> bytes:
+def client_address(head: Head, networks: Networks) -> str:
+    """The client's address, as a log may hold it."""
     peer = head.peer.address
-    if not networks:
-        return _address(peer)
-    return _address(client_of(forwarded_for(head.headers, peer, networks), networks))
+    chain = forwarded_for(head.headers, peer, networks) if networks else ()
+    return shown(client_of(chain, networks) if chain else peer)
 
 
 @lru_cache(maxsize=1024)
-def _address(text: str) -> bytes:
-    return orjson.dumps(shown(text))
+def _text(text: str) -> bytes:
+    return orjson.dumps(text)
 
 
 def _details(account: Account) -> bytes:
