@@ -6,6 +6,7 @@ from typing import Any
 from edge.admin.cron_operations import ScheduleInfo
 from edge.admin.log_operations import LogPage
 from edge.admin.operations import FunctionInfo, FunctionSummary
+from edge.admin.status_operations import EdgeStatus
 from edge.console import forms
 from edge.console.charts import charts, spark
 from edge.console.desk import Answer, Asked, Shown
@@ -32,13 +33,19 @@ def overview(asked: Asked) -> Answer:
         "overview.html",
         {
             "rows": rows,
+            "failing": _failing(asked) if len(found) <= MOST else {},
             "wanted": wanted,
             "total": len(found),
             "left": len(matching) - len(rows),
             "charts": charts(samples, None, asked.now),
-            "edge": asked.desk.ask("info"),
         },
     )
+
+
+def _failing(asked: Asked) -> dict[str, str]:
+    """The states of those that do not stay up; of many functions that takes long."""
+    status: EdgeStatus = asked.desk.ask("status")
+    return {each.slug: each.state for each in status.failing}
 
 
 def edge_charts(asked: Asked) -> Answer:

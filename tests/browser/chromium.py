@@ -10,9 +10,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.clients.packages import NotInstalledError, installed
+from tests.clients.packages import BROWSER, NotInstalledError, installed
 
-NPM = Path(__file__).parent / "npm"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-dev-shm-usage")
 DESK, PHONE = (1280, 860), (360, 740)
@@ -28,7 +27,7 @@ def program() -> Path:
 
 def axe() -> Path:
     """axe-core's script; raises NotInstalledError."""
-    return installed(NPM) / "node_modules" / "axe-core" / "axe.min.js"
+    return installed(BROWSER) / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @contextmanager

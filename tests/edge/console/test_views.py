@@ -10,7 +10,7 @@ import pytest
 
 from edge.admin.audit_operations import AuditRecord, AuditVerdict
 from edge.admin.cron_operations import CronRunInfo, ScheduleInfo
-from edge.admin.operations import DeploymentInfo, EdgeInfo, FunctionInfo, FunctionSummary
+from edge.admin.operations import DeploymentInfo, FunctionInfo, FunctionSummary
 from edge.admin.status_operations import EdgeStatus
 from edge.admin.token_operations import NewToken, TokenInfo
 from edge.console.arguments import Field
@@ -97,8 +97,8 @@ def contexts(payload: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "error.html", {**common, **told}
     yield "charts.html", drawn
     row = (made(FunctionSummary, payload), "M0 0", 1.0)
-    edge = made(EdgeInfo, payload)
-    full = {"rows": [row], "wanted": payload, "total": 1, "left": 1, "edge": edge}
+    full = {"rows": [row], "wanted": payload, "total": 1, "left": 1}
+    full["failing"] = {payload: payload}
     yield "overview.html", {**common, **drawn, **full}
     yield "overview.html", {**common, **drawn, **full, "rows": [], "total": 0}
     yield "function.html", {**head, **drawn}
