@@ -27,7 +27,8 @@ class Account:
             function, the answer's head began, all was over; 0 for what never was.
         ids: None for a request that was over before it needed any.
         status: of the answer that was begun; 0 if none was.
-        code: of the edge's error that was answered (docs/errors.md), empty for none.
+        code: of the edge's error that was answered, or for which an answer was cut
+            (docs/errors.md); empty for none.
         fault: whose that error is, empty for none.
         reason: why, where the client is not told.
         whole: whether the answer was sent to its end.

@@ -13,6 +13,7 @@ from edge.doors.open_documents import OpenDocuments
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
+from edge.forwarding.forwarder import refused as failed
 from edge.forwarding.wire import BodyMismatch, UpstreamFailure
 from edge.gate.decisions import (
     Answer,
@@ -86,7 +87,10 @@ class _Exchange:
             await self._answer(self.asked.decision)
         except EdgeError as error:
             await self._give_up(error.refusal)
-        except (UpstreamFailure, BodyMismatch):
+        except UpstreamFailure as failure:  # amid its answer
+            self.reply.account.refused(failed(failure, 0))
+            self.reply.abort()
+        except BodyMismatch:
             self.reply.abort()
         except Exception as error:
             self.door.log(error, self.asked.request_id)

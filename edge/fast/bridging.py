@@ -155,6 +155,7 @@ class Bridging:
             return
         self._close()
         if self._started:
+            self._asker.account.refused(why)
             self._asker.break_off()
         else:
             self._asker.refuse(why)

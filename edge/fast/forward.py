@@ -114,6 +114,7 @@ class Forwarding(Errand):
         """Answer with an error, or break off an answer that has begun."""
         self._end()
         if self._started:
+            self._asker.account.refused(why)
             self._asker.break_off()
         else:
             self._asker.refuse(why)

@@ -185,8 +185,10 @@ def _method(method: str) -> bytes:
 
 def path_of(account: Account) -> str:
     """The path that was asked for, without its query, as a log may hold it."""
-    place = place_of(account.decision)
-    return _path(account.head.target if place is None else place.prefix + place.path)
+    target, place = account.head.target, place_of(account.decision)
+    if place is not None and not target.startswith(b"/"):
+        target = place.prefix + place.path  # it was an absolute URL
+    return _path(target)
 
 
 @lru_cache(maxsize=1024)

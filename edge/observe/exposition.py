@@ -40,7 +40,8 @@ REQUESTS = Described(
     ("function", "status", "code", "lane", "whole"),
     "Requests that are over, refused ones too, each once. `function` is empty where none was "
     "asked, and `edge` at the edge's own `/mcp`; `status` is 0 if no answer was begun; `code` is "
-    "the edge's own error; `whole` is false for an answer that did not reach its end.",
+    "the edge's own error, answered or the reason why an answer was cut; `whole` is false for an "
+    "answer that did not reach its end.",
 )
 UPSTREAM_SECONDS = Described(
     "jelou_upstream_seconds",

@@ -1,5 +1,6 @@
 """The access log has one line for each request, and says what its caller got."""
 
+import http.client
 import json
 import os
 import pty
@@ -7,7 +8,9 @@ import re
 import signal
 import subprocess
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +88,42 @@ def test_each_request_has_its_line(tmp_path: Path, origin: Function, lane: str) 
     assert nobody["path"] == "/nobody/jfn_[redacted]"
     assert listing["mcpMethod"] == "tools/list"
     assert token[7:39] not in log.read_text()
+
+
+@pytest.mark.parametrize("lane", ["--fast-lane", "--no-fast-lane"])
+def test_an_answer_that_was_cut_has_a_line_that_says_whose_fault_it_was(
+    tmp_path: Path, lane: str
+) -> None:
+    log = tmp_path / "access.log"
+    with (
+        truncating() as url,
+        serving(tmp_path / "data", lane, "--access-log", str(log)) as edge,
+    ):
+        token = edge.deploy("shop", url).token
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            edge.caller().ask("/shop/half", token)
+        (line,) = waited(log, 1)
+    assert (line["status"], line["whole"], line["sent"]) == (200, False, 4)
+    assert (line["code"], line["fault"]) == ("upstream_invalid", "upstream")
+
+
+@contextmanager
+def truncating() -> Iterator[str]:
+    """A function whose answers end before their length."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def test_a_log_is_rotated_by_moving_it_and_a_signal(tmp_path: Path, origin: Function) -> None:
