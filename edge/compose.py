@@ -28,7 +28,6 @@ from edge.composing.observing import ComposedObserving, Watched, composed_observ
 from edge.composing.status import workers_look
 from edge.composing.store import Store, open_store
 from edge.config import Config, function_url
-from edge.console.app import Console
 from edge.cron.firing import Firing
 from edge.doors.http import HttpDoor, WorkerState
 from edge.doors.open_documents import OpenDocuments
@@ -45,6 +44,7 @@ from edge.housekeeping import Housekeeping, LastUse
 from edge.observe.log import log_error
 from edge.running.protocol import SOCKETS
 from edge.server.acceptor import FastLane
+from edge.server.hypercorn_connection import App
 from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
 from edge.state.health import Health, Probe
@@ -83,7 +83,7 @@ class Edge:
     fast: Counts | None
     fast_lane: FastLane | None
     local_admin: AdminApi
-    remote_admin: Console | AdminApi
+    remote_admin: App
     state: WorkerState
     observe: Observe
     end_streams: Callable[[], None]

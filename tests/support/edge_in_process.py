@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import anyio
 import orjson
 
 from edge import compose
-from edge.config import Config
+from edge.config import ADMIN_SOCKET, Config
 from edge.functions import Deployment, Upstream
 from edge.project_file import catalogs
 from edge.project_file.parse import parse_project
@@ -128,21 +128,23 @@ async def running(directory: Path, **settings: Any) -> AsyncIterator[EdgeInProce
     with (
         socket.socket(proto=socket.IPPROTO_TCP) as listening,
         socket.socket(proto=socket.IPPROTO_TCP) as managing,
+        socket.socket(socket.AF_UNIX) as local,
     ):
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
-        admin = []
+        listeners = Listeners(public=[listening.dup()])
         if config.admin is not None:
             managing.bind(("127.0.0.1", 0))
-            admin = [managing.dup()]
+            local.bind(str(config.data_dir / ADMIN_SOCKET))
+            listeners = replace(listeners, remote_admin=[managing.dup()], local_admin=[local.dup()])
         edge = compose.build(config, [f"127.0.0.1:{port}"], Peers(1))
         async with edge.running():
             server = Server(config, edge)
-            await server.start(Listeners(public=[listening.dup()], remote_admin=admin))
+            await server.start(listeners)
             store = Database.open(config.data_dir)
             try:
                 served = EdgeInProcess(config, edge, server, port, store)
-                served.admin_port = managing.getsockname()[1] if admin else 0
+                served.admin_port = managing.getsockname()[1] if listeners.remote_admin else 0
                 yield served
             finally:
                 store.close()
