@@ -25,8 +25,9 @@ class Site:
     token: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
+    """Not for longer: playwright's event loop runs in this thread as long as its browser does."""
     with chromium.browser(or_skip(chromium.program)) as running:
         yield running
 
