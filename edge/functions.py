@@ -15,11 +15,11 @@ DEFAULT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 EDGE = "edge"
 """Names the edge itself where a function's slug would stand."""
 
-CONSOLE = "/console"
-"""Where the console is on the admin address. A host's ports share their cookies, so its path is no
-function's."""
+RESERVED_SLUGS = frozenset({"mcp", "admin", "api", EDGE, "www", "well-known"})
 
-RESERVED_SLUGS = frozenset({"mcp", "admin", "api", CONSOLE[1:], EDGE, "www", "well-known"})
+CONSOLE = "/admin/console"
+"""Where the console is on the admin address. A host's ports share their cookies, so it is below a
+slug that no function has."""
 
 EVERY_PATH = PathTemplate("*")
 

@@ -42,6 +42,9 @@ AT_ONCE = 8
 
 SIGN_IN = f"{CONSOLE}/sign-in"
 
+_GUESSED = frozenset({"/", "/console", "/console/", "/admin", "/admin/"})
+"""Where a browser is sent on from."""
+
 NOTICES = {
     "fired": "The run has begun.",
     "revoked": "The token is revoked: the next request with it is refused.",
@@ -168,7 +171,7 @@ class Console:
     async def _answer(self, heard: _Heard, receive: Receive) -> Response:
         refuse_strangers(heard.scope, heard.headers)
         _check_method(heard)
-        if not heard.segments:  # the address itself, without a path or without its slash
+        if not heard.segments:
             return see(f"{CONSOLE}/")
         if heard.segments[0] == "static":
             return self._file(heard)
@@ -296,9 +299,8 @@ def _heard(scope: HttpScope) -> _Heard | None:
         return None
     headers: Headers = [(name.lower(), value) for name, value in scope["headers"]]
     raw = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0].decode("latin-1")
-    if raw == "/" and b"text/html" in b",".join(all_of(headers, b"accept")):
-        return _Heard(scope, headers, ())
-    if raw == CONSOLE:
+    is_browser = b"text/html" in b",".join(all_of(headers, b"accept"))
+    if raw == CONSOLE or (raw in _GUESSED and is_browser):
         return _Heard(scope, headers, ())
     if not raw.startswith(f"{CONSOLE}/"):
         return None

@@ -110,7 +110,7 @@ def _key(session: Session) -> str:
 
 
 def _name(*, over_tls: bool) -> str:
-    """Its path keeps it from functions on the same host: as a slug it is reserved.
+    """Its path keeps it from functions on the same host.
 
     `__Host-` would want `Path=/`, and so hand it to them.
     """

@@ -37,9 +37,10 @@ class Shop(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """The document, or 500."""
+        """The document; elsewhere 500, with the cookies that came."""
         known = self.path == "/openapi.json"
-        self._answer(200 if known else 500, DOCUMENT if known else {"why": HOSTILE})
+        cookies = {"why": HOSTILE, "cookies": self.headers.get("Cookie", "")}
+        self._answer(200 if known else 500, DOCUMENT if known else cookies)
 
     def do_POST(self) -> None:
         """What came."""

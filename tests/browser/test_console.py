@@ -78,7 +78,7 @@ def test_the_whole_way(chrome: Browser, site: Site) -> None:
         assert answered(site.edge, "jfn_rt_none") == 401
         expect(page.get_by_text("unauthorized: malformed")).to_be_visible()  # without a reload
 
-        page.goto(f"{site.url}/console/functions/shop/tokens")
+        page.goto(f"{site.url}/admin/console/functions/shop/tokens")
         page.get_by_label("Revoke laptop").click()
         page.get_by_role("button", name="Revoke laptop").click()
         expect(page.get_by_role("status")).to_contain_text("revoked")
@@ -88,7 +88,7 @@ def test_the_whole_way(chrome: Browser, site: Site) -> None:
         expect(page.get_by_text("token.revoked").first).to_be_visible()
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_label("Access token")).to_be_visible()
-        page.goto(f"{site.url}/console/live")
+        page.goto(f"{site.url}/admin/console/live")
         expect(page.get_by_label("Access token")).to_be_visible()
         assert opened.complaints == []
 
@@ -98,7 +98,7 @@ def test_an_earlier_version_is_made_live(chrome: Browser, site: Site) -> None:
         page = opened.page
         sign_in(page, site)
         before = site.edge.operations.function("shop").deployment
-        page.goto(f"{site.url}/console/functions/shop/deployments")
+        page.goto(f"{site.url}/admin/console/functions/shop/deployments")
         page.get_by_label("Roll back to").first.click()
         page.get_by_role("button", name="Make it live").first.click()
         expect(page.get_by_role("status")).to_contain_text("live now")
@@ -110,7 +110,7 @@ def test_an_open_page_follows_its_session(chrome: Browser, site: Site) -> None:
     with tab(chrome) as opened:
         page = opened.page
         sign_in(page, Site(site.edge, site.url, made.token))
-        page.goto(f"{site.url}/console/live")
+        page.goto(f"{site.url}/admin/console/live")
         site.edge.operations.revoke_access("short")
         expect(page.get_by_label("Access token")).to_be_visible(timeout=10_000)
         assert opened.complaints == []
@@ -128,7 +128,7 @@ def test_every_page_is_accessible_and_fits(
         found["sign-in"] = opened.violations(axe)
         sign_in(page, site)
         for path in PAGES:
-            page.goto(f"{site.url}/console/{path}")
+            page.goto(f"{site.url}/admin/console/{path}")
             found[path] = opened.violations(axe) + wide(page)
         found["tool"] = after_a_call(opened, site, axe)
         assert {path: each for path, each in found.items() if each} == {}
@@ -139,7 +139,7 @@ def test_every_page_is_accessible_and_fits(
 def after_a_call(opened: Tab, site: Site, axe: str) -> list[str]:
     """What is found on the pages that answer forms."""
     page = opened.page
-    page.goto(f"{site.url}/console/functions/shop/tools/placeOrder")
+    page.goto(f"{site.url}/admin/console/functions/shop/tools/placeOrder")
     page.get_by_label("count").fill("many")
     page.get_by_role("button", name="Call placeOrder").click()
     expect(page.get_by_text("Write a whole number")).to_be_visible()
@@ -166,7 +166,7 @@ def test_everything_is_reached_by_keyboard(chrome: Browser, site: Site) -> None:
         page.keyboard.type(site.token)  # the field has the focus
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Functions")).to_be_visible()
-        page.goto(f"{site.url}/console/functions/shop/tokens")
+        page.goto(f"{site.url}/admin/console/functions/shop/tokens")
         page.keyboard.press("Tab")
         assert focused(page) == "Skip to the page"
         page.keyboard.press("Enter")
@@ -193,10 +193,26 @@ def test_it_works_without_scripts(chrome: Browser, site: Site) -> None:
     with tab(chrome, java_script_enabled=False) as opened:
         page = opened.page
         sign_in(page, site)
-        page.goto(f"{site.url}/console/functions/shop/tools/placeOrder")
+        page.goto(f"{site.url}/admin/console/functions/shop/tools/placeOrder")
         page.get_by_label("title", exact=False).first.fill("plain")
         page.get_by_role("button", name="Call placeOrder").click()
         expect(page.locator("#came")).to_contain_text('"title": "plain"')
+
+
+def test_no_function_on_the_same_host_is_sent_the_cookie(chrome: Browser, site: Site) -> None:
+    (upstream,) = site.edge.operations.function("shop").upstream
+    site.edge.deploy("open", upstream, public=True)
+    public = f"http://127.0.0.1:{site.edge.port}"
+    with tab(chrome) as opened:
+        page = opened.page
+        sign_in(page, site)
+        page.context.add_cookies([{"name": "plain", "value": "1", "url": public}])
+        for path in ("", "admin/console/", "console/"):
+            page.goto(f"{public}/open/{path}")
+            expect(page.locator("body")).to_contain_text('"cookies": "plain=1"')
+        answer = page.goto(f"{public}/admin/console/")
+        assert answer is not None
+        assert answer.status == 404
 
 
 def test_the_judges_see_what_is_wrong(chrome: Browser, site: Site, axe: str) -> None:

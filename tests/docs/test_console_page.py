@@ -51,7 +51,8 @@ def test_the_security_page_has_the_limits_of_forms() -> None:
 
 
 def test_its_path_is_no_functions() -> None:
-    assert CONSOLE.strip("/") in RESERVED_SLUGS
+    assert CONSOLE.split("/")[1] in RESERVED_SLUGS
+    assert f"The console is at `{CONSOLE}/`" in PAGE
 
 
 @pytest.mark.parametrize(("template", "words"), COMMANDS)

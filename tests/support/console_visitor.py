@@ -69,9 +69,9 @@ class Visitor:
 
     def sign_in(self, token: str) -> Seen:
         """Sign in, and look at the first page."""
-        answer = self.post("/console/sign-in", token=token)
+        answer = self.post("/admin/console/sign-in", token=token)
         if answer.status == 303:
-            self.get("/console/")
+            self.get("/admin/console/")
         return answer
 
     def _connection(self) -> http.client.HTTPConnection:

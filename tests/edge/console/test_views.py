@@ -111,7 +111,10 @@ def contexts(payload: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "function_tokens.html", {**head, **of, "overlaps": [payload]}
     yield "tokens.html", {**common, **of, "overlaps": [payload]}
     new = made(NewToken, payload)
-    yield "token_made.html", {**common, "made": new, "back": "/console/tokens", "what": "made"}
+    yield (
+        "token_made.html",
+        {**common, "made": new, "back": "/admin/console/tokens", "what": "made"},
+    )
     yield "deployments.html", {**head, "deployments": [made(DeploymentInfo, payload)]}
     runs, schedules = [made(CronRunInfo, payload)], [made(ScheduleInfo, payload)]
     yield "cron.html", {**head, "runs": runs, "schedules": schedules}

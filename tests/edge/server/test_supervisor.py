@@ -244,7 +244,7 @@ def test_it_says_where_the_console_is(tmp_path: Path) -> None:
             told = list(edge.program.lines)
             assert len(told) == lines
             assert told[1:] == [each for each in told if "▸ Console on http://127.0.0.1:" in each]
-            assert all(each.endswith("/console/\n") for each in told[1:])
+            assert all(each.endswith("/admin/console/\n") for each in told[1:])
 
 
 def _ready(address: str) -> int:

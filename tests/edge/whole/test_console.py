@@ -58,7 +58,7 @@ async def test_a_tool_is_called_for_real_and_the_call_is_seen(tmp_path: Path) ->
     async with served(tmp_path) as (edge, origin):
         visitor = await signed_in(edge)
         call = partial(in_thread, visitor.post)
-        tool = "/console/functions/shop/tools"
+        tool = "/admin/console/functions/shop/tools"
         answer = await call(f"{tool}/echo", how="made", json='{"size": 3}')
         assert "200</span>" in answer.text
         assert "&#34;size&#34;: 3" in answer.text.replace("\\&#34;", "&#34;").replace(":3", ": 3")
@@ -82,7 +82,7 @@ async def shown(visitor: Visitor, *words: str) -> None:
     """Wait until the live page shows all of this."""
     with anyio.fail_after(20):
         while True:
-            rows = await in_thread(visitor.get, "/console/live/rows", HX_Request="true")
+            rows = await in_thread(visitor.get, "/admin/console/live/rows", HX_Request="true")
             if all(word in rows.text for word in words):
                 return
             await anyio.sleep(0.05)
@@ -92,10 +92,15 @@ async def test_no_token_that_a_function_answers_is_shown(tmp_path: Path) -> None
     async with served(tmp_path) as (edge, _):
         visitor = await signed_in(edge)
         tool = await in_thread(
-            visitor.post, "/console/functions/shop/tools/leaks", how="pasted", token=edge.token
+            visitor.post,
+            "/admin/console/functions/shop/tools/leaks",
+            how="pasted",
+            token=edge.token,
         )
         form = {"method": "POST", "path": "/leaks", "type": "application/json", "body": "{}"}
-        plain = await in_thread(visitor.post, "/console/functions/shop/request", how="made", **form)
+        plain = await in_thread(
+            visitor.post, "/admin/console/functions/shop/request", how="made", **form
+        )
         for answer in (tool, plain):
             assert "200</span>" in answer.text
             assert LEAKED[8:] not in answer.text
@@ -107,7 +112,7 @@ async def test_arguments_that_cannot_be_are_told_at_their_field_and_not_sent(
     async with served(tmp_path) as (edge, origin):
         visitor = await signed_in(edge)
         answer = await in_thread(
-            visitor.post, "/console/functions/shop/tools/echo", how="made", json="{"
+            visitor.post, "/admin/console/functions/shop/tools/echo", how="made", json="{"
         )
         assert (answer.status, "This is not JSON" in answer.text) == (400, True)
         assert not origin.seen
@@ -125,7 +130,7 @@ async def test_over_tls_the_cookie_is_secure_and_calls_are_tls_too(
         assert list(visitor.cookies) == ["__Secure-jelou-console"]
         form = {"method": "POST", "path": "/echo?x=1", "type": "text/plain", "body": "hello"}
         answer = await in_thread(
-            visitor.post, "/console/functions/shop/request", how="made", **form
+            visitor.post, "/admin/console/functions/shop/request", how="made", **form
         )
         assert "200</span>" in answer.text
         assert "/echo?x=1" in answer.text
@@ -134,5 +139,5 @@ async def test_over_tls_the_cookie_is_secure_and_calls_are_tls_too(
 async def test_without_it_the_admin_address_is_the_api_alone(tmp_path: Path) -> None:
     async with running(tmp_path, admin="127.0.0.1:0", console=False) as edge:
         visitor = Visitor(f"127.0.0.1:{edge.admin_port}")
-        answer = await in_thread(visitor.get, "/console/")
+        answer = await in_thread(visitor.get, "/admin/console/")
         assert (answer.status, answer.fields["content-type"]) == (401, "application/json")
