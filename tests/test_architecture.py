@@ -473,20 +473,22 @@ MAP = """
 0 -    edge.server.certificates         TLS at the front, read anew in time
 0 -    edge.server.endings              how a client connection ends without harm
 0 -    edge.server.exchange             one request between connection and app
-0 -    edge.server.handover             listening sockets for the edge that follows
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
 0 -    edge.server.hypercorn_sending    how answers go out over Hypercorn's HTTP/2
 0 -    edge.server.loops                which event loop a worker runs on
 0 -    edge.server.mailboxes            the sockets between workers
 0 -    edge.server.orders               what the supervisor tells a worker
 0 pure edge.server.refusals             errors that are answered below the app
-0 -    edge.server.sockets              binding
+0 -    edge.server.service_manager      who started the edge: sockets passed, what it is told
 0 -    edge.server.stream               the connection as reader and writer
+1 -    edge.server.children             how the supervisor starts processes
 1 -    edge.server.hypercorn_streams    Hypercorn's request streams, with our exchange
-1 -    edge.server.recycling            when a worker gives its place to another
 1 pure edge.server.requests             where one is in a stream of requests
+1 -    edge.server.sockets              binding
+2 -    edge.server.handover             listening sockets for the edge that follows
 2 -    edge.server.hypercorn_http1      Hypercorn's HTTP/1.1, with our endings
 2 -    edge.server.hypercorn_http2      Hypercorn's HTTP/2, with our endings
+2 -    edge.server.recycling            when a worker gives its place to another
 3 -    edge.server.hypercorn_connection Hypercorn's server for one connection
 4 -    edge.server.acceptor             the connections of a listener, on either lane
 5 -    edge.server.worker               serves the app on given sockets
@@ -564,6 +566,7 @@ MAP = """
 3 -    edge.cli.audit                   jelou audit
 3 -    edge.cli.auth                    jelou login, logout, whoami, auth
 3 -    edge.cli.backup                  jelou backup, restore
+3 -    edge.cli.completion              jelou completion
 3 -    edge.cli.cron                    jelou cron
 3 -    edge.cli.deploy                  jelou deploy
 3 -    edge.cli.deployments             jelou deployments, rollback
