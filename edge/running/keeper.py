@@ -229,12 +229,16 @@ class Keeper:
             kept.broken += 1
             self._broke(kept, instance, instance.last_exit(error.reason))
             return
-        await self._while_up(kept, instance)
+        self._is_up(kept, instance)
+        self.step(kept)
+        await self._until_ended(kept, instance)
 
-    async def _while_up(self, kept: Kept, instance: Instance) -> None:
+    def _is_up(self, kept: Kept, instance: Instance) -> None:
+        """Note and tell in one: the next step may have it leave, which is to be told behind."""
         kept.plan.up(instance.id, self._clock())
         self._tell(kept.up(instance))
-        self.step(kept)
+
+    async def _until_ended(self, kept: Kept, instance: Instance) -> None:
         await instance.exited()
         self._tell(Gone(kept.id, instance.id))  # before its last words: nobody is to call it now
         self._broke(kept, instance, await instance.ended())
@@ -270,8 +274,8 @@ class Keeper:
         """Take a trial's process, which is up, as an instance."""
         instance.deployment = kept.id
         kept.instances[instance.id] = instance
-        kept.lives[instance.id] = _task(self._while_up(kept, instance))
-        kept.plan.up(instance.id, self._clock())
+        self._is_up(kept, instance)
+        kept.lives[instance.id] = _task(self._until_ended(kept, instance))
 
     def instances(self) -> list[Instance]:
         """All there are."""
