@@ -203,6 +203,7 @@ class Forwarding(Errand):
         """The stream's token, or its function, is over."""
         self._end()
         self._asker.break_off()
+        self._asker.cut_soon()
 
     # Answering.
 
