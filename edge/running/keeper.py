@@ -168,6 +168,17 @@ class Keeper:
                 kept.plan.clear(worker, instance)
                 self.step(kept)
 
+    def verdict(self, deployment: str, instance: str) -> ToWorker | None:
+        """The answer to `protocol.Doubt`; None if it is dying: all are told once it has died."""
+        kept = self._kept.get(deployment)
+        found = kept.instances.get(instance) if kept else None
+        if kept is None or found is None:
+            return Gone(deployment, instance)
+        if found.is_ending:
+            return None
+        is_up = kept.plan.members[instance].phase is Phase.UP
+        return kept.up(found) if is_up else Leaving(deployment, instance)
+
     def lost(self, worker: int) -> None:
         """A worker is gone."""
         self.workers.discard(worker)
