@@ -2,8 +2,8 @@
 that is written meanwhile for tokens.
 
 Workers run on uvloop where it is installed, else on asyncio's own loop. `--loop` runs all tests on
-one of them, or on both; without it they run on asyncio's, those of `ON_BOTH` on either, and those
-of `AS_WORKERS` on what workers run on.
+one of them, or on both, as `make test-all` does; without it they run on asyncio's, and those of
+`AS_WORKERS` on what workers run on.
 """
 
 from collections.abc import Iterable
@@ -21,11 +21,8 @@ LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """What anyio's plugin calls them."""
 
-ON_BOTH = ("edge/fast", "edge/forwarding", "edge/server")
-"""Directories whose tests depend on how a loop treats sockets."""
-
-AS_WORKERS = ("edge/lanes", "edge/whole")
-"""Directories whose tests need only show that all works together on the loop that is used."""
+AS_WORKERS = ("edge/fast", "edge/forwarding", "edge/lanes", "edge/server", "edge/whole")
+"""Directories whose tests depend on how a loop treats sockets, or are many."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,8 +51,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _loops_of(file: Path) -> Iterable[str]:
     here = Path(__file__).parent
-    if any(file.is_relative_to(here / name) for name in ON_BOTH):
-        return LOOPS
     return ("uvloop",) if any(file.is_relative_to(here / name) for name in AS_WORKERS) else ()
 
 
