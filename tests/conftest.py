@@ -7,6 +7,7 @@ one of them, or on both, as `make test-all` does; without it they run on asyncio
 """
 
 import gc
+import os
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.support.token_scan"]
+pytest_plugins = ["tests.support.token_scan", "tests.support.shared_edge"]
 
 GARBAGE = (10_000, 20, 50)
 """When to look for cycles while tests run, as workers do."""
@@ -29,6 +30,23 @@ LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
 
 AS_WORKERS = ("edge/fast", "edge/forwarding", "edge/lanes", "edge/server", "edge/whole")
 """Directories whose tests depend on how a loop treats sockets, or are many."""
+
+
+MEMORY = "/dev/shm"
+ENOUGH = 2 << 30
+"""Bytes that must be free there; all tests leave a tenth of that."""
+
+
+def pytest_configure() -> None:
+    """Keep what tests write in memory, if programs may be run from there.
+
+    An edge is started by some thousands of tests, and a disk is waited for by each several times.
+    """
+    if os.path.isdir(MEMORY):
+        there = os.statvfs(MEMORY)
+        roomy = there.f_bavail * there.f_frsize >= ENOUGH
+        if roomy and os.access(MEMORY, os.W_OK) and not there.f_flag & os.ST_NOEXEC:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
