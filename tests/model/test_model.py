@@ -46,7 +46,9 @@ def hold_to_the_model(
 
 
 @pytest.mark.timeout(300)  # a failure is made as short as can be before it is told
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=pytest.mark.slow if way == "asgi" else ()) for way in WAYS]
+)
 def test_every_answer_is_what_the_model_says(way: str, tmp_path: Path) -> None:
     counted = hold_to_the_model(lambda path: InProcess(path, way), tmp_path, FEW)
     assert counted["steps"] > 200
