@@ -8,7 +8,7 @@ from edge.app import Door
 from edge.doors.asgi import Pace
 from edge.doors.open_documents import OpenDocuments
 from edge.errors import Refusal
-from edge.events import Observe
+from edge.events import Account, Observe
 from edge.fast.answer_rote import AnswerRote
 from edge.fast.headwork import Lasting
 from edge.fast.rote import Rote
@@ -114,7 +114,7 @@ class Asker(Protocol):
         answer_credit: how many more answers are learnt in vain.
         varying: the fields that hold the request's ids.
         left: of the rate limits that the request counts against.
-        status: of the answer that has begun.
+        account: of the request.
     """
 
     lasting: Lasting | None
@@ -123,7 +123,7 @@ class Asker(Protocol):
     answer_credit: int
     varying: Headers
     left: tuple[Left, ...]
-    status: int
+    account: Account
 
     @property
     def congested(self) -> bool: ...
