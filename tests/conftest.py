@@ -38,11 +38,11 @@ ENOUGH = 2 << 30
 
 
 def pytest_configure() -> None:
-    """Keep what tests write in memory, if programs may be run from there.
+    """Keep what tests write in memory, if programs may be run from there and TMPDIR is not set.
 
     An edge is started by some thousands of tests, and a disk is waited for by each several times.
     """
-    if os.path.isdir(MEMORY):
+    if "TMPDIR" not in os.environ and os.path.isdir(MEMORY):
         there = os.statvfs(MEMORY)
         roomy = there.f_bavail * there.f_frsize >= ENOUGH
         if roomy and os.access(MEMORY, os.W_OK) and not there.f_flag & os.ST_NOEXEC:
