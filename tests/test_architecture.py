@@ -323,10 +323,11 @@ MAP = """
 1 pure edge.forwarding.parse            HTTP/1.1 heads, strict, with limits
 2 pure edge.forwarding.chunks           the chunked coding, strict
 2 pure edge.forwarding.circuits         which addresses take requests
-2 -    edge.forwarding.fleet            processes that the edge runs: which takes a request
+2 -    edge.forwarding.process          one process of a function: its connections, its state
 2 -    edge.forwarding.tls              TLS to an upstream
 2 -    edge.forwarding.tunnel           bytes both ways after a 101
 3 -    edge.forwarding.connect          opening connections
+3 -    edge.forwarding.fleet            processes that the edge runs: which takes a request
 3 pure edge.forwarding.reader           an answer read from bytes as they come
 3 -    edge.forwarding.websocket        the upstream end of a WebSocket
 4 -    edge.forwarding.exchange         one request and its answer

@@ -70,6 +70,7 @@ _FORMS = {
 }
 """Each with what it begins with, which is looked for first: that is fast."""
 
+_ZEROS = bytes(1024)
 _TOKEN = re.compile(_RAW)
 _RUN = re.compile(rb"[0-9A-Za-z+/][0-9A-Za-z+/]{31,}")  # in two, so that sre skips what is neither
 
@@ -87,6 +88,23 @@ def learn(text: bytes) -> None:
 
 def places(data: bytes) -> Iterator[int]:
     """Where tokens stand in it, or about where their random parts do."""
+    for begin, end in _written(data):
+        yield from (begin + at for at in _within(data[begin:end]))
+
+
+def _written(data: bytes) -> Iterator[tuple[int, int]]:
+    """What lies between pages of zeros, of which there are most in a table of rates."""
+    begin = 0
+    for at in range(0, len(data), len(_ZEROS)):
+        if data.startswith(_ZEROS, at):
+            if at > begin:
+                yield begin, at
+            begin = at + len(_ZEROS)
+    if begin < len(data):
+        yield begin, len(data)
+
+
+def _within(data: bytes) -> Iterator[int]:
     for begin, form in _FORMS.items():
         if begin in data:
             yield from (found.start() for found in form.finditer(data))
