@@ -61,6 +61,7 @@ class Config:
     keyfile: Path | None = None
     admin: str | None = None
     admin_client_ca: Path | None = None
+    console: bool = True
     project: tuple[Path, ...] = ()
     drain_timeout: float = 10.0
     access_log: str = "stderr"
@@ -174,6 +175,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("keyfile", path, "PEM private key of certfile."),
     Setting("admin", bind, "Where the management API listens besides <data-dir>/admin.sock."),
     Setting("admin_client_ca", path, "PEM authorities; admin clients must show a certificate."),
+    Setting("console", boolean, "Whether the admin address also serves the console."),
     Setting("project", path, "A project directory deployed at start.", many=True),
     Setting("data_dir", path, "Where the store, the keys and admin.sock live."),
     Setting(
