@@ -2,7 +2,7 @@
 
 Stock streams block for ever when an app ends before it has read its body, decode targets, fold
 methods to upper case, and let an answer that the app left half-sent look whole. Not here: the
-protocols below (`hypercorn_http1`, `hypercorn_http2`).
+protocols below (`hypercorn_http1`, `hypercorn_http2`, `hypercorn_http3`).
 """
 
 import asyncio
@@ -285,6 +285,6 @@ async def _run_app(
 
 
 def _extensions(version: str) -> dict[str, dict[str, Any]]:
-    if version == "2":
+    if version in ("2", "3"):
         return {"http.response.trailers": {}, "http.response.early_hint": {}}
     return {}

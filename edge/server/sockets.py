@@ -1,7 +1,8 @@
 """Binding: which sockets the edge listens on, and what says that it cannot.
 
 Every worker slot has a socket of its own on each TCP address (SO_REUSEPORT): one socket shared by
-several asyncio workers gave a single one up to all connections. Unix sockets are shared.
+several asyncio workers gave a single one up to all connections. Unix sockets are shared. HTTP/3 has
+datagram sockets at the same addresses, in the same way.
 """
 
 import errno
@@ -29,13 +30,14 @@ class Slot:
     public: tuple[socket.socket, ...]
     local_admin: tuple[socket.socket, ...]
     remote_admin: tuple[socket.socket, ...]
+    datagrams: tuple[socket.socket, ...] = ()
 
     @property
     def all(self) -> tuple[socket.socket, ...]:
         """Every socket of the slot."""
-        return self.public + self.local_admin + self.remote_admin
+        return self.public + self.local_admin + self.remote_admin + self.datagrams
 
-    def close_tcp(self) -> None:
+    def close_own(self) -> None:
         """Close what is the slot's alone; Unix sockets are every slot's."""
         for sock in self.all:
             if sock.family != socket.AF_UNIX:
@@ -87,18 +89,21 @@ def bind_all(config: Config, taken: Taken = MappingProxyType({})) -> Bound:
         admin_unix = binding.bind(f"unix:{admin_path}", private=True)
         public = [binding.bind(address) for address in config.bind]
         admin = [binding.bind(config.admin)] if config.admin else []
+        datagrams = [binding.bind_datagrams(shares) for shares in public] if config.http3 else []
     except BindError:
         _give_up(opened, paths)
         raise
     binding.close_unused()
     asked = [(f"unix:{admin_path}", admin_unix)]
     asked += zip((*config.bind, *filter(None, [config.admin])), public + admin, strict=True)
+    asked += [("http3", shares) for shares in datagrams]
     return Bound(
         slots=tuple(
             Slot(
                 public=tuple(sock for shares in public for sock in shares[index]),
                 local_admin=admin_unix[index],
                 remote_admin=tuple(sock for shares in admin for sock in shares[index]),
+                datagrams=tuple(sock for shares in datagrams for sock in shares[index]),
             )
             for index in range(config.workers)
         ),
@@ -127,7 +132,7 @@ class _Binding:
     opened: list[socket.socket]
     paths: list[Path]
     taken: Taken
-    used: set[str] = field(default_factory=set)
+    used: list[socket.socket] = field(default_factory=list)
     inherited: list[Path] = field(default_factory=list)
 
     def bind(self, text: str, *, private: bool = False) -> Shares:
@@ -145,14 +150,37 @@ class _Binding:
 
     def close_unused(self) -> None:
         """Close what another edge listens on, and this one not."""
-        for text, sockets in self.taken.items():
-            for sock in sockets if text not in self.used else ():
-                sock.close()
+        for sockets in self.taken.values():
+            for sock in sockets:
+                if sock not in self.used:
+                    sock.close()
+
+    def bind_datagrams(self, shares: Shares) -> Shares:
+        """Datagram sockets at a bound address, none at a Unix socket. Raises BindError."""
+        beside = shares[0][0]
+        if beside.family == socket.AF_UNIX:
+            return [()] * self.workers
+        resolved, text = beside.getsockname(), f"UDP {_address(beside)}"
+        bound = [
+            sock
+            for sockets in self.taken.values()
+            for sock in sockets
+            if sock.type == socket.SOCK_DGRAM and sock.getsockname() == resolved
+        ]
+        self.used += bound
+        if not bound:
+            _check_free_datagrams(beside.family, resolved, text)
+        bound += [
+            _bind_udp(beside.family, resolved, text, self.opened)
+            for _ in range(len(bound), self.workers)
+        ]
+        return [tuple(bound[index :: self.workers]) for index in range(self.workers)]
 
     def _found(self, text: str) -> list[socket.socket]:
         for asked, sockets in self.taken.items():
-            if asked not in self.used and text in (asked, _address(sockets[0])):
-                self.used.add(asked)
+            is_another = sockets[0] in self.used or sockets[0].type != socket.SOCK_STREAM
+            if not is_another and text in (asked, _address(sockets[0])):
+                self.used += sockets
                 return sockets
         return []
 
@@ -236,6 +264,27 @@ def _bind_tcp(
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)
+    _bind_or_say(sock, resolved, text)
+    return sock
+
+
+def _check_free_datagrams(
+    family: socket.AddressFamily, resolved: tuple[Any, ...], text: str
+) -> None:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        _bind_or_say(probe, resolved, text)
+
+
+def _bind_udp(
+    family: socket.AddressFamily,
+    resolved: tuple[Any, ...],
+    text: str,
+    opened: list[socket.socket],
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    opened.append(sock)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.setblocking(False)
     _bind_or_say(sock, resolved, text)
     return sock

@@ -16,8 +16,10 @@ from typing import Protocol
 
 from edge.config import Config
 from edge.events import Observe, unobserved
+from edge.server import http3
 from edge.server.acceptor import Acceptor, FastLane, Live
 from edge.server.certificates import Certificates
+from edge.server.http3 import Endpoint
 from edge.server.hypercorn_connection import App, State, service
 from edge.server.stream import PIECE
 from edge.state.peers import Peers
@@ -79,11 +81,12 @@ _POLL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Listening sockets by what is served on them."""
+    """Sockets by what is served on them; `datagrams` are those of HTTP/3."""
 
     public: Sequence[socket.socket] = ()
     local_admin: Sequence[socket.socket] = ()
     remote_admin: Sequence[socket.socket] = ()
+    datagrams: Sequence[socket.socket] = ()
 
 
 class Server:
@@ -100,6 +103,7 @@ class Server:
         self._remote_admin = Acceptor(of(served.remote_admin, observe=unobserved), inbox)
         self._servers: list[asyncio.Server] = []
         self._certificates = Certificates(config) if config.certfile is not None else None
+        self._endpoint: Endpoint | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
@@ -123,6 +127,9 @@ class Server:
         for acceptor, sockets, tls in groups:
             for sock in sockets:
                 await self._listen(acceptor, sock, tls)
+        self._endpoint = http3.listen(self._config, self._public, listeners.datagrams)
+        if front is not None and self._endpoint is not None:
+            front.renewed = self._endpoint.renew
 
     def reload_certificates(self) -> None:
         """Read the certificate files anew, if there are any; connections go on as they are."""
@@ -143,6 +150,8 @@ class Server:
         self._served.state.draining = True
         if succeeded:
             self._stop_accepting()
+        if self._endpoint is not None:
+            self._endpoint.begin_drain(succeeded=succeeded)
         self._served.end_streams()
         for connection in self.connections:
             connection.begin_drain(succeeded=succeeded)
@@ -163,6 +172,8 @@ class Server:
             async with asyncio.timeout(self._seconds_for_goodbye()):
                 await self._until(lambda: not self.connections)
         await self._cut_off()
+        if self._endpoint is not None:
+            self._endpoint.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
 
