@@ -141,6 +141,7 @@ class Http3:
             while (event := self._quic.next_event()) is not None:
                 await self._on_event(event)
             self._flush()
+        self._flush()  # its very first packet may have closed it
 
     async def _end_all(self) -> None:
         for stream_id in list(self._streams):

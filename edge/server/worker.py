@@ -174,6 +174,7 @@ class Server:
         await self._cut_off()
         if self._endpoint is not None:
             self._endpoint.close()
+            self._endpoint = None
         if self._sweeper is not None:
             self._sweeper.cancel()
 

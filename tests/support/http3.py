@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 from aioquic.buffer import Buffer
@@ -13,6 +13,7 @@ from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, StreamDataReceived
+from aioquic.tls import Epoch
 
 Fields = Sequence[tuple[str, str]]
 
@@ -39,11 +40,15 @@ class Http3Client(asyncio.DatagramProtocol):
     """One connection.
 
     Attributes:
+        open: every one that has not been closed.
         events: all that has come, QUIC's events and HTTP/3's, in order.
         tickets: of sessions, which would allow early data.
         sent: every datagram that was sent.
+        came: every datagram that came.
         deaf: whether what comes is thrown away.
     """
+
+    open: ClassVar[set["Http3Client"]] = set()
 
     def __init__(self, quic: ClientQuic, server: tuple[str, int]) -> None:
         self.quic = quic
@@ -54,7 +59,7 @@ class Http3Client(asyncio.DatagramProtocol):
         self.bodies: dict[int, bytes] = defaultdict(bytes)
         self.control = b""
         self.deaf = False
-        self.came = 0
+        self.came: list[bytes] = []
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -68,22 +73,27 @@ class Http3Client(asyncio.DatagramProtocol):
         gives_credit: bool = True,
         host: str = "127.0.0.1",
         wait: bool = True,
+        deaf: bool = False,
         **settings: Any,
     ) -> "Http3Client":
-        """Shake hands."""
+        """Shake hands; a `deaf` client hears no answer, so it is not to be waited for."""
         configuration = QuicConfiguration(
             is_client=True, alpn_protocols=["h3"], verify_mode=ssl.CERT_NONE
         )
+        far = settings.pop("far", 0)
         for name, value in settings.items():
             setattr(configuration, name, value)
         quic = ClientQuic(configuration=configuration)
         client = cls(quic, (host, port))
         quic._session_ticket_handler = client.tickets.append
         quic.gives_credit = gives_credit
+        client.deaf = deaf
         local = "::1" if ":" in host else "127.0.0.1"
         await client._loop.create_datagram_endpoint(lambda: client, local_addr=(local, 0))
         client.h3 = H3Connection(quic)
         quic.connect(client.server, client._loop.time())
+        if far:  # of the first flight, to look like the end of a very long one
+            _shift(quic, far)
         client.flush()
         if wait:
             await client.until(HandshakeCompleted)
@@ -95,9 +105,7 @@ class Http3Client(asyncio.DatagramProtocol):
         await self._loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
         before.abort()
 
-    def ask(
-        self, path: str, method: str = "GET", fields: Fields = (), *, end: bool = True
-    ) -> int:
+    def ask(self, path: str, method: str = "GET", fields: Fields = (), *, end: bool = True) -> int:
         """Send a request's head; its stream."""
         head = [(":method", method), (":scheme", "https"), (":authority", "x"), (":path", path)]
         return self.ask_raw([*head, *fields], end=end)
@@ -217,14 +225,16 @@ class Http3Client(asyncio.DatagramProtocol):
             self._timer.cancel()
         self.transport.abort()
         self.deaf = True
+        self.open.discard(self)
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        self.open.add(self)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.came.append(data)
         if self.deaf:
             return
-        self.came += len(data)
         self.quic.receive_datagram(data, self.server, self._loop.time())
         self._take()
 
@@ -242,8 +252,7 @@ class Http3Client(asyncio.DatagramProtocol):
                 self.events.append(each)
                 if isinstance(each, DataReceived):
                     self.bodies[each.stream_id] += each.data
-        if not self.deaf:
-            self.flush()
+        self.flush()
         self._news.set()
 
 
@@ -262,3 +271,13 @@ def _goaways(control: bytes) -> list[int]:
         if kind == FrameType.GOAWAY:
             found.append(frame.pull_uint_var())
     return found
+
+
+def _shift(quic: QuicConnection, far: int) -> None:
+    """Have the client's hello begin so many bytes later than it does."""
+    sender = quic._crypto_streams[Epoch.INITIAL].sender
+    hello = bytes(sender._buffer)
+    sender._pending.subtract(0, len(hello))
+    sender.write(bytes(far))
+    sender.write(hello)
+    sender._pending.subtract(0, len(hello) + far)

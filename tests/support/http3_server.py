@@ -15,6 +15,7 @@ from edge.server.worker import Listeners, Server
 from tests.support.certificates import self_signed
 from tests.support.edge_server import Running
 from tests.support.edge_server_app import Small
+from tests.support.http3 import Http3Client
 
 
 class Watching(Small):
@@ -52,5 +53,7 @@ async def http3_running(tmp_path: Path, **settings: Any) -> AsyncIterator[Runnin
     try:
         yield Running(port, small, server)
     finally:
+        for client in list(Http3Client.open):
+            client.vanish()
         with anyio.fail_after(10):
             await server.drain()
