@@ -114,6 +114,7 @@ class Asker(Protocol):
         answer_credit: how many more answers are learnt in vain.
         varying: the fields that hold the request's ids.
         left: of the rate limits that the request counts against.
+        alternatives: the fields by which every answer tells where else the edge is (RFC 7838).
         status: of the answer that has begun.
     """
 
@@ -123,6 +124,7 @@ class Asker(Protocol):
     answer_credit: int
     varying: Headers
     left: tuple[Left, ...]
+    alternatives: Headers
     status: int
 
     @property

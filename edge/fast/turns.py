@@ -173,7 +173,7 @@ class Turns(Client):
         keep = self.stays and not closes
         if self._pending is not None:
             self.status = self._pending.status
-            self.write(own_answer(self._pending, self._method, keep=keep))
+            self.write(own_answer(self._pending, self._method, self.alternatives, keep=keep))
         self._pending = None
         self._end_request(keep=keep)
 

@@ -8,9 +8,6 @@ from typing import Protocol
 from edge.config import Config
 from edge.server.acceptor import Acceptor
 
-SECONDS = 86_400
-"""How long a client may go on knowing that HTTP/3 is spoken here (RFC 7838 §3.1)."""
-
 
 class Http3Missing(Exception):
     """What HTTP/3 needs is not installed; the text says how to install it."""

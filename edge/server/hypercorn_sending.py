@@ -25,6 +25,8 @@ from hypercorn.protocol.events import (
 )
 from hypercorn.protocol.h2 import BufferCompleteError, H2Protocol, StreamBuffer
 
+from edge.message import Headers
+
 WAITING = 32 * 1024
 """Bytes of an answer that wait for the client's window while its app is made to wait."""
 
@@ -41,6 +43,10 @@ CONNECTION_FIELDS = frozenset(
 
 class Outlet(Protocol):
     """What sending asks of the connection."""
+
+    @property
+    def alternatives(self) -> Headers:
+        """The fields by which every answer tells where else the edge is (RFC 7838)."""
 
     @property
     def unsent(self) -> int:
@@ -138,6 +144,8 @@ class Sending(H2Protocol):
 
     def _send_head(self, event: Response | InformationalResponse) -> None:
         fields = [(b":status", b"%d" % event.status_code), *answer_fields(event.headers)]
+        if isinstance(event, Response):
+            fields += self._outlet.alternatives
         self.connection.send_headers(event.stream_id, fields)
         self._write_soon()
 

@@ -29,6 +29,7 @@ from wsproto.events import Message as Piece
 
 from edge.errors import Errors, Refusal, refusal
 from edge.events import Observe
+from edge.message import Headers
 from edge.server.exchange import HELD, Exchange, Message
 from edge.server.refusals import refuse
 
@@ -57,6 +58,10 @@ class Door(Protocol):
     @property
     def observe(self) -> Observe:
         """Told of what is no request, and of a client that is cut off."""
+
+    @property
+    def alternatives(self) -> Headers:
+        """The fields by which every answer tells where else the edge is (RFC 7838)."""
 
     @property
     def stays(self) -> bool:

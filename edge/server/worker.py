@@ -98,7 +98,8 @@ class Server:
         self._served = served
         inbox = memoryview(bytearray(PIECE))
         of = partial(service, config=config, state=served.state)
-        self._public = Acceptor(of(served.app, observe=served.observe), inbox, served.fast_lane)
+        public = of(served.app, observe=served.observe, advertises=config.http3)
+        self._public = Acceptor(public, inbox, served.fast_lane)
         self._local_admin = Acceptor(of(served.local_admin, observe=unobserved), inbox)
         self._remote_admin = Acceptor(of(served.remote_admin, observe=unobserved), inbox)
         self._servers: list[asyncio.Server] = []

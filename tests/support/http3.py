@@ -12,7 +12,12 @@ from aioquic.h3.connection import ErrorCode, FrameType, H3Connection, encode_fra
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
-from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, StreamDataReceived
+from aioquic.quic.events import (
+    ConnectionTerminated,
+    HandshakeCompleted,
+    StreamDataReceived,
+    StreamReset,
+)
 from aioquic.tls import Epoch
 
 Fields = Sequence[tuple[str, str]]
@@ -184,6 +189,28 @@ class Http3Client(asyncio.DatagramProtocol):
             and event.stream_ended
             for event in self.events
         )
+
+    def was_reset(self, stream: int) -> bool:
+        return any(isinstance(e, StreamReset) and e.stream_id == stream for e in self.events)
+
+    def answered(self, stream: int) -> bool:
+        return any(isinstance(e, HeadersReceived) and e.stream_id == stream for e in self.events)
+
+    @property
+    def said_goodbye(self) -> bool:
+        """Whether the server has told the client to go elsewhere."""
+        return bool(_goaways(self.control))
+
+    @property
+    def reset_tokens(self) -> list[bytes]:
+        """What a stateless reset of this connection may end with."""
+        names = [self.quic._peer_cid, *self.quic._peer_cid_available]
+        return [name.stateless_reset_token for name in names]
+
+    @property
+    def certificate(self) -> Any:
+        """What the server has shown."""
+        return self.quic.tls._peer_certificate
 
     @property
     def closed(self) -> ConnectionTerminated | None:
