@@ -41,6 +41,10 @@ IN_FLIGHT = 1024 * 1024
 HANDSHAKE = 16 * 1024
 """Bytes of TLS messages that a client may send (RFC 9000 §7.5 asks for 4096 at least)."""
 
+PIECES = 128
+"""Pieces of a stream that may have come before what is in front of them: packets that are lost or
+late leave fewer in a window, and each costs a search through all of them."""
+
 PREFIX = 4
 ID = 12
 """Bytes of a connection id: those of its process, and others that are random."""
@@ -153,6 +157,17 @@ class Quic(QuicConnection):
             lost = stream.receiver.highest_offset - stream.receiver.starting_offset()
             self._taken_in_all += lost
 
+    def _handle_stream_frame(
+        self, context: QuicReceiveContext, frame_type: int, buf: Buffer
+    ) -> None:
+        at = buf.tell()
+        stream_id = buf.pull_uint_var()
+        buf.seek(at)
+        super()._handle_stream_frame(context, frame_type, buf)
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            _check_pieces(stream, frame_type)
+
     def _handle_crypto_frame(
         self, context: QuicReceiveContext, frame_type: int, buf: Buffer
     ) -> None:
@@ -164,6 +179,7 @@ class Quic(QuicConnection):
                 QuicErrorCode.CRYPTO_BUFFER_EXCEEDED, frame_type, "the handshake is too long"
             )
         super()._handle_crypto_frame(context, frame_type, buf)
+        _check_pieces(self._crypto_streams[context.epoch], frame_type)
 
     def _write_connection_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace) -> None:
         del space
@@ -257,6 +273,13 @@ class Quic(QuicConnection):
             stream.sender._pending_eof = False
             while len(stream.sender._pending):
                 stream.sender._pending.shift()
+
+
+def _check_pieces(stream: QuicStream, frame_type: int) -> None:
+    if len(stream.receiver._ranges) > PIECES:
+        raise QuicConnectionError(
+            QuicErrorCode.PROTOCOL_VIOLATION, frame_type, "a stream in too many pieces"
+        )
 
 
 def configured(certfile: str, keyfile: str, idle: float) -> QuicConfiguration:

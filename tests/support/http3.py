@@ -46,6 +46,7 @@ class Http3Client(asyncio.DatagramProtocol):
 
     Attributes:
         open: every one that has not been closed.
+        bodies: of answers, as far as they have come; those in `whole` to their ends.
         events: all that has come, QUIC's events and HTTP/3's, in order.
         tickets: of sessions, which would allow early data.
         sent: every datagram that was sent.
@@ -61,7 +62,8 @@ class Http3Client(asyncio.DatagramProtocol):
         self.events: list[Any] = []
         self.tickets: list[Any] = []
         self.sent: list[bytes] = []
-        self.bodies: dict[int, bytes] = defaultdict(bytes)
+        self.bodies: dict[int, bytearray] = defaultdict(bytearray)
+        self.whole: set[int] = set()
         self.control = b""
         self.deaf = False
         self.came: list[bytes] = []
@@ -180,15 +182,10 @@ class Http3Client(asyncio.DatagramProtocol):
             while not self.is_whole(stream):
                 assert not self.closed, self.events[-1]
                 await self.more()
-        return self.bodies[stream]
+        return bytes(self.bodies[stream])
 
     def is_whole(self, stream: int) -> bool:
-        return any(
-            isinstance(event, HeadersReceived | DataReceived)
-            and event.stream_id == stream
-            and event.stream_ended
-            for event in self.events
-        )
+        return stream in self.whole
 
     def was_reset(self, stream: int) -> bool:
         return any(isinstance(e, StreamReset) and e.stream_id == stream for e in self.events)
@@ -279,6 +276,8 @@ class Http3Client(asyncio.DatagramProtocol):
                 self.events.append(each)
                 if isinstance(each, DataReceived):
                     self.bodies[each.stream_id] += each.data
+                if isinstance(each, HeadersReceived | DataReceived) and each.stream_ended:
+                    self.whole.add(each.stream_id)
         self.flush()
         self._news.set()
 

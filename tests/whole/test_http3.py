@@ -34,14 +34,14 @@ def flags(directory: Path, *more: str) -> list[str]:
 
 
 @pytest.fixture
-def clients() -> Any:
+async def clients() -> AsyncIterator[None]:
     """Every client is closed at the end."""
     yield
     for client in list(Http3Client.open):
         client.vanish()
 
 
-pytestmark = pytest.mark.usefixtures("clients")
+ASKS = pytest.mark.usefixtures("clients")
 
 
 def rpc(client: Http3Client, token: str, method: str, fields: Fields = (), **params: Any) -> int:
@@ -66,6 +66,7 @@ async def session_of(client: Http3Client, token: str) -> str:
     return (await client.head(opened))["mcp-session-id"]
 
 
+@ASKS
 async def test_the_gate_and_the_doors_are_those_of_every_lane(
     tmp_path: Path, origin: Function
 ) -> None:
@@ -89,7 +90,7 @@ async def test_the_gate_and_the_doors_are_those_of_every_lane(
         assert b'"tools"' in await client.body(listed)
         watching = client.ask("/shop/mcp", fields=[("x-jelou-token", token), ACCEPT, *mine])
         assert (await client.head(watching))["content-type"] == "text/event-stream"
-        (only,) = edge.operations.tokens("shop").tokens
+        (only,) = edge.operations.tokens("shop")
         edge.operations.revoke_token("shop", only.id)
         while not client.is_whole(watching) and not client.was_reset(watching):
             await client.more()
@@ -97,6 +98,7 @@ async def test_the_gate_and_the_doors_are_those_of_every_lane(
         assert await client.status(late) == 401
 
 
+@ASKS
 async def test_a_client_that_leaves_aborts_its_function_and_a_broken_answer_is_no_whole_one(
     tmp_path: Path, origin: Function
 ) -> None:
@@ -116,6 +118,7 @@ async def test_a_client_that_leaves_aborts_its_function_and_a_broken_answer_is_n
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", [{"limits": {"body": 1000}}])
+@ASKS
 async def test_bodies_are_limited_in_size_and_slowness(
     tmp_path: Path, origin: Function, config: dict[str, Any]
 ) -> None:
@@ -140,7 +143,10 @@ async def test_bodies_are_limited_in_size_and_slowness(
         assert json.loads(await client.body(fine))["bytes"] == 1000
 
 
-@pytest.mark.parametrize("lane", ["--fast-lane", "--no-fast-lane"])
+@pytest.mark.parametrize(
+    "lane", ["--fast-lane", pytest.param("--no-fast-lane", marks=pytest.mark.slow)]
+)
+@ASKS
 async def test_every_answer_over_tls_tells_of_it(
     tmp_path: Path, origin: Function, lane: str
 ) -> None:
@@ -238,6 +244,7 @@ async def reached(done: Any, seconds: float = 40) -> None:
 
 
 @pytest.mark.slow
+@ASKS
 async def test_no_request_is_lost_where_workers_are_recycled(
     tmp_path: Path, origin: Function
 ) -> None:
@@ -250,6 +257,7 @@ async def test_no_request_is_lost_where_workers_are_recycled(
 
 
 @pytest.mark.slow
+@ASKS
 async def test_a_takeover_loses_no_request_and_finishes_what_was_begun(
     tmp_path: Path, origin: Function
 ) -> None:
@@ -277,6 +285,7 @@ async def test_a_takeover_loses_no_request_and_finishes_what_was_begun(
 
 
 @pytest.mark.slow
+@ASKS
 async def test_a_client_behind_another_address_reaches_its_worker(
     tmp_path: Path, origin: Function
 ) -> None:
@@ -289,6 +298,7 @@ async def test_a_client_behind_another_address_reaches_its_worker(
 
 
 @pytest.mark.slow
+@ASKS
 async def test_a_worker_that_was_killed_is_not_waited_for(tmp_path: Path, origin: Function) -> None:
     with serving(tmp_path / "data", *flags(tmp_path)) as edge:
         edge.deploy("shop", origin.url, public=True)
@@ -306,6 +316,7 @@ async def test_a_worker_that_was_killed_is_not_waited_for(tmp_path: Path, origin
 
 
 @pytest.mark.slow
+@ASKS
 async def test_a_new_certificate_is_shown_to_new_connections(
     tmp_path: Path, origin: Function
 ) -> None:
@@ -321,6 +332,6 @@ async def test_a_new_certificate_is_shown_to_new_connections(
             return other.certificate
 
         with anyio.fail_after(10):
-            while await shown() == before:
+            while await shown() == before:  # noqa: ASYNC110 — another process's doing
                 await anyio.sleep(0.05)
         assert await client.status(client.ask("/shop/hello")) == 200

@@ -144,6 +144,23 @@ async def test_pieces_out_of_order_are_bounded_like_others(tmp_path: Path) -> No
         await alive(edge)
 
 
+async def test_a_stream_in_countless_pieces_ends_its_connection(tmp_path: Path) -> None:
+    """Each piece would be looked for among all others."""
+    async with http3_running(tmp_path) as edge:
+        client = await Http3Client.connect(edge.port)
+        stream = client.ask("/body", "POST", end=False)
+        await edge.until(lambda: edge.small.seen)
+        sender = client.quic._streams[stream].sender
+        sender.write(b"x" * 2000)
+        start, stop = sender._pending[-1].start, sender._pending[-1].stop
+        for at in range(start, stop, 2):
+            sender._pending.subtract(at, at + 1)
+        client.flush()
+        closed = await client.until_closed()
+        assert closed.error_code == QuicErrorCode.PROTOCOL_VIOLATION
+        await alive(edge)
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
