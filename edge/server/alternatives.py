@@ -3,16 +3,15 @@
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from edge.config import Config
 from edge.message import Headers
 
 SECONDS = 86_400
 """How long a client may go on knowing it."""
 
 
-def port_of(config: Config, bound: int) -> int:
+def port_of(public_url: str | None, bound: int) -> int:
     """The port at which clients see an address: that of `public_url`, if there is one."""
-    public = urlsplit(config.public_url or "")
+    public = urlsplit(public_url or "")
     if public.scheme != "https":
         return bound
     return public.port or 443

@@ -77,7 +77,8 @@ class Service:
         """The fields that tell whoever is at the other end of HTTP/3; none where it is not."""
         if not self.advertises or transport.get_extra_info("ssl_object") is None:
             return ()
-        return alternative(port_of(self.config, transport.get_extra_info("sockname")[1]))
+        bound = transport.get_extra_info("sockname")[1]
+        return alternative(port_of(self.config.public_url, bound))
 
 
 def service(

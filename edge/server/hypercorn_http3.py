@@ -45,6 +45,7 @@ from edge.server.hypercorn_connection import Service
 from edge.server.hypercorn_sending import answer_fields
 from edge.server.hypercorn_streams import Stream
 from edge.server.quic_connection import Address, Quic
+from edge.server.quic_pump import Outlet, Pump
 
 LOG = logging.getLogger("edge.server")
 
@@ -58,11 +59,8 @@ GOODBYE_SECONDS = 1.0
 """How long requests may still come after it was said that another edge takes them."""
 
 
-class Host(Protocol):
+class Host(Outlet, Protocol):
     """What a connection asks of the endpoint whose datagrams it gets."""
-
-    def send(self, data: bytes, address: Address) -> None:
-        """Send a datagram; it may be lost."""
 
     def named(self, connection: "Http3", name: bytes) -> None:
         """Datagrams for this connection id are the connection's from now on."""
@@ -90,9 +88,7 @@ class Http3:
         self._streams: dict[int, Stream] = {}
         self._apps: set[asyncio.Task[None]] = set()
         self._calm = Calm(self._loop.time())
-        self._news = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._writes_soon = False
+        self._pump = Pump(quic, host, self._flushed)
         self._next_stream = 0
         self._asked = False
         self._since = self._pinged = self._loop.time()
@@ -115,8 +111,7 @@ class Http3:
 
     def receive(self, data: bytes, address: Address) -> None:
         """Take a datagram."""
-        self._quic.receive_datagram(data, address, self._loop.time())
-        self._news.set()
+        self._pump.receive(data, address)
 
     async def run(self) -> None:
         """Serve the connection to its end; raises nothing."""
@@ -130,18 +125,17 @@ class Http3:
         except Exception:
             LOG.exception("a client connection failed")
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            self._pump.stop()
             self._host.forget(self)
 
     async def _serve(self) -> None:
         while not self._quic.ends:
-            await self._news.wait()
-            self._news.clear()
+            await self._pump.news.wait()
+            self._pump.news.clear()
             while (event := self._quic.next_event()) is not None:
                 await self._on_event(event)
-            self._flush()
-        self._flush()  # its very first packet may have closed it
+            self._pump.flush()
+        self._pump.flush()  # its very first packet may have closed it
 
     async def _end_all(self) -> None:
         for stream_id in list(self._streams):
@@ -167,14 +161,14 @@ class Http3:
 
     def abort(self) -> None:
         """End the connection now, whatever it is doing."""
-        self._close(ErrorCode.H3_INTERNAL_ERROR if self.busy else ErrorCode.H3_NO_ERROR)
+        self._pump.close(ErrorCode.H3_INTERNAL_ERROR if self.busy else ErrorCode.H3_NO_ERROR)
 
     def sweep(self, now: float) -> None:
         """Look at the clock: called several times a second at most, loop time in seconds."""
         limits = self._shared.config
         if self._framing is None:
             if now - self._since > limits.head_timeout:
-                self._close(ErrorCode.H3_NO_ERROR)
+                self._pump.close(ErrorCode.H3_NO_ERROR)
             return
         for stream_id in self._answers.unread(now, limits.slow_reader):
             self._shared.observe(CutOff("slow_reader"))
@@ -199,7 +193,7 @@ class Http3:
         if now - self._pinged > self._quic.idle_timeout / 3:
             self._pinged = now
             self._quic.send_ping(0)
-            self._write_soon()
+            self._pump.write_soon()
 
     def _expire_heads(self, now: float, patience: float) -> None:
         assert self._framing is not None  # noqa: S101 — narrows the type
@@ -208,27 +202,20 @@ class Http3:
         for stream_id, since in self._headless.items():
             if now - since > patience:
                 self._framing.refuse(stream_id, ErrorCode.H3_REQUEST_INCOMPLETE)
-                self._write_soon()
+                self._pump.write_soon()
 
     # The end of the connection.
 
     def _say_goodbye(self, first_refused: int) -> None:
         if self._framing is not None and not self._quic.ends:
             self._framing.go_away(first_refused)
-            self._write_soon()
+            self._pump.write_soon()
 
     def _leave(self) -> None:
         """No request is there: say that none will be answered, and close."""
         self._refuses = True
         self._say_goodbye(self._next_stream)
-        self._close(ErrorCode.H3_NO_ERROR)
-
-    def _close(self, code: int) -> None:
-        if not self._quic.ends:
-            self._flush()
-            self._quic.close(code)
-            self._flush()
-        self._news.set()
+        self._pump.close(ErrorCode.H3_NO_ERROR)
 
     # What comes in.
 
@@ -246,10 +233,10 @@ class Http3:
     def _begin(self, event: HandshakeCompleted) -> None:
         config = self._shared.config
         if event.alpn_protocol != "h3":
-            self._close(ErrorCode.H3_GENERAL_PROTOCOL_ERROR)
+            self._pump.close(ErrorCode.H3_GENERAL_PROTOCOL_ERROR)
             return
         self._framing = Framing(self._quic, config.header_block, config.header_fields, self._spend)
-        self._answers = Answers(self._quic, self._framing, self._write_soon)
+        self._answers = Answers(self._quic, self._framing, self._pump.write_soon)
         self._since = self._loop.time()
 
     def _spend(self) -> bool:
@@ -347,7 +334,7 @@ class Http3:
         """The app took this much: the client may send as much again."""
         if size:
             self._quic.take(stream_id, size)
-            self._write_soon()
+            self._pump.write_soon()
 
     # What goes out.
 
@@ -377,7 +364,7 @@ class Http3:
         stream = self._streams.get(stream_id)
         if stream is not None and not stream.exchange.complete:
             self._quic.stop(stream_id, ErrorCode.H3_NO_ERROR)  # RFC 9114 §4.1
-            self._write_soon()
+            self._pump.write_soon()
         await self._close_stream(stream_id)
 
     def _abort(self, stream_id: int) -> None:
@@ -393,7 +380,7 @@ class Http3:
     async def _cut(self, stream_id: int, code: int) -> None:
         if stream_id in self._streams and self._framing is not None:
             self._framing.cut(stream_id, code)
-            self._write_soon()
+            self._pump.write_soon()
             await self._finish_stream(stream_id)
 
     async def _close_stream(self, stream_id: int) -> None:
@@ -404,39 +391,11 @@ class Http3:
         await stream.handle(StreamClosed(stream_id=stream_id))
         if not self._streams:
             self._since = self._loop.time()
-            self._news.set()
+            self._pump.news.set()
 
-    def _write_soon(self) -> None:
-        if not self._writes_soon:
-            self._writes_soon = True
-            self._loop.call_soon(self._write)
-
-    def _write(self) -> None:
-        self._writes_soon = False
-        self._flush()
-
-    def _flush(self) -> None:
-        """Send what may be sent now, and see when that is to be looked at again."""
-        now = self._loop.time()
-        for data, address in self._quic.datagrams_to_send(now):
-            self._host.send(data, address)
-        if self._leaves and not self._streams and not self._quic.ends and self._quic.settled:
-            self._quic.close(ErrorCode.H3_NO_ERROR)
-            for data, address in self._quic.datagrams_to_send(now):
-                self._host.send(data, address)
-            self._news.set()
+    def _flushed(self) -> None:
+        """Something was sent or has arrived: who waits for that may go on."""
+        if self._leaves and not self._streams and self._quic.settled:
+            self._pump.close(ErrorCode.H3_NO_ERROR)
         if self._framing is not None:
             self._answers.look_again()
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        at = self._quic.get_timer()
-        if at is not None and not self._quic.ends:
-            self._timer = self._loop.call_at(at, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._quic.handle_timer(self._loop.time())
-        self._news.set()

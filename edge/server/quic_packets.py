@@ -1,5 +1,7 @@
-"""QUIC packets that belong to no connection: what they say, and the answers to them. Pure but for
-random bytes."""
+"""QUIC packets that belong to no connection: what they say, and the answers to them.
+
+Not here: which of them is given (`quic_endpoint`).
+"""
 
 import os
 from typing import NamedTuple

@@ -98,6 +98,7 @@ async def test_the_gate_and_the_doors_are_those_of_every_lane(
         assert await client.status(late) == 401
 
 
+@pytest.mark.slow
 @ASKS
 async def test_a_client_that_leaves_aborts_its_function_and_a_broken_answer_is_no_whole_one(
     tmp_path: Path, origin: Function
