@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url
 
-.PHONY: run test test-all fuzz conformance lint lock dev clients bench bench-full bench-mcp bench-store bench-wake
+.PHONY: run test test-all fuzz conformance lint man lock dev clients bench bench-full bench-mcp bench-store bench-wake
 
 run: $(VENV)/.installed
 	@$(BIN)/python examples/run.py
@@ -37,6 +37,10 @@ lint: dev
 	$(BIN)/mypy examples/run.py
 	$(BIN)/mypy examples/python-function/app.py
 	$(BIN)/mypy examples/mcp-clients/client.py
+
+# Write the manual page anew from the commands.
+man: dev
+	$(BIN)/python -m tests.docs.manual
 
 # Write the lists of what is installed anew, at the newest versions that pyproject.toml allows, and
 # those of the clients in Python that tests drive.

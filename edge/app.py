@@ -4,7 +4,7 @@ It decides nothing itself. A fast lane is another door to the same gate and the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from time import monotonic
 
@@ -12,12 +12,13 @@ import anyio
 
 from edge.audit.refused import RefusedTokens, RefusedUse
 from edge.doors.asgi import Receive, Reply, Scope, Send, Watched, connection_of, head_of
-from edge.doors.asked import FRESH, Admitted, Asked, function_of
+from edge.doors.asked import FRESH, Admitted, Asked
 from edge.doors.http import HttpDoor
 from edge.doors.mcp import McpDoor
 from edge.doors.websocket import WebSocketDoor
 from edge.errors import Errors, Refusal, refusal, store_unavailable
-from edge.events import Finished, Observe
+from edge.events import Account, Observe
+from edge.forwarding import plan
 from edge.gate.decide import decide, decide_sound
 from edge.gate.decisions import (
     BridgeAll,
@@ -67,6 +68,7 @@ class Door:
         used: told of each accepted token's id and the time.
         refused: told of tokens that are over and still used.
         observe: told of every request that is over.
+        sample: the share of new traces that are recorded, or None for no spans at all.
     """
 
     view: WorkerView
@@ -81,18 +83,21 @@ class Door:
     refused: RefusedTokens
     throttles: Throttles
     observe: Observe
+    sample: float | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request or WebSocket handshake."""
-        began, head, sending = monotonic(), head_of(scope), Watched(send)
-        asked = Asked.of(head, await self.admit(head), self.networks, self.random(FRESH))
+        began, head = monotonic(), head_of(scope)
+        admitted = await self.admit(head)
+        ids = plan.ids(head.headers, self.random(FRESH), self.sample)
+        asked = Asked.of(head, admitted, self.networks, ids)
+        account = Account("asgi", head, asked.decision, began)
+        account.ids = asked.ids
         try:
-            await self._serve(asked, scope, receive, sending)
+            await self._serve(asked, scope, receive, Watched(send, account))
         finally:
-            function, seconds = function_of(asked.decision), monotonic() - began
-            self.observe(
-                Finished(function, sending.status, sending.code, "asgi", sending.whole, seconds)
-            )
+            account.ended = monotonic()
+            self.observe(account)
 
     async def _serve(self, asked: Asked, scope: Scope, receive: Receive, send: Watched) -> None:
         if scope["type"] == "websocket":
@@ -215,7 +220,8 @@ class Door:
         wait = may_fail(source_of(chain, self.networks), now)
         if wait is None:
             return decision
-        return Refuse(too_many_failures(ceil(wait)), decision.place, decision.mcp)
+        many = replace(too_many_failures(ceil(wait)), reason=decision.refusal.reason)
+        return Refuse(many, decision.place, decision.mcp)
 
     def _note_ended(self, head: Head, token: Token, reason: str) -> None:
         """Have it told that a token which is over is still used."""
@@ -227,6 +233,7 @@ class Door:
 
 def _instead(decision: Forward | ToMcp, refused: Refusal) -> Refuse:
     """The refusal of a request that was decided upon, in the form that its asker reads."""
+    by = "" if decision.principal is None else decision.principal.token_id
     if isinstance(decision, BridgeAll):
-        return Refuse(refused, mcp=True)
-    return Refuse(refused, decision.place)
+        return Refuse(refused, mcp=True, by=by)
+    return Refuse(refused, decision.place, by=by)

@@ -23,7 +23,7 @@ from edge.app import Door, Throttles
 from edge.composing.audit import ComposedAudit, composed_audit
 from edge.composing.cron import ComposedCron, Live, composed_cron
 from edge.composing.mcp import Surroundings, composed_mcp, pace
-from edge.composing.metrics import ComposedMetrics, composed_metrics
+from edge.composing.observing import ComposedObserving, Watched, composed_observing
 from edge.composing.status import workers_look
 from edge.composing.store import Store, open_store
 from edge.config import Config, function_url
@@ -108,7 +108,9 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     last_use = LastUse(store.tokens)
     audit = composed_audit(config, store.database, peers.slot)
     view = _view(store, streams, of_sessions, forgets)
-    metrics = composed_metrics(config, view, streams, in_flight, peers.slot)
+    networks = _networks(config)
+    watched = Watched(view, streams, in_flight, pool, networks)
+    observing = composed_observing(config, watched, peers.slot)
     around = Surroundings(
         store, view, catalogs, forwarder, streams, of_sessions, state, peers, forgets
     )
@@ -116,7 +118,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     door = Door(
         view=view,
         settings=_gate_settings(config, store.name),
-        networks=_networks(config),
+        networks=networks,
         http=HttpDoor(forwarder, documents, streams, state, log_error, pace(config)),
         mcp=mcp,
         websockets=WebSocketDoor(forwarder, streams, os.urandom, lambda: state.draining),
@@ -125,27 +127,25 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         used=last_use.note,
         refused=audit.refused,
         throttles=Throttles(store.rates.take, _may_fail(config)),
-        observe=metrics.observe,
+        observe=observing.observe,
+        sample=None if config.traces is None else config.traces_sample,
     )
     place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
-    cron = composed_cron(config, store.database, live, forwarder, url_of, peers.slot)
+    observe = observing.observe
+    cron = composed_cron(config, store.database, live, forwarder, url_of, observe, peers.slot)
     operations = assembled(store.database, place, VERSION, cron.fire_now, workers_look(view, peers))
-    housekeeping = _housekeeping(
-        store, beyond, door, last_use, operations, audit, metrics, peers.slot
-    )
+    worked = _housekeeping(store, beyond, door, last_use, operations, audit, observing, peers.slot)
     lane = _lane(config, store.name, door, pool, in_flight)
     return Edge(
         app=door,
         fast=lane.counts if config.fast_lane else None,
         fast_lane=partial(FastConnection, lane) if config.fast_lane else None,
-        local_admin=AdminApi(operations, metrics=metrics.text),
-        remote_admin=AdminApi(operations, operations.authenticate, audit.failed, metrics.text),
+        local_admin=AdminApi(operations, metrics=observing.text),
+        remote_admin=AdminApi(operations, operations.authenticate, audit.failed, observing.text),
         state=state,
-        observe=metrics.observe,
+        observe=observe,
         end_streams=partial(_begin_drain, streams, cron.firing),
-        running=partial(
-            _running, store, beyond, door, housekeeping, last_use, audit, metrics, cron
-        ),
+        running=partial(_running, store, beyond, door, worked, last_use, audit, observing, cron),
     )
 
 
@@ -209,7 +209,7 @@ def _housekeeping(
     last_use: LastUse,
     operations: LocalOperations,
     audit: ComposedAudit,
-    metrics: ComposedMetrics,
+    observing: ComposedObserving,
     slot: int,
 ) -> Housekeeping:
     forget = (beyond.health.forget, store.ended.forget_old)
@@ -223,7 +223,7 @@ def _housekeeping(
         last_use,
         refresh,
         audit.watch,
-        metrics.publish,
+        observing.publish,
         log_error,
     )
 
@@ -271,7 +271,7 @@ async def _running(
     housekeeping: Housekeeping,
     last_use: LastUse,
     audit: ComposedAudit,
-    metrics: ComposedMetrics,
+    observing: ComposedObserving,
     cron: ComposedCron,
 ) -> AsyncIterator[None]:
     """Everything that has to run; at the end last use is written down and all is closed."""
@@ -292,7 +292,8 @@ async def _running(
             await cron.firing.drained()
             tasks.cancel_scope.cancel()
         await last_use.flush()
-        await metrics.publish()
+        await observing.publish()
+        await anyio.to_thread.run_sync(observing.close)
         await anyio.to_thread.run_sync(audit.watch.finish)
 
 

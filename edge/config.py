@@ -21,10 +21,12 @@ from edge.settings import (
     choice,
     cidr,
     domain,
+    log_target,
     or_off,
     parse_address,
     path,
     seconds,
+    share,
     url,
     user,
     whole,
@@ -62,6 +64,11 @@ class Config:
     admin_client_ca: Path | None = None
     project: tuple[Path, ...] = ()
     drain_timeout: float = 10.0
+    access_log: str = "stderr"
+    access_log_format: str = "auto"
+    access_log_sample: float = 1.0
+    traces: str | None = None
+    traces_sample: float = 1.0
     worker_lifetime: float | None = None
     worker_memory: int | None = None
     path_addressing: bool = True
@@ -154,6 +161,7 @@ class Setting:
 
 _DEFAULTS = {f.name: f.default for f in fields(Config) if f.name != "data_dir"}
 _LOOPS = choice("LOOP", ("auto", "asyncio", "uvloop"))
+_FORMATS = choice("FORMAT", ("auto", "json", "text"))
 _PLACES = choice("PLACE", ("x-jelou-token", "authorization", "x-api-key"))
 
 SETTINGS: tuple[Setting, ...] = (
@@ -170,6 +178,21 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("admin_client_ca", path, "PEM authorities; admin clients must show a certificate."),
     Setting("project", path, "A project directory deployed at start.", many=True),
     Setting("data_dir", path, "Where the store, the keys and admin.sock live."),
+    Setting(
+        "access_log", log_target, "Where a line goes for each request: stderr, off, or a file."
+    ),
+    Setting(
+        "access_log_format",
+        _FORMATS,
+        "json for programs, text for people, auto: text in a terminal.",
+    ),
+    Setting(
+        "access_log_sample", share, "The share of successes that get a line; all else always does."
+    ),
+    Setting("traces", url, "OTLP endpoint (HTTP) to which spans go, as http://127.0.0.1:4318."),
+    Setting(
+        "traces_sample", share, "The share of new traces recorded; of a caller's trace, it decides."
+    ),
     Setting("drain_timeout", seconds(0), "How long requests may finish after SIGTERM."),
     Setting(
         "worker_lifetime",

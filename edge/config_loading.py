@@ -135,7 +135,8 @@ def _take(setting: Setting, candidates: Iterator[tuple[str, object]], reading: _
             reading.origins.setdefault(setting.name, origin)
 
 
-def _is_loopback(text: str) -> bool:
+def is_loopback(text: str) -> bool:
+    """Whether nobody reaches an address but from this machine."""
     address = parse_address(text)
     return bool(address.path) or address.host in {"127.0.0.1", "::1", "localhost"}
 
@@ -147,7 +148,7 @@ def _cross_check(reading: _Reading) -> None:
         reading.problems.append(f"{given} needs {missing} too: set both, or neither")
     if values.get("http3") and "certfile" not in values:
         reading.problems.append("http3 needs TLS: set certfile and keyfile too")
-    if "admin" in values and "certfile" not in values and not _is_loopback(values["admin"]):
+    if "admin" in values and "certfile" not in values and not is_loopback(values["admin"]):
         reading.problems.append(
             f"admin {values['admin']} would take access tokens in plain text: "
             "set certfile and keyfile, or bind it to 127.0.0.1, [::1] or unix:/path"

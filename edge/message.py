@@ -70,6 +70,25 @@ class Head:
     websocket: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """What names one request.
+
+    Attributes:
+        request_id, traceparent: the caller's or fresh ones; where the request is traced, the
+            second names the edge's own span.
+        continued: whether the trace is the caller's, whose `tracestate` then goes on.
+        traced: whether the edge records a span.
+        parent: the caller's span, 16 hexadecimal digits, if the trace is continued and recorded.
+    """
+
+    request_id: bytes
+    traceparent: bytes
+    continued: bool
+    traced: bool = False
+    parent: bytes = b""
+
+
 def values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     """Every value of one field, in order; `name` in lower case."""
     if isinstance(headers, Fields):

@@ -145,6 +145,22 @@ def whole(least: int, most: int | None = None) -> Kind:
     return Kind("N", parse)
 
 
+def _share(value: object) -> float:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise ValueError(f"{value!r} must be a number from 0 to 1") from None
+    return _ranged(float(_number(value)), 0, 1)
+
+
+def _log_target(value: object) -> str:
+    word = "off" if value is False else _string(value)
+    if word.lower() in {"off", "stderr"}:
+        return word.lower()
+    return str(Path(word).expanduser())
+
+
 def or_off(kind: Kind) -> Kind:
     """The same, or `off` for none."""
 
@@ -209,5 +225,7 @@ domain = Kind("NAME", _domain)
 url = Kind("URL", _url)
 user = Kind("USER", _user)
 boolean = Kind("", _boolean)
+share = Kind("SHARE", _share)
+log_target = Kind("WHERE", _log_target)
 cidr = Kind("CIDR", _cidr)
 path = Kind("PATH", lambda value: Path(_string(value)).expanduser(), lambda p: p and str(p))

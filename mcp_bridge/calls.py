@@ -97,6 +97,11 @@ class ToolCall:
         self._events: EventReader | None = None
         self._stream: StreamResult | None = None
 
+    @property
+    def tool(self) -> str:
+        """The name under which it was called."""
+        return self._entry.tool.name
+
     def turn_to_stream(self) -> bool:
         """The call takes long: whether its answer is a stream from now on."""
         self.streaming = self.streaming or self.asking.may_stream
@@ -196,7 +201,8 @@ class ToolCall:
 
 def answer(endpoint: Endpoint, asking: Asking, result: Result) -> Whole:
     """A result as the answer to its request."""
-    return Whole(200, success(asking.id, dump(stamped(endpoint, result, asking.revision))))
+    body = success(asking.id, dump(stamped(endpoint, result, asking.revision)))
+    return Whole(200, body, tool_failed=result.get("isError") is True)
 
 
 def stamped(endpoint: Endpoint, result: Result, revision: str) -> Result:

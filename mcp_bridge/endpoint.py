@@ -41,14 +41,25 @@ class McpRequest:
         """The one message of the body, read once; raises Rejection."""
         return message_of(self.body, self.max_depth)
 
+    @property
+    def asked_method(self) -> str:
+        """The message's method, if it has been read and has one."""
+        read: Message | None = self.__dict__.get("message")
+        return "" if read is None else read.method
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """An answer that is in memory: JSON, or nothing."""
+    """An answer that is in memory: JSON, or nothing.
+
+    Attributes:
+        tool_failed: whether it is a tool's result that says `isError`; None if it is none.
+    """
 
     status: int
     body: bytes = field(default=b"", repr=False)
     headers: Fields = ()
+    tool_failed: bool | None = field(default=None, compare=False)
 
     @property
     def fields(self) -> tuple[tuple[bytes, bytes], ...]:

@@ -8,7 +8,7 @@ import re
 
 from mcp_bridge.admission import SESSION_ID, VERSION, Rejection, only
 from mcp_bridge.fields import fold
-from mcp_bridge.jsonrpc import METHOD_NOT_FOUND
+from mcp_bridge.jsonrpc import METHOD_NOT_FOUND, MessageError, read_message
 from mcp_bridge.jsontext import JSONError, dump, parse
 from mcp_bridge.revisions import HANDSHAKE, is_stateless
 
@@ -47,6 +47,16 @@ def speaks_stateless(headers: Fields) -> bool:
     """Whether a request is of the stateless revision; raises Rejection if two are named."""
     revision = only(headers, VERSION)
     return revision is not None and is_stateless(revision)
+
+
+def named(body: bytes, max_depth: int) -> tuple[str, str]:
+    """The method of a message and the tool that it calls, as far as it can be read."""
+    try:
+        message = read_message(body, max_depth)
+    except MessageError:
+        return "", ""
+    name = message.value.get("params", {}).get("name") if message.method == "tools/call" else ""
+    return message.method, name if isinstance(name, str) else ""
 
 
 def of_stateless_era(headers: Fields) -> bool:

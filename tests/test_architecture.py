@@ -31,6 +31,7 @@ FACES = {
 """Packages whose `__init__.py` gives names on, for people who do not read this map."""
 
 LATE = {
+    "edge.composing.observing",  # most edges send no traces, and need not have what that takes
     "edge.cli.loading",  # commands that do not touch the store start without it
     "edge.sdk.declared",  # functions start without the validator that they do not use
     "edge.server.http3",  # an edge that was not asked for HTTP/3 needs nothing of it
@@ -89,6 +90,7 @@ OWNERS = {
         "mcp_bridge.upstream",
         "mcp_bridge.upstream_client",
     ),
+    "opentelemetry": ("edge.observe.traces",),
     "orjson": ("*",),
     "pathspec": ("edge.code.collect",),
     "pylsqpack": ("edge.server.http3_framing",),
@@ -202,8 +204,8 @@ MAP = """
 
 == 3 edge, vocabularies: what everything else speaks of
 0 -    edge.child                       what the supervisor and its children share
-0 pure edge.events                      what happens to requests: a closed set
 0 -    edge.exits                       how a process that has ended is spoken of
+0 pure edge.extras                      what is asked for without its packages
 0 pure edge.functions                   Function, Deployment, Project, Route: as values
 0 -    edge.keys                        keys that processes share, rotated while they run
 0 pure edge.message                     Head, Headers, Peer, Body: HTTP as values
@@ -269,6 +271,9 @@ MAP = """
 5 pure edge.project_file.tools          tools in a project file
 6 pure edge.project_file.root           the top level, its parts put together
 7 pure edge.project_file.parse          a project file as a Project, and back
+
+== 5 edge, events: what happens to requests
+0 pure edge.events                      a closed set of what happens
 
 == 5 edge, registry: functions and their deployments
 0 -    edge.registry.migrations         the registry's tables
@@ -337,7 +342,6 @@ MAP = """
 
 == 6 edge, a worker's knowledge: what it knows and keeps between requests
 0 -    edge.observe.log                 the edge's own errors on stderr
-0 pure edge.observe.tally               what has happened, counted
 0 -    edge.state.ended_sessions        MCP sessions that were ended early
 0 pure edge.state.gcra                  the generic cell rate algorithm
 0 -    edge.state.instances             what worker and runner tell one another
@@ -346,7 +350,6 @@ MAP = """
 0 -    edge.state.per_deployment        what is made from a deployment once, and kept
 0 -    edge.state.rate_table            the numbers behind rate limits, in a shared mapped file
 0 -    edge.state.view                  what a worker knows, never out of date
-1 -    edge.observe.pages               each worker's counts, where the others read them
 1 -    edge.state.catalogs              the tools of each live deployment, built once
 1 -    edge.state.health                whether an upstream answers
 1 -    edge.state.mcp_calls             MCP calls in flight, cancelled by their ids
@@ -357,8 +360,17 @@ MAP = """
 1 -    edge.state.source                the store as a worker reads it
 1 -    edge.state.streams               open streams, judged again when the world changes
 1 -    edge.state.upstream_sessions     sessions of functions that are MCP servers
-2 -    edge.observe.exposition          all counts in Prometheus's text format
 2 -    edge.state.merged_catalogs       the tools of many functions, kept
+
+== 6 edge, observe: what is told of requests
+1 pure edge.observe.access_line         a request as a line of the access log
+1 pure edge.observe.batch               events gathered, handed on together
+1 pure edge.observe.tally               what has happened, counted
+2 -    edge.observe.access_log          which lines there are, and how they are written
+2 -    edge.observe.pages               each worker's counts, where the others read them
+2 pure edge.observe.spans               requests and tool calls as spans
+3 -    edge.observe.exposition          all counts in Prometheus's text format
+3 -    edge.observe.traces              spans on their way to an OTLP endpoint
 
 == 6 edge, running: the processes of functions
 0 -    edge.running.client              asks a running edge's runner
@@ -462,7 +474,6 @@ MAP = """
 0 -    edge.server.certificates         TLS at the front, read anew in time
 0 -    edge.server.endings              how a client connection ends without harm
 0 -    edge.server.exchange             one request between connection and app
-0 -    edge.server.handover             listening sockets for the edge that follows
 0 pure edge.server.heads                HTTP/1.1 request heads, strict, with limits
 0 -    edge.server.hypercorn_sending    how answers go out over Hypercorn's HTTP/2
 0 -    edge.server.loops                which event loop a worker runs on
@@ -471,17 +482,20 @@ MAP = """
 0 -    edge.server.quic_connection      aioquic's QUIC connection, with our bounds
 0 -    edge.server.quic_relay           datagrams that are another process's
 0 pure edge.server.refusals             errors that are answered below the app
-0 -    edge.server.sockets              binding
+0 -    edge.server.service_manager      who started the edge: sockets passed, what it is told
 0 -    edge.server.stream               the connection as reader and writer
+1 -    edge.server.children             how the supervisor starts processes
 1 -    edge.server.http3_framing        aioquic's HTTP/3 framing, with our bounds
 1 -    edge.server.hypercorn_streams    Hypercorn's request streams, with our exchange
 1 -    edge.server.quic_packets         QUIC packets that belong to no connection
 1 -    edge.server.quic_pump            what drives one QUIC connection
-1 -    edge.server.recycling            when a worker gives its place to another
 1 pure edge.server.requests             where one is in a stream of requests
+1 -    edge.server.sockets              binding
+2 -    edge.server.handover             listening sockets for the edge that follows
 2 -    edge.server.http3_sending        how answers go out over HTTP/3
 2 -    edge.server.hypercorn_http1      Hypercorn's HTTP/1.1, with our endings
 2 -    edge.server.hypercorn_http2      Hypercorn's HTTP/2, with our endings
+2 -    edge.server.recycling            when a worker gives its place to another
 3 -    edge.server.hypercorn_connection Hypercorn's server for one connection
 4 -    edge.server.acceptor             the connections of a listener, on either lane
 4 -    edge.server.hypercorn_http3      one HTTP/3 connection, on Hypercorn's streams
@@ -514,7 +528,7 @@ MAP = """
 == 9 edge, composition: constructor calls, nothing else
 0 -    edge.composing.audit             what a worker records of those it refuses
 0 -    edge.composing.cron              what a worker has to do with schedules
-0 -    edge.composing.metrics           what a worker counts and tells of it
+0 -    edge.composing.observing         what a worker notes and tells of requests
 0 -    edge.composing.status            what a worker tells of itself
 0 -    edge.composing.store             what a worker has open of the data directory
 1 -    edge.composing.mcp               what a worker answers at /mcp with
@@ -547,6 +561,7 @@ MAP = """
 3 -    edge.cli.audit                   jelou audit
 3 -    edge.cli.auth                    jelou login, logout, whoami, auth
 3 -    edge.cli.backup                  jelou backup, restore
+3 -    edge.cli.completion              jelou completion
 3 -    edge.cli.cron                    jelou cron
 3 -    edge.cli.deploy                  jelou deploy
 3 -    edge.cli.deployments             jelou deployments, rollback

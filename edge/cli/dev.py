@@ -65,7 +65,7 @@ def dev(session: Session, directory: Path, port: int, env: Path | None, no_watch
     """
     read_project(directory)  # a directory without a project is told before anything starts
     data_dir = Path(tempfile.mkdtemp(prefix="jelou-dev-"))
-    config = Config(data_dir=data_dir, bind=(f"127.0.0.1:{port}",))
+    config = Config(data_dir, bind=(f"127.0.0.1:{port}",), access_log_format="text")
     work = Dev(session, directory.absolute(), config, env)
     try:
         status = run_edge(config, on_ready=lambda bound: work.run(bound.addresses, not no_watch))

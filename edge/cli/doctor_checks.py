@@ -78,6 +78,7 @@ class Facts:
 
     Attributes:
         directory: the data directory; None for `mode` if it is not there.
+        is_writable: whether it, or what it is made in, can be written by who runs this.
         socket: the path of the admin socket, bytes.
         store: why the store cannot be used; empty if it can, None if there is none.
         files: of keys, and the store.
@@ -85,12 +86,15 @@ class Facts:
         clock, store_clock: Unix seconds; the latter None without a store.
         descriptors: open files that a worker may have, at most.
         connections: client connections that a worker is to hold.
+        open_binds: addresses that other machines reach, and that are served without TLS.
+        public_url: where it is said to be reached.
         status: of the edge that runs; None if none does.
     """
 
     directory: str
     mode: int | None
     is_ours: bool
+    is_writable: bool
     socket: int
     store: str | None
     files: tuple[File, ...]
@@ -100,6 +104,8 @@ class Facts:
     descriptors: int
     connections: int
     binds: tuple[Bind, ...]
+    open_binds: tuple[str, ...]
+    public_url: str | None
     projects: tuple[Project, ...]
     programs: tuple[Program, ...]
     status: EdgeStatus | None
@@ -128,7 +134,10 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
 def directory(facts: Facts) -> Iterator[Finding]:
     """It is there, its owner's, and nobody else can list it."""
     name, at = "data directory", facts.directory
-    if facts.mode is None:
+    if not facts.is_writable and facts.is_ours:
+        advice = "mount it writable for the user who runs the edge, or: --data-dir DIR"
+        yield Finding(name, "wrong", f"{at} cannot be written", advice)
+    elif facts.mode is None:
         yield Finding(name, "ok", f"{at} is made when an edge starts")
     elif not facts.is_ours:
         advice = f"run as the user to whom it belongs, or: chown -R $(id -u) {at}"
@@ -225,6 +234,20 @@ def binds(facts: Facts) -> Iterator[Finding]:
             yield Finding("address", "ok", f"{bind.address} can be listened on")
 
 
+def exposure(facts: Facts) -> Iterator[Finding]:
+    """Tokens that come from other machines are not sent in plain text, and these know the way."""
+    for address in facts.open_binds:
+        if facts.public_url is None:
+            message = f"callers of {address} are told addresses that only this machine reaches"
+            yield Finding("exposure", "warning", message, "--public-url https://NAME")
+        if facts.public_url is None or facts.public_url.startswith("http:"):
+            message = f"{address} takes tokens from other machines in plain text"
+            advice = (
+                "--certfile and --keyfile, or a proxy with TLS and its --public-url https://NAME"
+            )
+            yield Finding("exposure", "warning", message, advice)
+
+
 def projects(facts: Facts) -> Iterator[Finding]:
     """Project directories of the settings can be deployed."""
     for project in facts.projects:
@@ -279,6 +302,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     descriptors,
     socket,
     binds,
+    exposure,
     projects,
     programs,
     edge,

@@ -13,6 +13,7 @@ from edge.admin.status_operations import EdgeStatus
 from edge.cli.doctor_checks import Bind, Facts, File, Program, Project
 from edge.cli.project_files import read_project
 from edge.config import ADMIN_SOCKET, Config
+from edge.config_loading import is_loopback
 from edge.cron.signing_secrets import KEYS as CRON_KEYS
 from edge.keys import KeysError, load
 from edge.project_file.parse import parse_project
@@ -47,6 +48,7 @@ def gather(config: Config, ask: Ask) -> Facts:
         directory=str(directory),
         mode=directory.stat().st_mode & 0o777 if directory.is_dir() else None,
         is_ours=os.geteuid() in (0, owner),
+        is_writable=os.access(_nearest(directory), os.W_OK | os.X_OK),
         socket=len(os.fsencode(directory / ADMIN_SOCKET)),
         store=problem,
         files=files,
@@ -56,6 +58,8 @@ def gather(config: Config, ask: Ask) -> Facts:
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         connections=config.max_connections,
         binds=() if running is not None else tuple(map(_bind, config.bind)),
+        open_binds=() if config.certfile else tuple(b for b in config.bind if not is_loopback(b)),
+        public_url=config.public_url,
         projects=tuple(_project(each, config) for each in config.project),
         programs=tuple(_programs(operations)) if operations is not None else (),
         status=running,

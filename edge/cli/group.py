@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from edge.cli import loading
 from edge.cli.context import Session
@@ -82,12 +83,23 @@ class EdgeGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One line for each command, without importing it."""
-        rows = [(name, command.help) for name, command in self.lazy.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(self._lines(ctx))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What a shell may complete a word to: names of the tables, no command imported."""
+        lines = self._lines(ctx) if not incomplete.startswith("-") else []
+        named = [CompletionItem(name, help=said) for name, said in lines]
+        fitting = [item for item in named if item.value.startswith(incomplete)]
+        return [*fitting, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _lines(self, ctx: click.Context) -> list[tuple[str, str]]:
+        """Each command with its line of help."""
+        lines = [(name, command.help) for name, command in self.lazy.items()]
         for name in super().list_commands(ctx):
             found = super().get_command(ctx, name)
-            rows.append((name, found.get_short_help_str(80) if found else ""))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            lines.append((name, found.get_short_help_str(80) if found else ""))
+        return lines
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The group's own options, those of every command, then the commands."""

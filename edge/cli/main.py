@@ -35,6 +35,7 @@ COMMANDS = {
     "logout": Lazy("edge.cli.auth:logout", "Forget a login."),
     "whoami": Lazy("edge.cli.auth:whoami", "Which edge commands act on, and as whom."),
     "auth": Lazy("edge.cli.auth:auth", "Saved logins."),
+    "completion": Lazy("edge.cli.completion:completion", "Have a shell complete what you type."),
 }
 
 

@@ -67,7 +67,8 @@ def serve(session: Session, /, toml: Path | None, show: bool, takeover: bool, **
         _show(session, loaded)
         return
     deploys = _deploys(session, loaded.config)
-    sys.exit(run_edge(loaded.config, on_ready=deploys, takeover=takeover))
+    follower = sys.argv[1:]
+    sys.exit(run_edge(loaded.config, on_ready=deploys, takeover=takeover, follower=follower))
 
 
 def _loaded(session: Session, toml: Path | None, flags: dict[str, Any]) -> Loaded:

@@ -15,6 +15,7 @@ from edge.cron.presence import Presence
 from edge.cron.signing_secrets import SigningSecrets
 from edge.cron.store import CronStore
 from edge.doors.http import WorkerState
+from edge.events import Observe
 from edge.forwarding.forwarder import Forwarder
 from edge.functions import Function
 from edge.observe.log import log_error
@@ -57,6 +58,7 @@ def composed_cron(
     live: Live,
     forwarder: Forwarder,
     url_of: Callable[[str], str],
+    observe: Observe,
     slot: int,
 ) -> ComposedCron:
     """What the worker in a slot has to do with schedules; it has to be present and run."""
@@ -74,6 +76,7 @@ def composed_cron(
         monotonic=time.monotonic,
         random=os.urandom,
         log=log_error,
+        observe=observe,
     )
     loop = CronLoop(
         functions=live.view.functions,

@@ -18,6 +18,7 @@ from edge.cron.signature import run_fields, signed
 from edge.cron.signing_secrets import SigningSecretLost, SigningSecrets
 from edge.cron.store import Claimed, CronStore, Due, Ended, State
 from edge.errors import EdgeError
+from edge.events import CronRan, Observe
 from edge.forwarding import plan
 from edge.forwarding.forwarder import Call, Forwarder
 from edge.forwarding.wire import UpstreamFailure
@@ -66,6 +67,7 @@ class Firing:
         clock: Unix time, seconds.
         monotonic: seconds, for durations.
         log: told of what is the edge's own fault.
+        observe: told of every run that is over.
     """
 
     forwarder: Forwarder
@@ -80,6 +82,7 @@ class Firing:
     monotonic: Callable[[], float]
     random: Callable[[int], bytes]
     log: Callable[[BaseException, bytes], None]
+    observe: Observe
     _tasks: TaskGroup | None = None
     _going: int = 0
     _until: float | None = None
@@ -159,6 +162,8 @@ class Firing:
         """Until it is written: a run that seems to go on keeps the next from starting."""
         duration = self.monotonic() - began
         ended = Ended(outcome.state, outcome.status, outcome.code, self.clock(), duration)
+        slug, run = order.claimed.due.schedule.function, order.claimed.id
+        self.observe(CronRan(slug, run, ended.state, ended.status, ended.code or "", duration))
         while True:
             try:
                 await anyio.to_thread.run_sync(self.store.end, order.claimed.id, ended)

@@ -24,10 +24,10 @@ async def answer(
 
 async def give_up(asked: Asked, inbox: Inbox, reply: Reply, refused: Refusal) -> None:
     """Answer with an error, or break off an answer that has begun."""
+    reply.account.refused(refused)
     if reply.started:
         reply.abort()
         return
-    reply.refuses(refused.kind.code)
     made = own_answers.refused(asked, refused)
     await answer(asked, inbox, reply, made, closes=refused.kind.closes)
 

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mutabl
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
-from time import time
+from time import monotonic, time
 from typing import Any, Protocol
 
 from edge.errors import EdgeError, Errors, body_too_large, refusal
+from edge.events import Account
 from edge.message import Head, Headers, Peer, first
 
 Scope = MutableMapping[str, Any]
@@ -126,14 +127,21 @@ class Inbox:
 
     Args:
         receive: ASGI's.
+        account: of the request; told how much has come.
         limit: bytes of body, or None.
     """
 
     def __init__(
-        self, connection: Connection, receive: Receive, pace: Pace, limit: int | None
+        self,
+        connection: Connection,
+        receive: Receive,
+        account: Account,
+        pace: Pace,
+        limit: int | None,
     ) -> None:
         self._connection = connection
         self._receive = receive
+        self._account = account
         self._pace = pace
         self._limit = limit
         self._size = 0
@@ -209,6 +217,7 @@ class Inbox:
     def _piece_of(self, message: Message) -> bytes:
         self._ended = not message.get("more_body", False)
         piece: bytes = message.get("body", b"")
+        self._account.received += len(piece)
         return piece
 
     def _keep_pace(self, piece: bytes, waited: float) -> None:
@@ -234,39 +243,41 @@ class Inbox:
 
 
 class Watched:
-    """ASGI's `send`, and what became of the answer.
+    """ASGI's `send`, which has an account say what became of the answer."""
 
-    Attributes:
-        status: of the answer that was begun; 0 before.
-        code: of the edge's error that was answered, set by whoever answers it.
-        whole: whether its end was sent.
-    """
-
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, account: Account) -> None:
         self._send = send
-        self.status = 0
-        self.code = ""
-        self.whole = False
+        self.account = account
 
     async def __call__(self, message: Message) -> None:
         """Send a message."""
-        kind = message["type"]
+        kind, account = message["type"], self.account
         if kind in ("http.response.start", "websocket.http.response.start"):
-            self.status = message["status"]
+            self._begins(message["status"])
         elif kind == "websocket.accept":
-            self.status = 101
+            self._begins(101)
         await self._send(message)
         if kind in ("http.response.body", "websocket.http.response.body"):
-            self.whole = not message["more_body"]
+            account.sent += len(message["body"])
+            account.whole = not message["more_body"]
         elif kind == "websocket.close":
-            self.whole = True
+            account.whole = True
+
+    def _begins(self, status: int) -> None:
+        self.account.status = status
+        self.account.answered = monotonic()
 
 
 class Reply:
-    """The answer as it goes: adds what every answer carries and knows whether it has begun."""
+    """The answer as it goes: adds what every answer carries and knows whether it has begun.
+
+    Attributes:
+        account: of the request.
+    """
 
     def __init__(self, send: Watched, head: Head, connection: Connection) -> None:
         self._send = send
+        self.account = send.account
         self._http1 = head.version.startswith("1")
         framed = head.version in ("2", "3")
         self._wants_trailers = framed and first(head.headers, b"te") == b"trailers"
@@ -309,10 +320,6 @@ class Reply:
         """Send an answer that is in memory."""
         await self.start(status, headers, close=close)
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
-
-    def refuses(self, code: str) -> None:
-        """Have it known which of the edge's errors this answer is."""
-        self._send.code = code
 
     def abort(self) -> None:
         """Break the answer off, so that it cannot be taken for whole."""

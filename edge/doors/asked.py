@@ -5,10 +5,10 @@ from typing import Self
 
 from edge import cors, headers, limits
 from edge.forwarding import plan
-from edge.functions import EDGE, Cors
-from edge.gate.decisions import BridgeAll, Decision, Lookup, Place, Refuse, Status
+from edge.functions import Cors
+from edge.gate.decisions import BridgeAll, Decision, Place, Refuse, place_of
 from edge.limits import Left
-from edge.message import Head, Headers
+from edge.message import Head, Headers, Ids
 
 FRESH = 40
 """Random bytes that one request may need."""
@@ -34,14 +34,14 @@ class Asked:
     head: Head
     decision: Decision
     networks: headers.Networks
-    ids: plan.Ids
+    ids: Ids
     left: tuple[Left, ...] = ()
 
     @classmethod
-    def of(cls, head: Head, admitted: Admitted, networks: headers.Networks, fresh: bytes) -> Self:
-        """A request with the ids that its head and `FRESH` random bytes give it."""
+    def of(cls, head: Head, admitted: Admitted, networks: headers.Networks, ids: Ids) -> Self:
+        """A request as it was admitted."""
         decision, left = admitted
-        return cls(head, decision, networks, plan.ids(head.headers, fresh), left)
+        return cls(head, decision, networks, ids, left)
 
     @property
     def request_id(self) -> bytes:
@@ -51,7 +51,7 @@ class Asked:
     @property
     def place(self) -> Place | None:
         """The function asked for, if there is one."""
-        return _place_of(self.decision)
+        return place_of(self.decision)
 
     @property
     def speaks_mcp(self) -> bool:
@@ -81,15 +81,3 @@ class Asked:
     def limits(self) -> Headers:
         """The fields that tell of rate limits."""
         return limits.fields(self.left)
-
-
-def function_of(decision: Decision) -> str:
-    """The slug of the function asked for, `edge` at the edge's own `/mcp`, or nothing."""
-    place = _place_of(decision)
-    if place is not None:
-        return place.function.slug
-    return EDGE if isinstance(decision, BridgeAll) else ""
-
-
-def _place_of(decision: Decision) -> Place | None:
-    return None if isinstance(decision, Status | Lookup | BridgeAll) else decision.place

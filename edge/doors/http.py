@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 
 import anyio
 
@@ -12,6 +13,7 @@ from edge.doors.open_documents import OpenDocuments
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.forwarding.forwarder import Call, Forwarder, Relayed
+from edge.forwarding.forwarder import refused as failed
 from edge.forwarding.wire import BodyMismatch, UpstreamFailure
 from edge.gate.decisions import (
     Answer,
@@ -65,7 +67,7 @@ class HttpDoor:
     async def serve(self, asked: Asked, receive: Receive, reply: Reply) -> None:
         """Answer one request, and stop at once if the client leaves."""
         connection = reply.connection
-        inbox = Inbox(connection, receive, self.pace, _body_limit(asked.decision))
+        inbox = Inbox(connection, receive, reply.account, self.pace, _body_limit(asked.decision))
         with anyio.CancelScope() as leaving:
             connection.when_left(leaving.cancel)
             await _Exchange(self, asked, inbox, reply).run()
@@ -85,7 +87,10 @@ class _Exchange:
             await self._answer(self.asked.decision)
         except EdgeError as error:
             await self._give_up(error.refusal)
-        except (UpstreamFailure, BodyMismatch):
+        except UpstreamFailure as failure:  # amid its answer
+            self.reply.account.refused(failed(failure, 0))
+            self.reply.abort()
+        except BodyMismatch:
             self.reply.abort()
         except Exception as error:
             self.door.log(error, self.asked.request_id)
@@ -137,6 +142,7 @@ class _Exchange:
             checked=decision.checked,
             timeout=decision.timeout,
         )
+        self.reply.account.set_out = monotonic()
         async with self.door.forwarder.send(call) as relayed:
             await self._relay(relayed, decision)
 

@@ -14,6 +14,7 @@ from edge.functions import Function
 from edge.gate import decide
 from edge.headers import traceparent
 from edge.limits import Left
+from edge.message import Ids
 from mcp_bridge.endpoint import Endpoint
 from mcp_bridge.state import HEADER
 from mcp_bridge.tools import Answering, InvocationError, ToolRequest
@@ -31,11 +32,11 @@ class FunctionInvoker:
     forwarder: Forwarder
     function: Function
     principal: Principal | None
-    ids: plan.Ids
+    ids: Ids
     caller: plan.Caller
     max_timeout: int
 
-    def again(self, ids: plan.Ids) -> Self:
+    def again(self, ids: Ids) -> Self:
         """The same for another request of the same caller."""
         return type(self)(
             self.forwarder, self.function, self.principal, ids, self.caller, self.max_timeout
@@ -58,10 +59,7 @@ class FunctionInvoker:
         if refused is not None:
             raise failed(refused)
         timeout = request.tool.timeout or self.function.config.timeout
-        trace = traceparent(request.headers)
-        ids = self.ids
-        if trace is not None:
-            ids = plan.Ids(ids.request_id, trace, continued=True)
+        ids = plan.ids_of_call(self.ids, traceparent(request.headers))
         return Call(
             function=self.function,
             principal=self.principal,
@@ -83,7 +81,7 @@ class Refusing:
 
     refused: Refusal
 
-    def again(self, _ids: plan.Ids) -> Self:
+    def again(self, _ids: Ids) -> Self:
         """The same for another request."""
         return self
 

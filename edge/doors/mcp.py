@@ -6,6 +6,7 @@ Which request is what, and what is answered, the bridge says.
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from time import monotonic
 
 import anyio
 
@@ -25,6 +26,7 @@ from edge.state.catalogs import Catalogs
 from edge.state.streams import OpenStream
 from edge.state.view import StoreUnavailable
 from mcp_bridge.admission import McpHead
+from mcp_bridge.calls import ToolCall
 from mcp_bridge.catalog import Catalog
 from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
 from mcp_bridge.event_stream import FIELDS
@@ -79,7 +81,7 @@ class McpDoor:
         if isinstance(decision, Bridge) and decision.passes:
             await self.upstream.serve(asked, decision, receive, reply)
             return
-        inbox = Inbox(reply.connection, receive, self.pace, self.limits.body)
+        inbox = Inbox(reply.connection, receive, reply.account, self.pace, self.limits.body)
         with anyio.CancelScope() as leaving:
             reply.connection.when_left(leaving.cancel)
             await _Exchange(self, asked, decision, inbox, reply).run()
@@ -177,12 +179,15 @@ class _Exchange:
         served = await self.door.served(self.asked, self.decision, request)
         self.asked = served.told(self.asked)
         outcome = self.door.bridge.judge(served.endpoint, request)
+        self.reply.account.mcp_method = request.asked_method
         if isinstance(outcome, Watch):
             await self._watch(outcome)
         else:
             await self._carry_out(served, request, outcome)
 
     async def _carry_out(self, served: Served, request: McpRequest, outcome: Outcome) -> None:
+        if isinstance(outcome, ToolCall):
+            self.reply.account.called(outcome.tool, outcome.request.headers, monotonic())
         endpoint, invoker = served.endpoint, served.invoker
         with self.ending, self.streaming:
             await self.door.bridge.carry_out(endpoint, invoker, request, outcome, self)
@@ -219,6 +224,7 @@ class _Exchange:
 
     async def whole(self, answer: Whole) -> None:
         """See `serving.Reply`."""
+        self.reply.account.tool_failed = answer.tool_failed
         fields = dressed(self.asked, answer.fields, checked=self.decision.checked)
         await self.reply.whole(answer.status, fields, answer.body)
 

@@ -7,6 +7,7 @@ what a token of some tools is shown. Not here: functions as tools (`edge.doors.m
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from time import monotonic
 
 import anyio
 
@@ -65,7 +66,7 @@ class McpUpstreamDoor:
         The function's request is then aborted, which for the stateless revision cancels the call.
         """
         connection = reply.connection
-        inbox = Inbox(connection, receive, self.pace, self.max_body)
+        inbox = Inbox(connection, receive, reply.account, self.pace, self.max_body)
         with anyio.CancelScope() as leaving:
             connection.when_left(leaving.cancel)
             await _Passing(self, asked, decision, inbox, reply).run()
@@ -131,6 +132,8 @@ class _Passing:
             return
         across = await self._across()
         message = await self._message(session, whole=across is not None)
+        account = self.reply.account
+        account.mcp_method, account.tool = passthrough.named(message.known, self.door.max_depth)
         scopes = self._scopes
         if head.method == "POST" and scopes is not None:
             narrowing.check_message(message.known, head.headers, scopes, self.door.max_depth)
@@ -226,6 +229,7 @@ class _Passing:
     async def _send(self, message: _Message) -> None:
         """Send a message on, once more if the function has forgotten its session."""
         session = message.session
+        self.reply.account.set_out = monotonic()
         if session is None:
             async with self.door.forwarder.send(self._call(message, None)) as relayed:
                 await self._relay(relayed, message, None)

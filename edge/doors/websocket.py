@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 
 import anyio
 
@@ -85,6 +86,7 @@ class WebSocketDoor:
             timeout=decision.timeout,
             upgrade=True,
         )
+        client.send.account.set_out = monotonic()
         async with self.forwarder.send(call) as relayed:
             if relayed.status == 101:
                 await self._relay(asked, decision, relayed, sent, client)
@@ -136,7 +138,7 @@ class _Client:
 
     connection: Connection
     receive: Receive
-    send: Send
+    send: Watched
     watch: "asyncio.Task[None]"
 
 
@@ -205,7 +207,7 @@ async def _relay_refusal(asked: Asked, relayed: Relayed, send: Send) -> None:
 
 
 async def _refuse(asked: Asked, error: EdgeError, send: Watched) -> None:
-    send.code = error.refusal.kind.code
+    send.account.refused(error.refusal)
     rendered = refused(asked, error.refusal)
     await _start(rendered.status, rendered.headers, send)
     await send({"type": "websocket.http.response.body", "body": rendered.body, "more_body": False})

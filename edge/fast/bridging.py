@@ -6,6 +6,7 @@ what the SDK answers. What is answered, the bridge says.
 
 import asyncio
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any, Protocol
 
 from edge.doors.asked import Asked
@@ -14,6 +15,7 @@ from edge.doors.mcp_streams import Stream
 from edge.doors.own_answers import dressed
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, body_too_large, refusal
+from edge.events import Account
 from edge.fast import wording
 from edge.fast.body_clock import BodyClock
 from edge.fast.bridged import Bridged, bridged
@@ -37,12 +39,12 @@ class McpAsker(Protocol):
 
     Attributes:
         bridged: what its last request to `/mcp` was, or None.
-        status: of the answer that has begun.
+        account: of the request.
         loop: the one that it runs on; asking which one runs costs a system call.
     """
 
     bridged: Bridged | None
-    status: int
+    account: Account
     alternatives: Headers
     loop: asyncio.AbstractEventLoop
 
@@ -155,6 +157,7 @@ class Bridging:
             return
         self._close()
         if self._started:
+            self._asker.account.refused(why)
             self._asker.break_off()
         else:
             self._asker.refuse(why)
@@ -199,6 +202,8 @@ class Bridging:
 
     def _carry_out(self, served: Served, request: McpRequest, outcome: Outcome) -> None:
         self._asked = served.told(self._asked)
+        account = self._asker.account
+        account.mcp_method = request.asked_method
         match outcome:
             case Whole():
                 self._finish(outcome)
@@ -239,6 +244,7 @@ class Bridging:
             self._finish(call.failed(error))
             return
         self._since = self._asker.loop.time()
+        self._asker.account.called(call.tool, call.request.headers, monotonic())
         self._call = call
         session = call.asking.session
         if session is not None:
@@ -292,7 +298,9 @@ class Bridging:
 
     def _start(self) -> None:
         self._started = True
-        self._asker.status = 200
+        account = self._asker.account
+        account.status = 200
+        account.answered = monotonic()
         self._since = self._asker.loop.time()
         self._keep = self._asker.stays
         every = dressed(self._asked, FIELDS, checked=self._decision.checked)
@@ -303,12 +311,14 @@ class Bridging:
 
     def _write(self, data: bytes) -> None:
         self._since = self._asker.loop.time()
+        self._asker.account.sent += len(data)
         self._asker.write(wording.chunk(data))
 
     def _finish(self, whole: Whole) -> None:
         """The answer is there."""
         if self._over:
             return
+        self._asker.account.tool_failed = whole.tool_failed
         if self._started:
             self._write(event(whole.body))
             self._end_stream()

@@ -7,11 +7,12 @@ two requests.
 
 import asyncio
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any
 
 from edge.doors import own_answers
 from edge.doors.asgi import UNREAD_SECONDS
-from edge.doors.asked import FRESH, Admitted, Asked, function_of
+from edge.doors.asked import FRESH, Admitted, Asked
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
 from edge.fast.answer_rote import AnswerRote
@@ -230,6 +231,7 @@ class FastConnection(Turns):
 
     def _take(self, block: bytes) -> None:
         """One request, whose head is held whole."""
+        self._began = monotonic()
         if self.rote is not None:
             if self._repeat(self.rote, block):
                 return
@@ -324,7 +326,7 @@ class FastConnection(Turns):
         decision, self.left = admitted
         fresh = self._lane.random(FRESH)
         self._request = (head, decision, fresh)
-        self._begin_request(function_of(decision))
+        self._begin_request(head, decision)
         self._method = head.method
         self._lane.counts.requests += 1
         self._skipped = False
@@ -345,7 +347,7 @@ class FastConnection(Turns):
         if self._request is None:
             return None
         head, decision, fresh = self._request
-        ids = plan.ids(self.varying, fresh)
+        ids = self.account.ids = plan.ids(self.varying, fresh, self._lane.door.sample)
         return Asked(head, decision, self._lane.door.networks, ids, self.left)
 
     def _forward(
@@ -410,7 +412,7 @@ class FastConnection(Turns):
                 raise TypeError(type(decision))
 
     def _refuse(self, asked: Asked, refused: Refusal) -> None:
-        self._code = refused.kind.code
+        self.account.refused(refused)
         self._answer(own_answers.refused(asked, refused), closes=refused.kind.closes)
 
     async def _open(self, asked: Asked, decision: Open) -> None:

@@ -7,6 +7,7 @@ place waited for. Not here: which requests are forwarded (`connection`), and wha
 
 from collections.abc import Callable, Coroutine
 from math import inf
+from time import monotonic
 from typing import Any
 
 from edge.errors import Errors, Refusal, refusal
@@ -83,6 +84,7 @@ class Forwarding(Errand):
         if not self._body.complete:
             self._clock = BodyClock(self._lane.pace.idle, self._lane.pace.rate, self._now())
         self._early = piece
+        self._asker.account.set_out = monotonic()
         self._set_out()
 
     def client_sent(self, piece: bytes) -> None:
@@ -112,6 +114,7 @@ class Forwarding(Errand):
         """Answer with an error, or break off an answer that has begun."""
         self._end()
         if self._started:
+            self._asker.account.refused(why)
             self._asker.break_off()
         else:
             self._asker.refuse(why)
@@ -180,6 +183,7 @@ class Forwarding(Errand):
             return
         out = self._begin_answer(reader.head, reader.frame) if awaiting else b""
         if piece:
+            self._asker.account.sent += len(piece)
             out += wording.chunk(piece) if self._chunked else piece
         if reader.complete:
             self._complete(connection, out)
@@ -208,7 +212,9 @@ class Forwarding(Errand):
 
     def _begin_answer(self, head: ResponseHead, frame: Frame) -> bytes:
         self._started = True
-        self._asker.status = head.status
+        account = self._asker.account
+        account.status = head.status
+        account.answered = monotonic()
         # A body that is still coming is let go by; where the next request begins is then open.
         self._stays = self._asker.stays and self._body.complete
         answer = self._heads.answer(self._upstream, head, frame, self._reader.raw)
@@ -257,7 +263,9 @@ class Forwarding(Errand):
         tunnel = Tunnel(connection, self._asker, self._stream_idle, self._end)
         self._connection = None
         self._hold_stream(tunnel.end)
-        self._asker.status = head.status
+        account = self._asker.account
+        account.status = head.status
+        account.answered = monotonic()
         self._asker.write(self._heads.switching(self._upstream, head))
         tunnel.begin(first)
 

@@ -48,7 +48,7 @@ class Heads:
         self._asker = asker
         self._head = head
         self._decision = decision
-        self._ids = plan.ids(asker.varying, fresh)
+        self._ids = asker.account.ids = plan.ids(asker.varying, fresh, lane.door.sample)
 
     def request(self, upstream: Upstream, body: RequestBody) -> bytes:
         """The request's head, with the empty line that ends it.

@@ -11,7 +11,7 @@ from edge.forwarding import plan
 from edge.forwarding.parse import Frame, ResponseHead
 from edge.functions import Deployment, Function, Upstream
 from edge.http1 import field_lines
-from edge.message import Headers, first
+from edge.message import Headers, Ids, first
 from mcp_bridge.failures import phrase
 from tokens.model import Principal
 
@@ -89,7 +89,7 @@ def lasting(
     )
 
 
-def kept_lines(alike: Lasting, sent: Headers, ids: plan.Ids) -> bytes:
+def kept_lines(alike: Lasting, sent: Headers, ids: Ids) -> bytes:
     """The caller's fields that go on to the function, as lines begun by CRLF."""
     known = alike.known
     kept = []
@@ -103,7 +103,7 @@ def kept_lines(alike: Lasting, sent: Headers, ids: plan.Ids) -> bytes:
     return _careful(alike, sent, ids) if _needs_care(block, sent, ids) else block
 
 
-def request_head(alike: Lasting, line: bytes, kept: bytes, ids: plan.Ids, framing: bytes) -> bytes:
+def request_head(alike: Lasting, line: bytes, kept: bytes, ids: Ids, framing: bytes) -> bytes:
     """The head of a request to the function.
 
     Args:
@@ -130,7 +130,7 @@ def _learn(alike: Lasting, name: bytes) -> bool:
     return goes_on
 
 
-def _needs_care(block: bytes, sent: Headers, ids: plan.Ids) -> bool:
+def _needs_care(block: bytes, sent: Headers, ids: Ids) -> bool:
     """Whether values may hold a token, a trace goes on, or cookies came in pieces."""
     return (
         b"jfn" in block
@@ -140,7 +140,7 @@ def _needs_care(block: bytes, sent: Headers, ids: plan.Ids) -> bool:
     )
 
 
-def _careful(alike: Lasting, sent: Headers, ids: plan.Ids) -> bytes:
+def _careful(alike: Lasting, sent: Headers, ids: Ids) -> bytes:
     replaced = alike.continued if ids.continued else alike.begun
     return field_lines(plan.joined_cookies(headers.without_callers_claims(sent, replaced)))
 

@@ -8,7 +8,7 @@ from edge.app import Door
 from edge.doors.asgi import Pace
 from edge.doors.open_documents import OpenDocuments
 from edge.errors import Refusal
-from edge.events import Observe
+from edge.events import Account, Observe
 from edge.fast.answer_rote import AnswerRote
 from edge.fast.headwork import Lasting
 from edge.fast.rote import Rote
@@ -114,8 +114,8 @@ class Asker(Protocol):
         answer_credit: how many more answers are learnt in vain.
         varying: the fields that hold the request's ids.
         left: of the rate limits that the request counts against.
+        account: of the request.
         alternatives: the fields by which every answer tells where else the edge is (RFC 7838).
-        status: of the answer that has begun.
     """
 
     lasting: Lasting | None
@@ -124,8 +124,8 @@ class Asker(Protocol):
     answer_credit: int
     varying: Headers
     left: tuple[Left, ...]
+    account: Account
     alternatives: Headers
-    status: int
 
     @property
     def congested(self) -> bool: ...

@@ -12,12 +12,13 @@ from uuid import uuid4
 from edge.doors.asgi import UNREAD_BYTES
 from edge.doors.rendering import Rendered
 from edge.errors import EdgeError, Errors, Refusal, refusal
-from edge.events import Finished, Unread
+from edge.events import Account, Unread
 from edge.fast.client import Client
 from edge.fast.lane import Lane
 from edge.fast.wording import Prepared, own_answer
 from edge.forwarding.wire import PIECE
-from edge.message import Headers
+from edge.gate.decisions import Decision
+from edge.message import Head, Headers
 from edge.server.acceptor import Acceptor
 from edge.server.body import RequestBody
 from edge.server.heads import begun_method
@@ -38,10 +39,8 @@ class Turns(Client):
     """A client connection on which requests take their turns."""
 
     __slots__ = (
-        "_asked_of",
         "_began",
         "_body",
-        "_code",
         "_droppable",
         "_held",
         "_lane",
@@ -52,7 +51,8 @@ class Turns(Client):
         "_reading",
         "_scanned",
         "_since",
-        "status",
+        "_untold",
+        "account",
     )
 
     def __init__(self, lane: Lane, host: Acceptor) -> None:
@@ -69,9 +69,8 @@ class Turns(Client):
         self._pending: Rendered | Prepared | None = None
         self._droppable = 0
         self._began = 0.0
-        self._asked_of = ""
-        self._code = ""
-        self.status = 0
+        self._untold = False
+        self.account: Account
 
     def _take_next(self) -> bool:
         """Take one request out of what is held; False if its head is not whole yet."""
@@ -126,21 +125,22 @@ class Turns(Client):
         finally:
             self._reading = False
 
-    def _begin_request(self, function: str) -> None:
+    def _begin_request(self, head: Head, decision: Decision) -> None:
         """A request was taken, and will be over once."""
-        self._began = monotonic()
-        self._asked_of = function
-        self._code = ""
-        self.status = 0
+        self.account = Account("fast", head, decision, self._began)
+        self._untold = True
 
     def _over(self, *, whole: bool) -> None:
         """Have it told that the request is over, unless it has been."""
-        if not self._began:
+        if not self._untold:
             return
-        seconds = monotonic() - self._began
-        self._began = 0.0
-        told = Finished(self._asked_of, self.status, self._code, "fast", whole, seconds)
-        self._lane.observe(told)
+        self._untold = False
+        account = self.account
+        account.ended = monotonic()
+        account.whole = whole
+        if self._body.length != 0:
+            account.received = self._body.received
+        self._lane.observe(account)
 
     def _answer(self, answer: Rendered | Prepared, *, closes: bool = False) -> None:
         """Answer from memory; what still comes of the body is let go by, or the connection ends."""
@@ -172,7 +172,11 @@ class Turns(Client):
     def _send_pending(self, *, closes: bool) -> None:
         keep = self.stays and not closes
         if self._pending is not None:
-            self.status = self._pending.status
+            account = self.account
+            account.status = self._pending.status
+            account.answered = monotonic()
+            if self._method != "HEAD":
+                account.sent = len(self._pending.body)
             self.write(own_answer(self._pending, self._method, self.alternatives, keep=keep))
         self._pending = None
         self._end_request(keep=keep)

@@ -46,6 +46,11 @@ class Circuits:
         self._picks = 0
         self.known: dict[str, Breaker] = {}
 
+    def left_alone(self) -> tuple[str, ...]:
+        """The keys of the addresses that take no request now but a probe."""
+        now = self._clock()
+        return tuple(key for key, each in self.known.items() if each.verdict(now) != "closed")
+
     # Choosing.
 
     def check(self, upstreams: Addresses) -> None:

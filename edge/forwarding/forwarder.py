@@ -25,7 +25,7 @@ from edge.forwarding.wire import (
     UpstreamRequest,
 )
 from edge.functions import Function, Upstream
-from edge.message import Body, Headers, first
+from edge.message import Body, Headers, Ids, first
 from tokens.model import Principal
 
 _FAILURES: dict[FailureKind, Errors] = {
@@ -56,7 +56,7 @@ class Call:
 
     function: Function
     principal: Principal | None
-    ids: plan.Ids
+    ids: Ids
     caller: plan.Caller
     trigger: plan.Trigger
     method: str

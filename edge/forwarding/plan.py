@@ -11,7 +11,7 @@ from typing import Literal
 
 from edge import cors, headers
 from edge.functions import Function, Project, Upstream
-from edge.message import Head, Headers, first, split_list, values
+from edge.message import Head, Headers, Ids, first, split_list, values
 from mcp_bridge.fields import fold
 from tokens.model import Principal
 
@@ -28,32 +28,51 @@ REWRITTEN = frozenset({b"location", b"content-location", b"set-cookie"})
 """Fields of an answer in which an address may stand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ids:
-    """What names one request.
-
-    Attributes:
-        request_id, traceparent: the caller's or fresh ones.
-        continued: whether the trace is the caller's, whose `tracestate` then goes on.
-    """
-
-    request_id: bytes
-    traceparent: bytes
-    continued: bool
-
-
-def ids(sent: Headers, fresh: bytes) -> Ids:
+def ids(sent: Headers, fresh: bytes, sample: float | None = None) -> Ids:
     """The caller's ids, or new ones.
 
     Args:
         fresh: 40 random bytes.
+        sample: the share of new traces that are recorded, or None where none is. Of a caller's
+            trace the caller says whether it is (W3C Trace Context §3.2.2.5.1).
     """
     trace = headers.traceparent(sent)
-    return Ids(
-        request_id=headers.request_id(sent) or uuid4(fresh[:16]),
-        traceparent=trace or _trace(fresh[16:]),
-        continued=trace is not None,
-    )
+    request_id = headers.request_id(sent) or uuid4(fresh[:16])
+    if sample is not None:
+        return _traced(request_id, trace, fresh, sample)
+    return Ids(request_id, trace or _trace(fresh[16:]), trace is not None)
+
+
+def ids_of_call(asked: Ids, trace: bytes | None) -> Ids:
+    """The ids of a tool's call, a span of its own where its request is traced.
+
+    Args:
+        trace: the `traceparent` that the call itself carries, whose trace it then belongs to.
+    """
+    parent = trace or asked.traceparent
+    continued = trace is not None or asked.continued
+    if not asked.traced:
+        return Ids(asked.request_id, parent, continued)
+    number = int(asked.traceparent[36:52], 16) + 1  # unlike any other, as the request's is
+    own = b"%016x" % (number % 2**64 or 1)
+    return Ids(asked.request_id, _spanned(parent, own), continued, True, parent[36:52])
+
+
+def _traced(request_id: bytes, trace: bytes | None, fresh: bytes, sample: float) -> Ids:
+    own = fresh[32:40].hex().encode()
+    if trace is None:
+        new = _trace(fresh[16:])
+        if int.from_bytes(fresh[24:32]) >= sample * 2**64:
+            return Ids(request_id, new, continued=False)
+        return Ids(request_id, _spanned(new, own), continued=False, traced=True)
+    if not int(trace[53:55], 16) & 1:
+        return Ids(request_id, trace, continued=True)
+    return Ids(request_id, _spanned(trace, own), True, True, trace[36:52])
+
+
+def _spanned(trace: bytes, span: bytes) -> bytes:
+    """A `traceparent` of the same trace, recorded, with a span as the parent of what follows."""
+    return b"00" + trace[2:36] + span + b"-01"
 
 
 @dataclass(frozen=True, slots=True)

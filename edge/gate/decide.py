@@ -5,6 +5,7 @@ I/O and no clock here: `now` is an argument, and a token that is not in memory i
 `Lookup` and decided again.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 from edge import cors, headers
@@ -128,8 +129,10 @@ def _for_function(
     if isinstance(verdict, NotGood) and not public:
         refused = unauthorized(place.function.slug, verdict.reason)
         return Refuse(refused, place, ended=verdict.ended)
-    token = None if isinstance(verdict, NotGood) else verdict
-    return _admit(head, place, route, token, settings, public=public)
+    if isinstance(verdict, NotGood):
+        return _admit(head, place, route, None, settings, public=public)
+    decision = _admit(head, place, route, verdict, settings, public=public)
+    return replace(decision, by=verdict.id) if isinstance(decision, Refuse) else decision
 
 
 def _admit(
@@ -227,7 +230,8 @@ def _forward(
     timeout = min(own or place.function.config.timeout, settings.max_timeout)
     principal, until = _caller(token)
     limits = applying(principal, place.function)
-    return Forward(place, principal, checked, until, timeout, limits)
+    name = route.tool if route is not None else ""
+    return Forward(place, principal, checked, until, timeout, limits, name)
 
 
 def _caller(token: Token | None) -> tuple[Principal | None, float | None]:

@@ -77,12 +77,14 @@ class Refuse:
         mcp: whether the edge's own MCP endpoint was asked, whose errors are JSON-RPC.
         ended: the token that it was refused for, if that was good here once and is over;
             no part of what a client is told.
+        by: id of the good token that it was refused in spite of, or empty; for the log alone.
     """
 
     refusal: Refusal
     place: Place | None = None
     mcp: bool = False
     ended: Token | None = field(default=None, compare=False)
+    by: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class Forward:
         until: Unix time at which a stream behind it ends with its token, or None.
         timeout: milliseconds to the answer's head.
         limits: the rate limits that the request counts against.
+        route: the tool that has this address, if it has settings of its own.
     """
 
     place: Place
@@ -128,6 +131,7 @@ class Forward:
     until: float | None
     timeout: int
     limits: tuple[Limit, ...] = ()
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,3 +187,8 @@ Repeatable = Forward | Refuse | ToMcp
 """What an equal head may get again, as long as the store and the token's end allow."""
 
 Decision = Refuse | Answer | Status | Open | Forward | ToMcp | Lookup
+
+
+def place_of(decision: Decision) -> Place | None:
+    """Which function was asked for, if there is one."""
+    return None if isinstance(decision, Status | Lookup | BridgeAll) else decision.place

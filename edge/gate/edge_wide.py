@@ -11,6 +11,7 @@ from edge.gate.decisions import Answer, BridgeAll, Decision, GateSettings, Looku
 from edge.gate.origin import is_known, origin_allowed
 from edge.limits import applying
 from edge.message import Head
+from tokens.model import Token
 
 _CORS = Cors()
 
@@ -31,16 +32,17 @@ def decide(
     if isinstance(token, NotGood):
         return Refuse(unauthorized(EDGE, token.reason), mcp=True, ended=token.ended)
     if not token.scopes.opens_mcp:
-        return _refuse(refusal(Errors.FORBIDDEN))
+        return _refuse(refusal(Errors.FORBIDDEN), token)
     known = is_known(head, authority, settings.public_host, told=False)
     if not origin_allowed(head, authority, (), known=known):
-        return _refuse(refusal(Errors.FORBIDDEN, "This Origin may not use the MCP endpoint."))
+        message = "This Origin may not use the MCP endpoint."
+        return _refuse(refusal(Errors.FORBIDDEN, message), token)
     if head.websocket:
         allow = ((b"allow", b"POST, DELETE"),)
-        return _refuse(refusal(Errors.METHOD_NOT_ALLOWED, headers=allow))
+        return _refuse(refusal(Errors.METHOD_NOT_ALLOWED, headers=allow), token)
     limits = applying(token.principal, None)
     return BridgeAll(authority, settings.path_addressing, token.principal, token.expires, limits)
 
 
-def _refuse(refused: Refusal) -> Refuse:
-    return Refuse(refused, mcp=True)
+def _refuse(refused: Refusal, token: Token) -> Refuse:
+    return Refuse(refused, mcp=True, by=token.id)

@@ -1,6 +1,6 @@
 """The counts of all workers in Prometheus's text format: what each metric is called and means."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -40,7 +40,53 @@ REQUESTS = Described(
     ("function", "status", "code", "lane", "whole"),
     "Requests that are over, refused ones too, each once. `function` is empty where none was "
     "asked, and `edge` at the edge's own `/mcp`; `status` is 0 if no answer was begun; `code` is "
-    "the edge's own error; `whole` is false for an answer that did not reach its end.",
+    "the edge's own error, answered or the reason why an answer was cut; `whole` is false for an "
+    "answer that did not reach its end.",
+)
+UPSTREAM_SECONDS = Described(
+    "jelou_upstream_seconds",
+    "histogram",
+    ("function",),
+    "Seconds from when a request set out to its function (waiting for a place and a connection "
+    "included) to the head of the answer.",
+)
+BYTES = Described(
+    "jelou_body_bytes_total",
+    "counter",
+    ("function", "direction"),
+    "Bytes of request bodies (`in`) and of answers' bodies (`out`); of WebSockets none.",
+)
+UNAUTHORIZED = Described(
+    "jelou_unauthorized_total",
+    "counter",
+    ("reason",),
+    "Requests refused for their token, by what no client is told: `missing`, `malformed`, "
+    "`unknown`, `revoked`, `expired`, `other_function`, or two that contradict one another.",
+)
+MCP_MESSAGES = Described(
+    "jelou_mcp_messages_total",
+    "counter",
+    ("function", "method"),
+    "Messages to `/mcp` by JSON-RPC method; `other` is what MCP does not define.",
+)
+TOOL_CALLS = Described(
+    "jelou_mcp_tool_calls_total",
+    "counter",
+    ("function", "tool", "result"),
+    "Calls of tools that exist: `ok`, `error` for a result with `isError`, `unknown` where the "
+    "edge does not read it. Beyond 1,000 pairs a worker counts the rest as tool `other`.",
+)
+CRON_RUNS = Described(
+    "jelou_cron_runs_total",
+    "counter",
+    ("function", "state"),
+    "Runs of schedules that are over: `ok`, `error`, or `unknown` if they were cut.",
+)
+CIRCUIT_OPEN = Described(
+    "jelou_circuit_open",
+    "gauge",
+    ("slot", "upstream"),
+    "1 for each address that a worker leaves alone, because it has been failing.",
 )
 SECONDS = Described(
     "jelou_request_seconds",
@@ -99,12 +145,34 @@ WORKERS: tuple[tuple[Described, Callable[[Vitals], float]], ...] = (
         _of_workers("jelou_worker_open_fds", "Open files and sockets of the worker."),
         lambda vitals: vitals.descriptors,
     ),
+    (
+        _of_workers("jelou_worker_cpu_seconds", "Processor time that the worker has used."),
+        lambda vitals: vitals.cpu,
+    ),
+    (
+        _of_workers(
+            "jelou_worker_generations_behind",
+            "Generations of the store that the worker has not applied yet.",
+        ),
+        lambda vitals: vitals.behind,
+    ),
+    (
+        _of_workers("jelou_upstream_connections", "Connections to functions, idle ones included."),
+        lambda vitals: vitals.upstream,
+    ),
 )
 METRICS: tuple[Described, ...] = (
     REQUESTS,
     SECONDS,
+    UPSTREAM_SECONDS,
+    BYTES,
+    UNAUTHORIZED,
+    MCP_MESSAGES,
+    TOOL_CALLS,
+    CRON_RUNS,
     UNREAD,
     CUT_OFF,
+    CIRCUIT_OPEN,
     *(described for described, _ in WORKERS),
 )
 
@@ -128,10 +196,15 @@ class _Told(Collector):
         yield from _counted(tally.snapshot())
         now = {page.slot: page.vitals for page in self._pages}  # each slot's youngest
         for described, value in WORKERS:
-            gauge = GaugeMetricFamily(described.name, described.meaning, labels=described.labels)
+            gauge = _gauge(described)
             for slot, vitals in now.items():
                 gauge.add_metric([str(slot)], value(vitals))
             yield gauge
+        circuits = _gauge(CIRCUIT_OPEN)
+        for slot, vitals in now.items():
+            for upstream in vitals.circuits:
+                circuits.add_metric([str(slot), upstream], 1)
+        yield circuits
 
 
 def _counted(counts: Snapshot) -> Iterator[Metric]:
@@ -140,12 +213,34 @@ def _counted(counts: Snapshot) -> Iterator[Metric]:
         for (function, status, code, lane, whole), count in sorted(counts.requests.items())
     )
     yield _counter(REQUESTS, rows)
-    histogram = HistogramMetricFamily(SECONDS.name, SECONDS.meaning, labels=SECONDS.labels)
-    for function, durations in sorted(counts.durations.items()):
-        histogram.add_metric([function], list(_up_to(durations)), durations.seconds)
-    yield histogram
-    yield _counter(UNREAD, (([code], count) for code, count in sorted(counts.unread.items())))
-    yield _counter(CUT_OFF, (([why], count) for why, count in sorted(counts.cut_off.items())))
+    yield _histogram(SECONDS, counts.durations)
+    yield _histogram(UPSTREAM_SECONDS, counts.upstream)
+    traffic = (
+        ([function, direction], size)
+        for function, both in sorted(counts.traffic.items())
+        for direction, size in zip(("in", "out"), both, strict=True)
+    )
+    yield _counter(BYTES, traffic)
+    yield _counter(MCP_MESSAGES, ((list(key), n) for key, n in sorted(counts.mcp.items())))
+    yield _counter(TOOL_CALLS, ((list(key), n) for key, n in sorted(counts.tools.items())))
+    yield _counter(CRON_RUNS, ((list(key), n) for key, n in sorted(counts.cron.items())))
+    for described, by_one in (
+        (UNAUTHORIZED, counts.unauthorized),
+        (UNREAD, counts.unread),
+        (CUT_OFF, counts.cut_off),
+    ):
+        yield _counter(described, (([key], n) for key, n in sorted(by_one.items())))
+
+
+def _histogram(described: Described, by_name: Mapping[str, Durations]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(described.name, described.meaning, labels=described.labels)
+    for name, durations in sorted(by_name.items()):
+        family.add_metric([name], list(_up_to(durations)), durations.seconds)
+    return family
+
+
+def _gauge(described: Described) -> GaugeMetricFamily:
+    return GaugeMetricFamily(described.name, described.meaning, labels=described.labels)
 
 
 def _counter(described: Described, rows: Iterable[tuple[list[str], int]]) -> CounterMetricFamily:

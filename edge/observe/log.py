@@ -35,6 +35,11 @@ def log_error(error: BaseException, request_id: bytes) -> None:
     )
 
 
+def log_problem(text: str) -> None:
+    """Write down what somebody who runs the edge has to mend."""
+    _write("problem", text=redact(text))
+
+
 def log_refreshed(function: str, deployment: str, changes: ToolChanges) -> None:
     """Write down that a document which came late or changed has made a deployment."""
     changed = [{"name": tool.name, "what": tool.what} for tool in changes.changed[:NAMED]]

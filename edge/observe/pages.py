@@ -33,6 +33,10 @@ class Vitals:
         streams: open event streams, WebSockets and streams of MCP.
         resident: bytes of memory.
         descriptors: open files and sockets.
+        cpu: seconds of processor time that it has used.
+        behind: generations of the store that it has not applied yet.
+        upstream: connections to functions.
+        circuits: addresses that are left alone for a while.
     """
 
     pid: int
@@ -42,6 +46,10 @@ class Vitals:
     streams: int
     resident: int
     descriptors: int
+    cpu: float = 0.0
+    behind: int = 0
+    upstream: int = 0
+    circuits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +58,14 @@ class Page:
 
     Attributes:
         includes: processes of former workers of its slot, whose counts it has taken over.
+        recent: what the last lines of the access log say, the oldest first.
     """
 
     slot: int
     vitals: Vitals
     counts: Snapshot
     includes: tuple[int, ...] = ()
+    recent: tuple[dict[str, Any], ...] = ()
 
 
 class Pages:
@@ -146,20 +156,48 @@ def _plain(page: Page) -> dict[str, Any]:
         "slot": page.slot,
         "vitals": asdict(page.vitals),
         "includes": page.includes,
-        "requests": [[*key, count] for key, count in counts.requests.items()],
-        "durations": [[name, *each] for name, each in counts.durations.items()],
-        "unread": counts.unread,
-        "cutOff": counts.cut_off,
+        "recent": page.recent,
+        "counts": {
+            **counts._asdict(),
+            **{name: _rows(getattr(counts, name)) for name in _KEYED},
+            **{name: _times(getattr(counts, name)) for name in _TIMED},
+        },
     }
 
 
 def _page(told: dict[str, Any]) -> Page:
-    requests = {tuple(row[:5]): row[5] for row in told["requests"]}
-    durations = {
-        name: Durations(seconds, tuple(classes)) for name, seconds, classes in told["durations"]
-    }
-    counts = Snapshot(requests, durations, told["unread"], told["cutOff"])
-    return Page(told["slot"], Vitals(**told["vitals"]), counts, tuple(told["includes"]))
+    said = told["counts"]
+    counts = Snapshot(
+        **said
+        | {name: {tuple(row[:-1]): row[-1] for row in said[name]} for name in _KEYED}
+        | {name: _durations(said[name]) for name in _TIMED}
+        | {"traffic": {name: tuple(both) for name, both in said["traffic"].items()}}
+    )
+    return Page(
+        told["slot"],
+        Vitals(**told["vitals"] | {"circuits": tuple(told["vitals"]["circuits"])}),
+        counts,
+        tuple(told["includes"]),
+        tuple(told["recent"]),
+    )
+
+
+_KEYED = ("requests", "mcp", "tools", "cron")
+"""Counts whose keys are several values."""
+
+_TIMED = ("durations", "upstream")
+
+
+def _rows(counts: dict[tuple[Any, ...], int]) -> list[list[Any]]:
+    return [[*key, count] for key, count in counts.items()]
+
+
+def _times(durations: dict[str, Durations]) -> list[list[Any]]:
+    return [[name, *each] for name, each in durations.items()]
+
+
+def _durations(rows: list[list[Any]]) -> dict[str, Durations]:
+    return {name: Durations(seconds, tuple(classes)) for name, seconds, classes in rows}
 
 
 def _runs(pid: int) -> bool:

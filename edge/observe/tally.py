@@ -4,22 +4,43 @@ One worker's counts: events go in, a `Snapshot` comes out, and snapshots add up.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Self, TypeVar
 
-from edge.events import CutOff, Event, Finished, Unread
+from edge.errors import Errors
+from edge.events import Account, CronRan, CutOff, Event, Unread
 
 _Key = TypeVar("_Key")
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 """Upper ends of the classes of duration, seconds; the last class has none."""
 
+MOST_TOOLS = 1000
+"""Pairs of function and tool that are told apart; the rest count as `OTHER`, as do methods of MCP
+that are not in `METHODS`: what a client may say names no label without end."""
+
+OTHER = "other"
+
+METHODS = frozenset(
+    {
+        "completion/complete", "initialize", "logging/setLevel", "notifications/cancelled",
+        "notifications/initialized", "notifications/progress",
+        "notifications/roots/list_changed", "ping", "prompts/get", "prompts/list",
+        "resources/list", "resources/read", "resources/subscribe", "resources/templates/list",
+        "resources/unsubscribe", "server/discover", "subscriptions/listen", "tools/call",
+        "tools/list",
+    }
+)  # fmt: skip
+
 RequestKey = tuple[str, int, str, str, bool]
-"""As `Finished`, without its seconds."""
+"""Function, status, code, lane, whether whole: as in `Account`."""
+
+ToolKey = tuple[str, str, str]
+"""Function, tool, and what became of the call: `ok`, `error` or `unknown`."""
 
 
 class Durations(NamedTuple):
-    """How long requests took.
+    """How long something took.
 
     Attributes:
         seconds: in all.
@@ -35,15 +56,26 @@ class Snapshot(NamedTuple):
 
     Attributes:
         requests: how many, by what they were.
-        durations: by function.
+        durations, upstream: by function: of whole requests, and of waiting for the function.
+        traffic: bytes of bodies received and sent, by function.
+        unauthorized: by reason.
+        mcp: messages of MCP, by function and method.
+        tools: calls of tools.
         unread: by code.
         cut_off: by why.
+        cron: runs of schedules, by function and state.
     """
 
     requests: dict[RequestKey, int]
     durations: dict[str, Durations]
+    upstream: dict[str, Durations]
+    traffic: dict[str, tuple[int, int]]
+    unauthorized: dict[str, int]
+    mcp: dict[tuple[str, str], int]
+    tools: dict[ToolKey, int]
     unread: dict[str, int]
     cut_off: dict[str, int]
+    cron: dict[tuple[str, str], int]
 
 
 class Tally:
@@ -51,49 +83,119 @@ class Tally:
 
     def __init__(self) -> None:
         self._requests: dict[RequestKey, int] = {}
-        self._seconds: dict[str, float] = {}
-        self._classes: dict[str, list[int]] = {}
+        self._durations = _Stopwatches()
+        self._upstream = _Stopwatches()
+        self._traffic: dict[str, tuple[int, int]] = {}
+        self._unauthorized: dict[str, int] = {}
+        self._mcp: dict[tuple[str, str], int] = {}
+        self._tools: dict[ToolKey, int] = {}
         self._unread: dict[str, int] = {}
         self._cut_off: dict[str, int] = {}
+        self._cron: dict[tuple[str, str], int] = {}
 
-    def observe(self, event: Event) -> None:
-        """Count an event; on every request's way."""
-        if isinstance(event, Finished):
-            self._finished(event)
-        elif isinstance(event, Unread):
-            self._unread[event.code] = self._unread.get(event.code, 0) + 1
-        elif isinstance(event, CutOff):
-            self._cut_off[event.why] = self._cut_off.get(event.why, 0) + 1
+    def watch(self, events: Sequence[Event]) -> None:
+        """Count events."""
+        functions: dict[int, str] = {}  # of decisions, which connections repeat
+        for event in events:
+            if isinstance(event, Account):
+                key = id(event.decision)
+                function = functions.get(key)
+                if function is None:
+                    function = functions[key] = event.function
+                self._request(function, event)
+            elif isinstance(event, Unread):
+                _add(self._unread, ((event.code, 1),))
+            elif isinstance(event, CutOff):
+                _add(self._cut_off, ((event.why, 1),))
+            elif isinstance(event, CronRan):
+                _add(self._cron, (((event.function, event.state), 1),))
 
-    def _finished(self, event: Finished) -> None:
-        key = event[:5]
+    def _request(self, function: str, account: Account) -> None:
+        key = (function, account.status, account.code, account.lane, account.whole)
         self._requests[key] = self._requests.get(key, 0) + 1
-        function, seconds = event.function, event.seconds
-        classes = self._classes.get(function)
-        if classes is None:
-            classes = self._classes[function] = [0] * (len(BOUNDS) + 1)
-            self._seconds[function] = 0.0
-        classes[bisect_left(BOUNDS, seconds)] += 1
-        self._seconds[function] += seconds
+        self._durations.note(function, account.ended - account.began)
+        if account.set_out and account.answered:
+            self._upstream.note(function, account.answered - account.set_out)
+        if account.received or account.sent:
+            received, sent = self._traffic.get(function, (0, 0))
+            self._traffic[function] = (received + account.received, sent + account.sent)
+        if account.code == _UNAUTHORIZED:
+            _add(self._unauthorized, ((account.reason, 1),))
+        if account.mcp_method:
+            self._message(function, account)
+
+    def _message(self, function: str, account: Account) -> None:
+        method = account.mcp_method if account.mcp_method in METHODS else OTHER
+        _add(self._mcp, (((function, method), 1),))
+        if account.tool:
+            key = (function, account.tool, _RESULTS[account.tool_failed])
+            if key not in self._tools and len(self._tools) >= MOST_TOOLS:
+                key = (function, OTHER, key[2])
+            _add(self._tools, ((key, 1),))
 
     def snapshot(self) -> Snapshot:
         """The counts as they are now."""
-        durations = {
-            name: Durations(self._seconds[name], tuple(classes))
-            for name, classes in self._classes.items()
-        }
-        return Snapshot(dict(self._requests), durations, dict(self._unread), dict(self._cut_off))
+        return Snapshot(
+            requests=dict(self._requests),
+            durations=self._durations.read(),
+            upstream=self._upstream.read(),
+            traffic=dict(self._traffic),
+            unauthorized=dict(self._unauthorized),
+            mcp=dict(self._mcp),
+            tools=dict(self._tools),
+            unread=dict(self._unread),
+            cut_off=dict(self._cut_off),
+            cron=dict(self._cron),
+        )
 
     def add(self, other: Snapshot) -> Self:
         """Count what another has counted as well."""
         _add(self._requests, other.requests.items())
+        self._durations.add(other.durations)
+        self._upstream.add(other.upstream)
+        for name, (received, sent) in other.traffic.items():
+            mine = self._traffic.get(name, (0, 0))
+            self._traffic[name] = (mine[0] + received, mine[1] + sent)
+        _add(self._unauthorized, other.unauthorized.items())
+        _add(self._mcp, other.mcp.items())
+        _add(self._tools, other.tools.items())
         _add(self._unread, other.unread.items())
         _add(self._cut_off, other.cut_off.items())
-        for name, durations in other.durations.items():
-            self._seconds[name] = self._seconds.get(name, 0.0) + durations.seconds
-            mine = self._classes.setdefault(name, [0] * (len(BOUNDS) + 1))
-            self._classes[name] = [a + b for a, b in zip(mine, durations.classes, strict=True)]
+        _add(self._cron, other.cron.items())
         return self
+
+
+_UNAUTHORIZED = Errors.UNAUTHORIZED.value.code
+_RESULTS = {False: "ok", True: "error", None: "unknown"}
+
+
+_NONE = (0,) * (len(BOUNDS) + 1)
+
+
+class _Stopwatches:
+    """Durations by function."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, list[float]] = {}  # seconds, then the classes
+
+    def note(self, name: str, seconds: float) -> None:
+        noted = self._all.get(name)
+        if noted is None:
+            noted = self._all[name] = [0.0, *_NONE]
+        noted[0] += seconds
+        noted[bisect_left(BOUNDS, seconds) + 1] += 1
+
+    def read(self) -> dict[str, Durations]:
+        return {
+            name: Durations(seconds, tuple(map(int, classes)))
+            for name, (seconds, *classes) in self._all.items()
+        }
+
+    def add(self, others: Mapping[str, Durations]) -> None:
+        for name, durations in others.items():
+            mine = self._all.get(name, (0.0, *_NONE))
+            theirs = (durations.seconds, *durations.classes)
+            self._all[name] = [a + b for a, b in zip(mine, theirs, strict=True)]
 
 
 def _add(counts: dict[_Key, int], more: Iterable[tuple[_Key, int]]) -> None:

@@ -31,6 +31,11 @@ class RequestBody:
         """Bytes that have not come yet; None if that is not known."""
         return self._left if self._chunks is None else None
 
+    @property
+    def received(self) -> int:
+        """Bytes of it that have come."""
+        return self._size if self.length is None else self.length - self._left
+
     def let_go(self) -> None:
         """Nobody wants the body any more: its size no longer matters, where it ends does."""
         self._limit = None

@@ -10,13 +10,16 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from edge.config import Config
+from edge.server.service_manager import Manager
+from edge.server.sockets import Bound
 
 SOCKET = "serve.sock"
 """In the data directory, 0600: who may open it may have the addresses."""
@@ -46,10 +49,14 @@ class Predecessor:
     Attributes:
         sockets: what it gave, by the setting that each was bound for.
         turn: its own; see `Config.turn`.
+        passed: the settings among them whose sockets a service manager passed.
+        manager: whom it tells of itself.
     """
 
     turn: int
     sockets: dict[str, list[socket.socket]]
+    passed: list[str]
+    manager: Manager
     _connection: socket.socket
 
     @classmethod
@@ -84,7 +91,8 @@ class Predecessor:
             for descriptor in descriptors:
                 os.set_inheritable(descriptor, False)
                 found.setdefault(waiting.pop(0), []).append(socket.socket(fileno=descriptor))
-        return cls(offer["turn"], found, connection)
+        manager = Manager(*offer["manager"])
+        return cls(offer["turn"], found, offer["passed"], manager, connection)
 
     def succeed(self) -> None:
         """Tell it that this edge is ready, and that it may end. Raises HandoverError if it has."""
@@ -107,18 +115,21 @@ class Offer:
     def __init__(
         self,
         config: Config,
-        sockets: Sequence[tuple[str, socket.socket]],
+        bound: Bound,
+        manager: Manager,
         refusal: Callable[[], str],
     ) -> None:
         """Listen nowhere yet.
 
         Args:
-            sockets: each with the setting that it was bound for.
+            bound: what is given.
+            manager: whom this edge tells of itself, and the next one will.
             refusal: why nothing is given now; empty if something is.
         """
         self._path = config.data_dir / SOCKET
         self._turn = config.turn
-        self._sockets = sockets
+        self._sockets = bound.asked
+        self._said = {"passed": bound.passed, "manager": [manager.address, manager.patience]}
         self._refusal = refusal
         self._listener = socket.socket(socket.AF_UNIX)
         self._successor: socket.socket | None = None
@@ -147,8 +158,8 @@ class Offer:
             if self._successor is None:
                 self._path.unlink(missing_ok=True)
 
-    async def taken(self) -> None:
-        """Return once another edge has taken everything and is ready.
+    async def taken(self) -> int:
+        """The process id of another edge, once it has taken everything and is ready.
 
         Its connection stays open until this process ends: so it knows.
         """
@@ -159,6 +170,7 @@ class Offer:
                 self._successor = connection
             else:
                 connection.close()
+        return _process_at(self._successor)
 
     async def _taken_by(self, connection: socket.socket) -> bool:
         connection.settimeout(_PATIENCE)
@@ -172,12 +184,23 @@ class Offer:
     def _give(self, connection: socket.socket) -> None:
         refused = self._refusal()
         asked = [asked for asked, _ in self._sockets]
-        offer = {"refused": refused} if refused else {"asked": asked, "turn": self._turn}
+        given = {"asked": asked, "turn": self._turn, **self._said}
+        offer = {"refused": refused} if refused else given
         said = json.dumps(offer).encode()
         connection.sendall(len(said).to_bytes(_SIZE) + said)
         descriptors = [] if refused else [sock.fileno() for _, sock in self._sockets]
         for first in range(0, len(descriptors), _AT_ONCE):
             socket.send_fds(connection, [b"."], descriptors[first : first + _AT_ONCE])
+
+
+def _process_at(connection: socket.socket) -> int:
+    """The process at the other end (unix(7), SO_PEERCRED); 0 where the system does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return 0
+    size = struct.calcsize("3i")
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    pid, _, _ = struct.unpack("3i", credentials)
+    return int(pid)
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:

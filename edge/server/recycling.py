@@ -16,10 +16,8 @@ from time import monotonic
 
 from edge.child import READY
 from edge.config import Config
+from edge.server.children import Child
 from edge.server.orders import MARGIN, SUCCEEDED
-
-Child = tuple[Process, asyncio.StreamReader]
-"""A child, and where it says what became of its start."""
 
 Spawn = Callable[[], Awaitable[Child]]
 

@@ -1,8 +1,9 @@
 """Binding: which sockets the edge listens on, and what says that it cannot.
 
 Every worker slot has a socket of its own on each TCP address (SO_REUSEPORT): one socket shared by
-several asyncio workers gave a single one up to all connections. Unix sockets are shared. HTTP/3 has
-datagram sockets at the same addresses, in the same way.
+several asyncio workers gave a single one up to all connections. Unix sockets are shared, and so are
+those that a service manager passes if it passes fewer than there are workers. HTTP/3 has datagram
+sockets of every worker at the same addresses.
 """
 
 import errno
@@ -16,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from edge.config import ADMIN_SOCKET, Config
+from edge.server.service_manager import Passed, address_of
 from edge.settings import Address, parse_address
 
 
@@ -52,12 +54,14 @@ class Bound:
         addresses: the public addresses, ports included, in the order of `bind`.
         unix_paths: sockets in the file system, to be removed at the end.
         asked: every socket, with the setting that it was bound for.
+        passed: the settings among those whose sockets a service manager passed.
     """
 
     slots: tuple[Slot, ...]
     addresses: tuple[str, ...]
     unix_paths: tuple[Path, ...]
     asked: tuple[tuple[str, socket.socket], ...]
+    passed: tuple[str, ...]
 
     def close(self, *, remove: bool = True) -> None:
         """Close all sockets, and remove the Unix ones."""
@@ -71,21 +75,24 @@ class Bound:
 Taken = Mapping[str, list[socket.socket]]
 """Sockets of another edge, listening already, by the setting that they were bound for."""
 
+_NONE: Taken = MappingProxyType({})
 
-def bind_all(config: Config, taken: Taken = MappingProxyType({})) -> Bound:
+
+def bind_all(config: Config, taken: Taken = _NONE, passed: Passed = _NONE) -> Bound:
     """Bind every address for every worker.
 
     Args:
         taken: what is used where the same addresses are to be bound; the rest is closed.
+        passed: by a service manager, for addresses of `config.bind`; nothing more is bound there.
 
     Raises:
         BindError: nothing stays bound then.
     """
-    opened: list[socket.socket] = [sock for socks in taken.values() for sock in socks]
+    opened = [sock for each in (taken, passed) for socks in each.values() for sock in socks]
     paths: list[Path] = []
     try:
         admin_path = _data_directory(config.data_dir) / ADMIN_SOCKET
-        binding = _Binding(config.workers, opened, paths, taken)
+        binding = _Binding(config.workers, opened, paths, taken, passed)
         admin_unix = binding.bind(f"unix:{admin_path}", private=True)
         public = [binding.bind(address) for address in config.bind]
         admin = [binding.bind(config.admin)] if config.admin else []
@@ -107,9 +114,10 @@ def bind_all(config: Config, taken: Taken = MappingProxyType({})) -> Bound:
             )
             for index in range(config.workers)
         ),
-        addresses=tuple(_address(shares[0][0]) for shares in public),
+        addresses=tuple(address_of(shares[0][0]) for shares in public),
         unix_paths=(*paths, *binding.inherited),
         asked=tuple((text, sock) for text, shares in asked for sock in _distinct(shares)),
+        passed=tuple(passed),
     )
 
 
@@ -132,11 +140,14 @@ class _Binding:
     opened: list[socket.socket]
     paths: list[Path]
     taken: Taken
+    passed: Passed
     used: list[socket.socket] = field(default_factory=list)
     inherited: list[Path] = field(default_factory=list)
 
     def bind(self, text: str, *, private: bool = False) -> Shares:
         """The sockets of one address. Raises BindError."""
+        if text in self.passed:
+            return _dealt(self.passed[text], self.workers, self.opened)
         address = parse_address(text)
         found = self._found(text)
         if address.path:
@@ -160,7 +171,7 @@ class _Binding:
         beside = shares[0][0]
         if beside.family == socket.AF_UNIX:
             return [()] * self.workers
-        resolved, text = beside.getsockname(), f"UDP {_address(beside)}"
+        resolved, text = beside.getsockname(), f"UDP {address_of(beside)}"
         bound = [
             sock
             for sockets in self.taken.values()
@@ -179,10 +190,18 @@ class _Binding:
     def _found(self, text: str) -> list[socket.socket]:
         for asked, sockets in self.taken.items():
             is_another = sockets[0] in self.used or sockets[0].type != socket.SOCK_STREAM
-            if not is_another and text in (asked, _address(sockets[0])):
+            if not is_another and text in (asked, address_of(sockets[0])):
                 self.used += sockets
                 return sockets
         return []
+
+
+def _dealt(found: Sequence[socket.socket], workers: int, opened: list[socket.socket]) -> Shares:
+    """Sockets for each worker; where there are fewer, several have one, each its own end of it."""
+    more = [found[each % len(found)].dup() for each in range(len(found), workers)]
+    opened += more
+    every = [*found, *more]
+    return [tuple(every[index::workers]) for index in range(workers)]
 
 
 def _distinct(shares: Shares) -> Iterable[socket.socket]:
@@ -356,10 +375,3 @@ def _clear_stale(path: Path, *, private: bool) -> None:
     if private:
         raise BindError(f"Another edge runs on this data directory ({path.parent}).")
     raise BindError(f"{path} cannot be bound: another program listens there.")
-
-
-def _address(sock: socket.socket) -> str:
-    name = sock.getsockname()
-    if sock.family == socket.AF_UNIX:
-        return str(Address(path=name))
-    return str(Address(name[0], name[1]))

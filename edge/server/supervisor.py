@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
 from edge.child import READY, Orders, pause
 from edge.config import Config, as_plain
@@ -25,11 +24,13 @@ from edge.running.rooms import OWNERS, mark_of
 from edge.running.system import memory_of
 from edge.server import http3
 from edge.server.certificates import CertificateError, check
+from edge.server.children import Child, Follower, spawn
 from edge.server.handover import HandoverError, Offer, Predecessor
 from edge.server.http3 import Http3Missing
 from edge.server.mailboxes import Mailbox
 from edge.server.orders import MARGIN, RELOAD, SUCCEEDED, WorkerOrders
-from edge.server.recycling import Child, Recycling, Spawn
+from edge.server.recycling import Recycling, Spawn
+from edge.server.service_manager import Manager, PassedError, passed_sockets
 from edge.server.sockets import BindError, Bound, Slot, bind_all
 from edge.settings import parse_address
 
@@ -39,8 +40,6 @@ FACTORY = "edge.compose:build"
 WORKER = "edge.server.worker_main"
 RUNNER = "edge.running.main"
 """The programs of the children; the second one runs functions."""
-
-PACKAGE_ROOT = Path(__file__).parents[2]
 
 LONGEST_BACKOFF = 5.0
 RUNNING = "runner"
@@ -63,8 +62,11 @@ def serve(
     runner: str | None = RUNNER,
     on_ready: Ready = _no_more,
     takeover: bool = False,
+    follower: Sequence[str] = (),
 ) -> int:
     """Run the edge until SIGTERM or SIGINT; a second one ends it at once.
+
+    Where a service manager passes sockets, they are served on instead of `config.bind`.
 
     Args:
         factory: `module:name` of an `edge.server.worker.Factory`, imported by each worker.
@@ -73,6 +75,8 @@ def serve(
             it raises ends the edge, its text said on stderr.
         takeover: take the addresses of the edge that runs on the data directory, if one does; it
             ends once this one is ready, and goes on as it was if this one fails before.
+        follower: the words of `jelou` with which SIGUSR2 starts an edge that takes over from this
+            one; none for an edge that cannot be followed so.
 
     Returns:
         The exit status: 0 after a drain, 1 if the edge could not start (said on stderr).
@@ -82,8 +86,8 @@ def serve(
         check(config)
         before = Predecessor.ask(config.data_dir) if takeover else None
         config = replace(config, turn=0 if before is None else 1 - before.turn)
-        bound = bind_all(config, {} if before is None else before.sockets)
-    except (Http3Missing, CertificateError, HandoverError) as error:
+        config, bound = _bound(config, before)
+    except (Http3Missing, CertificateError, HandoverError, PassedError) as error:
         _complain(f"The edge cannot start: {error}")
         return 1
     except BindError as error:
@@ -91,10 +95,31 @@ def serve(
         return 1
     with ExitStack() as stack:
         mailboxes = [stack.enter_context(closing(Mailbox.open())) for _ in bound.slots]
-        supervisor = Supervisor(config, bound, mailboxes, factory, runner, on_ready, before)
+        manager = _manager(before)
+        supervisor = Supervisor(
+            *(config, bound, mailboxes, factory, runner, on_ready),
+            *(manager, Follower.of(follower), before),
+        )
         stack.callback(Pages(config.data_dir, os.getpid(), config.turn).clear)
         stack.callback(supervisor.close)
         return asyncio.run(supervisor.run())
+
+
+def _bound(config: Config, before: Predecessor | None) -> tuple[Config, Bound]:
+    """The configuration with the addresses that are served, and what is bound for them."""
+    taken = {} if before is None else before.sockets
+    passed = passed_sockets(os.environ)
+    if before is not None and not passed:  # what it was passed is served on
+        passed = {text: taken.pop(text) for text in before.passed}
+    if passed:
+        config = replace(config, bind=tuple(passed))
+    return config, bind_all(config, taken, passed)
+
+
+def _manager(before: Predecessor | None) -> Manager:
+    """Whom this edge tells of itself: who started it, else who started the one before it."""
+    own = Manager.of(os.environ)
+    return before.manager if before is not None and not own.address else own
 
 
 @dataclass(slots=True)
@@ -103,6 +128,8 @@ class Supervisor:
 
     Attributes:
         mailboxes: of the slots, in their order.
+        manager: the service manager, which is told what this edge does.
+        follower: what SIGUSR2 starts.
         before: the edge whose addresses these were, until it has ended.
     """
 
@@ -112,6 +139,8 @@ class Supervisor:
     factory: str
     runner: str | None
     on_ready: Ready
+    manager: Manager
+    follower: Follower | None
     before: Predecessor | None = None
     _holds_paths: bool = field(init=False)
     _succeeded: bool = False
@@ -140,8 +169,11 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup, os.isatty(0))
+        loop.add_signal_handler(signal.SIGUSR1, _files_are_followed)
+        loop.add_signal_handler(signal.SIGUSR2, self._on_follow)
         async with asyncio.TaskGroup() as group:
-            others = [group.create_task(call) for call in (self._announce(), self._take_turns())]
+            aside = (self._announce(), self._take_turns(), self._show_life())
+            others = [group.create_task(call) for call in aside]
             keepers = [group.create_task(self._keep(i, s)) for i, s in enumerate(self.bound.slots)]
             running = group.create_task(self._keep_runner())
             await asyncio.wait(keepers)
@@ -169,10 +201,25 @@ class Supervisor:
         if began_on_terminal and not os.isatty(0):
             self._on_signal()
         else:
+            self.manager.tell_reloading()
             self._signal(RELOAD, *self._workers)
+            self.manager.tell("READY=1")
+
+    def _on_follow(self) -> None:
+        """Start an edge with the program and the settings as they are now, to take over."""
+        if self.follower is not None and self._in_charge.is_set() and not self._stopping.is_set():
+            self.manager.tell_reloading()
+            self.follower.start(self._not_followed)
+
+    def _not_followed(self, how: str) -> None:
+        if not self._succeeded:
+            _complain(f"The edge that was to follow has not started ({how}); this one goes on.")
+            self.manager.tell("READY=1")
 
     def _stop(self) -> None:
         self._stopping.set()
+        if not self._succeeded:
+            self.manager.tell("STOPPING=1")
         self._signal(SUCCEEDED if self._succeeded else signal.SIGTERM, *self._workers)
         patience = self.config.drain_timeout + MARGIN
         asyncio.get_running_loop().call_later(patience, self._kill_workers)
@@ -200,11 +247,13 @@ class Supervisor:
         """Once this edge is ready end the one before it; later end for one that comes after."""
         await self._all_ready.wait()
         try:
-            with Offer(self.config, self.bound.asked, self._refusal).at_hand() as offer:
+            offered = Offer(self.config, self.bound, self.manager, self._refusal)
+            with offered.at_hand() as offer:
                 await self._begin_turn()
-                await offer.taken()
+                successor = await offer.taken()
                 self._holds_paths = False
                 self._succeeded = True
+                self.manager.tell(f"MAINPID={successor}", "READY=1")
         except (HandoverError, OSError) as error:
             self._fail(f"The edge cannot start: {error}")
         else:
@@ -231,10 +280,18 @@ class Supervisor:
         lines = [f"▸ Edge ready on {first}", *(f"▸ Also on {other}" for other in others)]
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
+        self.manager.tell("READY=1", f"STATUS=Serving on {first}")
         try:
             await self.on_ready(self.bound)
         except Exception as error:
             self._fail(str(error))
+
+    async def _show_life(self) -> None:
+        """Show the manager that this process does its work, twice as often as it asks for."""
+        await self._in_charge.wait()
+        while self.manager.patience:
+            self.manager.tell("WATCHDOG=1")
+            await asyncio.sleep(self.manager.patience / 2)
 
     async def _keep(self, index: int, slot: Slot) -> None:
         """Keep a worker in this slot until the edge ends."""
@@ -307,7 +364,7 @@ class Supervisor:
         def orders(status: int) -> bytes:
             return self._orders(index, slot, status).to_json()
 
-        return await _spawn(WORKER, descriptors, orders)
+        return await spawn(WORKER, descriptors, orders)
 
     async def _spawn_runner(self) -> Child:
         assert self.runner is not None  # noqa: S101 — or none is kept
@@ -316,7 +373,7 @@ class Supervisor:
             bound = list(self.bound.addresses)
             return Orders(as_plain(self.config), bound, status).to_json()
 
-        return await _spawn(self.runner, (), orders)
+        return await spawn(self.runner, (), orders)
 
     def _orders(self, index: int, slot: Slot, status: int) -> WorkerOrders:
         return WorkerOrders(
@@ -334,28 +391,6 @@ class Supervisor:
         )
 
 
-async def _spawn(module: str, descriptors: Sequence[int], orders: Callable[[int], bytes]) -> Child:
-    """Start a child.
-
-    Args:
-        orders: what it reads from stdin, given the descriptor on which it says of its start.
-    """
-    reading, writing = os.pipe()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-P", "-m", module),
-        stdin=asyncio.subprocess.PIPE,
-        pass_fds=(*descriptors, writing),
-        env=_environment(),
-    )
-    os.close(writing)
-    assert process.stdin is not None  # noqa: S101 — a pipe was asked for
-    process.stdin.write(orders(writing))
-    with suppress(ConnectionError):
-        await process.stdin.drain()
-    return process, await _read_pipe(reading)
-
-
 def shown(config: Config, address: str) -> str:
     """A bound address as the ready line shows it."""
     if parse_address(address).path:
@@ -363,18 +398,8 @@ def shown(config: Config, address: str) -> str:
     return f"{'https' if config.certfile else 'http'}://{address}"
 
 
-def _environment() -> dict[str, str]:
-    """The parent's environment; the worker finds this very package."""
-    paths = [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-
-
-async def _read_pipe(descriptor: int) -> asyncio.StreamReader:
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    pipe = os.fdopen(descriptor, "rb", buffering=0)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-    return reader
+def _files_are_followed() -> None:
+    """What rotates logs says so by SIGUSR1; log files are followed by name in any case."""
 
 
 def _how(code: int) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from edge.child import READY, Start, on_orphaned, set_up
 from edge.config import Config, from_plain
+from edge.extras import ExtraMissing
 from edge.server.certificates import CertificateError
 from edge.server.loops import LoopMissing, loop_factory
 from edge.server.mailboxes import delivered, peers_over
@@ -38,7 +39,12 @@ def main() -> int:
         config = from_plain(orders.config)
         with asyncio.Runner(loop_factory=loop_factory(config.loop)) as runner:
             runner.run(_run(orders, start, config))
-    except (TokenError, CertificateError, LoopMissing) as error:  # their texts say what to do
+    except (
+        TokenError,
+        CertificateError,
+        LoopMissing,
+        ExtraMissing,
+    ) as error:  # their texts say what to do
         start.say(str(error))
         return 1
     except Exception as error:

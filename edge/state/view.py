@@ -125,6 +125,11 @@ class WorkerView:
         """Whether nothing has changed since the last catch-up: read before every decision."""
         return max(self._source.published(), self._heard) <= self._generation
 
+    @property
+    def behind(self) -> int:
+        """Generations that the store is ahead of this."""
+        return max(max(self._source.published(), self._heard) - self._generation, 0)
+
     def hear(self, generation: int) -> None:
         """The store has come to this generation, whether or not that was published."""
         self._heard = generation

@@ -182,6 +182,7 @@ def test_the_json_of_every_command_has_the_keys_that_are_documented(
     note("auth switch", "b")
     note("auth remove", "a")
     note("logout")
+    note("completion", "bash")
     assert seen == told
 
 

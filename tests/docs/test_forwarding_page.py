@@ -9,9 +9,9 @@ from edge import headers
 from edge.config import SETTINGS
 from edge.errors import Errors
 from edge.forwarding import chunks, parse, reader, websocket
-from edge.forwarding.plan import Caller, Ids, answer_headers, request_headers
+from edge.forwarding.plan import Caller, answer_headers, request_headers
 from edge.functions import Deployment, Function, FunctionConfig
-from edge.message import Headers
+from edge.message import Headers, Ids
 from edge.project_file.parse import project_for_url
 from tests.docs.pages import blocks, codes, only_code, page, rows
 from tokens.model import Principal, Scopes, Token

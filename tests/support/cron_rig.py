@@ -18,6 +18,7 @@ from edge.cron.manual import FireNow
 from edge.cron.presence import Presence
 from edge.cron.signing_secrets import SigningSecrets
 from edge.cron.store import CronStore, Run
+from edge.events import unobserved
 from edge.forwarding.forwarder import Forwarder
 from edge.forwarding.limit import InFlight
 from edge.forwarding.pool import Pool
@@ -177,6 +178,7 @@ async def process(
             monotonic=time.monotonic,
             random=os.urandom,
             log=_fail,
+            observe=unobserved,
         )
         loop = CronLoop(
             functions=registry.functions,

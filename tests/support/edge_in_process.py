@@ -119,7 +119,8 @@ class EdgeInProcess(Doors):
 @asynccontextmanager
 async def running(directory: Path, **settings: Any) -> AsyncIterator[EdgeInProcess]:
     """An edge on a free port of 127.0.0.1; `settings` are fields of `Config`."""
-    config = Config(**{"data_dir": directory / "data", "drain_timeout": 1.0, **settings})
+    quiet = {"data_dir": directory / "data", "drain_timeout": 1.0, "access_log": "off"}
+    config = Config(**{**quiet, **settings})
     prepare(config.data_dir)
     # The protocol is named, or asyncio would not turn Nagle's algorithm off.
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:

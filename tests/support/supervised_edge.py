@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
@@ -69,9 +69,16 @@ class Supervised:
 
 
 @contextmanager
-def supervised(data_dir: Path, **settings: Any) -> Iterator[Supervised]:
-    """Start an edge; it is ended afterwards."""
-    with started(command(data_dir, **settings), "Edge ready on ") as program:
+def supervised(
+    data_dir: Path,
+    *,
+    by: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> Iterator[Supervised]:
+    """Start an edge, by another program if one is given; it is ended afterwards."""
+    words = [*by, *command(data_dir, **settings)]
+    with started(words, "Edge ready on ", env=env) as program:
         yield Supervised(program)
 
 

@@ -6,7 +6,7 @@ several workers, and manages it through the same socket as the command line, in 
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -224,10 +224,16 @@ def serve_command(data_dir: Path, *flags: str, workers: int = 1) -> list[str]:
 
 
 @contextmanager
-def serving(data_dir: Path, *flags: str, workers: int = 1) -> Iterator[Edge]:
-    """Start an edge; stop it, if it still runs, at the end."""
-    command = serve_command(data_dir, *flags, workers=workers)
-    with started(command, EDGE_READY, env=isolated(data_dir)) as program:
+def serving(
+    data_dir: Path,
+    *flags: str,
+    workers: int = 1,
+    by: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Edge]:
+    """Start an edge, by another program if one is given; stop it, if it still runs, at the end."""
+    command = [*by, *serve_command(data_dir, *flags, workers=workers)]
+    with started(command, EDGE_READY, env={**isolated(data_dir), **(env or {})}) as program:
         edge = Edge(program, data_dir)
         try:
             yield edge

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from edge.admin.status_operations import EdgeStatus, FailingInfo, WorkerInfo
 from edge.cli.context import Session
 from edge.cli.doctor_checks import Bind, Facts, File, Program, Project, findings
 from edge.cli.main import run
+from tests.support.mounts import read_only
 
 STATUS = EdgeStatus(
     running=True,
@@ -30,6 +32,7 @@ HEALTHY = Facts(
     directory="/data",
     mode=0o700,
     is_ours=True,
+    is_writable=True,
     socket=40,
     store="",
     files=(File("edge.db", 0o600, is_ours=True),),
@@ -39,6 +42,8 @@ HEALTHY = Facts(
     descriptors=100_000,
     connections=10_000,
     binds=(Bind("127.0.0.1:8080", None),),
+    open_binds=(),
+    public_url=None,
     projects=(Project("shop", None),),
     programs=(Program("shop", "node", is_found=True),),
     status=STATUS,
@@ -51,6 +56,7 @@ def test_nothing_is_wrong_where_nothing_is() -> None:
 
 CASES = {
     "others-read-the-directory": ({"mode": 0o755}, "data directory", "chmod go-rw /data"),
+    "a-directory-that-takes-no-writes": ({"is_writable": False}, "data directory", "--data-dir"),
     "another-users-directory": ({"is_ours": False}, "data directory", "chown"),
     "others-read-a-file": (
         {"files": (File("edge.db", 0o644, is_ours=True),)},
@@ -95,6 +101,25 @@ def test_too_few_descriptors_are_a_warning() -> None:
     assert "--max-connections 384" in (found.advice or "")
 
 
+@pytest.mark.parametrize(
+    ("url", "advices"),
+    [
+        (None, ["--public-url", "--certfile"]),
+        ("http://edge.example", ["--certfile"]),
+        ("https://edge.example", []),
+    ],
+)
+def test_tokens_in_plain_text_from_other_machines_are_a_warning(
+    url: str | None, advices: list[str]
+) -> None:
+    facts = replace(HEALTHY, open_binds=("0.0.0.0:8080",), public_url=url)
+    found = [f for f in findings(facts) if f.level != "ok"]
+    assert {(f.check, f.level) for f in found} <= {("exposure", "warning")}
+    assert [each in (f.advice or "") for f, each in zip(found, advices, strict=True)] == [
+        True
+    ] * len(advices)
+
+
 def test_functions_started_with_what_a_directory_keeps_open_to_root_are_no_fault() -> None:
     assert {f.level for f in findings(replace(HEALTHY, mode=0o711))} == {"ok"}
 
@@ -113,6 +138,25 @@ def doctor(
     assert data["healthy"] is (code == 0)
     wrong = {f["check"]: f["message"] for f in data["findings"] if f["level"] == "wrong"}
     return code, wrong
+
+
+def test_a_read_only_directory_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "kept").mkdir(mode=0o700)
+    with read_only(tmp_path / "kept", tmp_path / "data"):
+        code, wrong = doctor(tmp_path, capsys, JELOU_BIND="127.0.0.1:0")
+    assert (code, "cannot be written" in wrong["data directory"]) == (1, True)
+
+
+def test_what_other_machines_reach_is_known_from_the_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(socket.create_server(("0.0.0.0", 0))) as probe:
+        port = probe.getsockname()[1]
+    variables = {"JELOU_BIND": f"127.0.0.1:0,0.0.0.0:{port}", "HOME": str(tmp_path)}
+    run(["doctor", "--data-dir", str(tmp_path / "data")], Session(variables))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "exposure" in line]
+    assert len(lines) == 2
+    assert all(f"0.0.0.0:{port}" in line for line in lines)
 
 
 def test_a_machine_is_looked_at_as_it_is(

@@ -34,7 +34,7 @@ PROMISED = [
         "access revoke",
     ),
     *("auth list", "auth switch", "auth remove"),
-    *("audit", "backup", "restore", "status", "doctor"),
+    *("audit", "backup", "restore", "status", "doctor", "completion"),
 ]
 GLOBAL = ("--data-dir", "--edge", "--profile", "--json", "--no-input", "--yes")
 

@@ -18,7 +18,7 @@ from edge.functions import Cors, Function, Upstream
 from edge.gate.decide import decide_sound
 from edge.gate.decisions import Forward, GateSettings
 from edge.headers import Networks
-from edge.message import Head, Headers, Peer, first
+from edge.message import Head, Headers, Ids, Peer, first
 from edge.server.heads import BadHead, parse_head
 from tests.support.asking import GOOD, MADE_UP, NOW, UNKNOWN, Known, function
 from tokens.secret import contains_token
@@ -124,7 +124,7 @@ class Asked:
     networks: Networks
 
     @property
-    def ids(self) -> plan.Ids:
+    def ids(self) -> Ids:
         return plan.ids(self.head.headers, FRESH)
 
     @property

@@ -11,33 +11,51 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge.events import CutOff, Event, Finished, Unread
+from edge.events import Account, CronRan, CutOff, Event, Unread
 from edge.observe.exposition import METRICS, exposition
 from edge.observe.pages import DIRECTORY, Page, Pages, Vitals
-from edge.observe.tally import Snapshot, Tally
+from edge.observe.tally import MOST_TOOLS, Snapshot, Tally
+from tests.support.accounts import BEGAN, account
 
+PER_WORKER = ("jelou_worker", "jelou_in_flight", "jelou_streams", "jelou_upstream_connections")
 VITALS = Vitals(
     pid=7, since=1.5, generation=3, in_flight=2, streams=1, resident=4096, descriptors=9
 )
 finished = st.builds(
-    Finished,
+    account,
     st.sampled_from(["", "edge", "shop", "ventas"]),
-    st.sampled_from([0, 200, 401, 503]),
-    st.sampled_from(["", "unauthorized", "overloaded"]),
-    st.sampled_from(["fast", "asgi"]),
-    st.booleans(),
-    st.floats(0, 200),
+    status=st.sampled_from([0, 200, 401, 503]),
+    code=st.sampled_from(["", "unauthorized", "overloaded"]),
+    reason=st.sampled_from(["missing", "revoked"]),
+    lane=st.sampled_from(["fast", "asgi"]),
+    whole=st.booleans(),
+    seconds=st.floats(0, 200),
+    set_out=st.just(0.0) | st.floats(BEGAN, BEGAN + 1),
+    answered=st.just(0.0) | st.floats(BEGAN + 1, BEGAN + 2),
+    received=st.integers(0, 9),
+    sent=st.integers(0, 9),
+    mcp_method=st.sampled_from(["", "tools/call", "made/up"]),
+    tool=st.sampled_from(["", "getOrder"]),
+    tool_failed=st.none() | st.booleans(),
+)
+ran = st.builds(
+    CronRan,
+    st.sampled_from(["shop", "ventas"]),
+    st.just("run_1"),
+    st.sampled_from(["ok", "error", "unknown"]),
+    st.just(200),
+    st.just(""),
+    st.floats(0, 9),
 )
 events = st.lists(
-    finished | st.builds(Unread, st.sampled_from(["bad_request", "overloaded"]))
+    finished | ran | st.builds(Unread, st.sampled_from(["bad_request", "overloaded"]))
     | st.builds(CutOff, st.sampled_from(["flood", "slow_reader"]))
 )  # fmt: skip
 
 
 def counted(happened: list[Event], before: Tally | None = None) -> Snapshot:
     tally = before or Tally()
-    for event in happened:
-        tally.observe(event)
+    tally.watch(happened)
     return tally.snapshot()
 
 
@@ -59,7 +77,7 @@ def test_two_workers_and_one_that_did_both_have_counted_the_same(
     both = [Page(0, VITALS, counted(some + others))]
     two, one = told(exposition(pages)), told(exposition(both))
     for name, samples in one.items():
-        if not name.startswith(("jelou_worker", "jelou_in_flight", "jelou_streams")):
+        if not name.startswith(PER_WORKER):
             assert two[name] == pytest.approx(samples)
 
 
@@ -67,18 +85,43 @@ def test_two_workers_and_one_that_did_both_have_counted_the_same(
 @given(events)
 def test_every_event_is_counted_once(happened: list[Event]) -> None:
     samples = told(exposition([Page(0, VITALS, counted(happened))]))
-    over = [event for event in happened if isinstance(event, Finished)]
+    over = [event for event in happened if isinstance(event, Account)]
     assert sum(samples.get("jelou_requests_total", {}).values()) == len(over)
     for function in {event.function for event in over}:
-        its = [event.seconds for event in over if event.function == function]
+        its = [event.ended - event.began for event in over if event.function == function]
         assert samples["jelou_request_seconds_count"][function,] == len(its)
         assert samples["jelou_request_seconds_sum"][function,] == pytest.approx(sum(its))
         assert samples["jelou_request_seconds_bucket"][function, "0.1"] == sum(
             seconds <= 0.1 for seconds in its
         )
-    ended = [event for event in happened if not isinstance(event, Finished)]
-    names = ("jelou_unread_total", "jelou_connections_cut_off_total")
-    assert sum(sum(samples.get(name, {}).values()) for name in names) == len(ended)
+    for name, expected in (
+        ("jelou_unread_total", sum(isinstance(event, Unread) for event in happened)),
+        ("jelou_connections_cut_off_total", sum(isinstance(event, CutOff) for event in happened)),
+        ("jelou_cron_runs_total", sum(isinstance(event, CronRan) for event in happened)),
+        ("jelou_body_bytes_total", sum(event.received + event.sent for event in over)),
+        ("jelou_unauthorized_total", sum(event.code == "unauthorized" for event in over)),
+        ("jelou_mcp_messages_total", sum(bool(event.mcp_method) for event in over)),
+        (
+            "jelou_mcp_tool_calls_total",
+            sum(bool(event.mcp_method and event.tool) for event in over),
+        ),
+        (
+            "jelou_upstream_seconds_count",
+            sum(bool(event.set_out and event.answered) for event in over),
+        ),
+    ):
+        assert sum(samples.get(name, {}).values()) == expected
+
+
+def test_what_clients_may_say_makes_no_label_without_end() -> None:
+    calls = [
+        account(mcp_method=f"tools/{n}", tool=f"tool{n}", tool_failed=False)
+        for n in range(MOST_TOOLS + 5)
+    ]
+    snapshot = counted(list(calls))
+    assert snapshot.mcp == {("shop", "other"): len(calls)}
+    assert len(snapshot.tools) == MOST_TOOLS + 1
+    assert snapshot.tools["shop", "other", "ok"] == 5
 
 
 @settings(max_examples=50)
@@ -136,19 +179,21 @@ def test_a_page_that_is_damaged_is_no_page(tmp_path: Path, damage: bytes) -> Non
 
 def test_every_metric_is_told_with_its_meaning_and_labels() -> None:
     happened: list[Any] = [
-        Finished("shop", 200, "", "fast", True, 0.1),
+        account(code="unauthorized", reason="missing"),
+        account(set_out=BEGAN, answered=BEGAN + 1, received=3, sent=4, mcp_method="ping", tool="a"),
         Unread("bad_request"),
         CutOff("flood"),
+        CronRan("shop", "run_1", "ok", 200, "", 0.1),
     ]
-    text = exposition([Page(0, VITALS, counted(happened))]).decode()
+    vitals = replace(VITALS, circuits=("http://127.0.0.1:9000",))
+    text = exposition([Page(0, vitals, counted(happened))]).decode()
     samples = told(text.encode())
     for metric in METRICS:
         family = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
         assert f"# HELP {metric.name} {metric.meaning}" in text
         assert f"# TYPE {metric.name} {metric.kind}" in text
         name = f"{family}_count" if metric.kind == "histogram" else metric.name
-        ((labels, _),) = samples[name].items()
-        assert len(labels) == len(metric.labels)
+        assert {len(labels) for labels in samples[name]} == {len(metric.labels)}
 
 
 def test_a_page_is_never_seen_half_written(tmp_path: Path) -> None:

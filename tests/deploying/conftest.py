@@ -1,0 +1,5 @@
+"""An edge as it is installed, for every test here."""
+
+from tests.support.installed import built, installed
+
+__all__ = ["built", "installed"]
