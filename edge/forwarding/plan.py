@@ -21,7 +21,7 @@ _COOKIE_ATTRIBUTE = re.compile(rb"(;[ \t]*)(path|domain)[ \t]*=[ \t]*([^;]*)", r
 _ABSOLUTE = re.compile(rb"(?:(https?):)?//([^/?#]*)([^#]*.*)", re.IGNORECASE)
 
 
-OWN_IN_ANSWERS = frozenset({b"alt-svc", b"x-request-id", b"x-jelou-error-source"})
+OWN_IN_ANSWERS = frozenset({b"x-request-id", b"x-jelou-error-source"})
 """Fields of an answer that only the edge may say."""
 
 REWRITTEN = frozenset({b"location", b"content-location", b"set-cookie"})
