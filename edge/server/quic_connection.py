@@ -41,6 +41,9 @@ IN_FLIGHT = 1024 * 1024
 HANDSHAKE = 16 * 1024
 """Bytes of TLS messages that a client may send (RFC 9000 §7.5 asks for 4096 at least)."""
 
+CURVES = ("secp256r1", "secp384r1")
+"""Those of a certificate's key, if it has one; RSA and Ed25519 are good too."""
+
 PIECES = 128
 """Pieces of a stream that may have come before what is in front of them: packets that are lost or
 late leave fewer in a window, and each costs a search through all of them."""
@@ -294,4 +297,7 @@ def configured(certfile: str, keyfile: str, idle: float) -> QuicConfiguration:
         supported_versions=[QuicProtocolVersion.VERSION_1],
     )
     configuration.load_cert_chain(certfile, keyfile)
+    curve = getattr(configuration.private_key, "curve", None)
+    if curve is not None and curve.name not in CURVES:
+        raise ValueError(f"aioquic signs with {', '.join(CURVES)}, not with {curve.name}")
     return configuration

@@ -19,12 +19,24 @@ from tests.support.http3 import Http3Client
 
 
 class Watching(Small):
-    """The small app, with what was observed."""
+    """The small app, with what was observed.
+
+    Attributes:
+        clients: the port that each request came from, as the app was told.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.events: list[Event] = []
         self.observe = self.events.append
+        self.clients: list[int] = []
+        app = self.app
+
+        async def noting(scope: Any, receive: Any, send: Any) -> None:
+            self.clients.append(scope["client"][1])
+            await app(scope, receive, send)
+
+        self.app = noting
 
 
 def udp_socket(port: int = 0) -> socket.socket:

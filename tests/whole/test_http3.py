@@ -5,8 +5,10 @@ import json
 import os
 import signal
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,79 @@ async def test_a_client_that_leaves_aborts_its_function_and_a_broken_answer_is_n
         await asyncio.to_thread(origin.wait_for_held, 1)
         client.close()
         await asyncio.to_thread(origin.wait_until_left)
+
+
+class Truncated(BaseHTTPRequestHandler):
+    """A function whose answers break off."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", "100")
+        self.end_headers()
+        self.wfile.write(b"half")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Nobody reads it."""
+
+
+@pytest.mark.slow
+@ASKS
+async def test_an_answer_that_breaks_off_is_no_whole_one(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Truncated) as server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.02])
+        thread.start()
+        try:
+            with serving(tmp_path / "data", *flags(tmp_path)) as edge:
+                url = f"http://127.0.0.1:{server.server_port}"
+                await asyncio.to_thread(edge.deploy, "shop", url, public=True)
+                client = await Http3Client.connect(edge.port)
+                stream = client.ask("/shop/any")
+                reset = await client.until(StreamReset, stream)
+                assert reset.error_code == ErrorCode.H3_INTERNAL_ERROR
+                assert not client.is_whole(stream)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.slow
+@ASKS
+async def test_calls_tell_of_their_progress_and_end_with_their_client(
+    tmp_path: Path, origin: Function
+) -> None:
+    with serving(tmp_path / "data", *flags(tmp_path)) as edge:
+        token = edge.deploy("shop", origin.url).token or ""
+        client = await Http3Client.connect(edge.port)
+        session = await session_of(client, token)
+        mine = [("mcp-session-id", session), ("mcp-protocol-version", MCP_REVISION)]
+        call = {"name": "hold", "arguments": {}, "_meta": {"progressToken": 1}}
+        first = rpc(client, token, "tools/call", mine, **call)
+        assert (await client.head(first))["content-type"] == "text/event-stream"
+        await asyncio.to_thread(origin.wait_for_held, 1)
+        client.give_up(first)
+        await asyncio.to_thread(origin.wait_until_left)
+        second = rpc(client, token, "tools/call", mine, **call)
+        await asyncio.to_thread(origin.wait_for_held, 1)
+        origin.let_go.set()
+        assert b'"held"' in (await client.body(second)).replace(b"\\", b"")
+
+
+@pytest.mark.slow
+@ASKS
+async def test_requests_are_logged_as_what_they_were(tmp_path: Path, origin: Function) -> None:
+    log = tmp_path / "access.log"
+    given = flags(tmp_path, "--access-log", str(log))
+    with serving(tmp_path / "data", "--bind", "[::1]:0", *given) as edge:
+        edge.deploy("shop", origin.url, public=True)
+        client = await Http3Client.connect(edge.port, host="::1")
+        assert await client.status(client.ask("/shop/hello")) == 200
+        client.ask("/shop/hold")
+        await asyncio.to_thread(origin.wait_for_held, 1)
+        client.close()
+        await reached(lambda: log.exists() and len(log.read_text().splitlines()) == 2)
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(line["protocol"], line["lane"]) for line in lines] == [("HTTP/3", "asgi")] * 2
+    assert [line["client"] for line in lines] == ["::1"] * 2
 
 
 @pytest.mark.slow

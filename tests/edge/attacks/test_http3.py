@@ -412,6 +412,26 @@ async def test_misuse_ends_the_connection(tmp_path: Path, name: str) -> None:
         await alive(edge)
 
 
+async def test_an_address_that_a_client_only_claims_is_not_taken_for_its_own(
+    tmp_path: Path,
+) -> None:
+    async with http3_running(tmp_path) as edge:
+        client = await Http3Client.connect(edge.port)
+        await client.body(client.ask("/target"))
+        own = edge.small.clients[0]
+        client.deaf = True  # as whoever writes another's address on its datagrams
+        await client.move()
+        client.ask("/target")
+        await edge.until(lambda: len(edge.small.clients) == 2)
+        assert edge.small.clients == [own, own]
+        client.deaf = False
+        with anyio.fail_after(5):
+            while edge.small.clients[-1] == own:
+                await client.body(client.ask("/target"))
+        assert edge.small.clients[-1] == client.transport.get_extra_info("sockname")[1]
+        client.close()
+
+
 # Before the handshake is over.
 
 

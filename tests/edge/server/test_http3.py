@@ -8,9 +8,12 @@ import pytest
 from aioquic.h3.connection import ErrorCode
 from aioquic.h3.events import DataReceived
 from aioquic.quic.events import StopSendingReceived, StreamReset
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from edge.server.quic_connection import configured
 from tests.support.http3 import Http3Client
-from tests.support.http3_server import http3_running
+from tests.support.http3_server import http3_config, http3_running
 
 
 async def test_requests_are_answered_and_targets_are_raw(tmp_path: Path) -> None:
@@ -190,3 +193,17 @@ async def test_a_drain_whose_time_is_over_leaves_no_answer_that_looks_whole(
         assert (await client.until_closed()).error_code == ErrorCode.H3_INTERNAL_ERROR
         assert not client.is_whole(stream)
         client.vanish()
+
+
+def test_a_key_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP521R1())
+    config = http3_config(tmp_path)
+    config.keyfile.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    with pytest.raises(ValueError, match="not with secp521r1"):
+        configured(str(config.certfile), str(config.keyfile), 30)
