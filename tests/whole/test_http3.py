@@ -17,6 +17,7 @@ import httpx2
 import pytest
 from aioquic.h3.connection import ErrorCode
 from aioquic.h3.events import DataReceived
+from aioquic.quic.events import StreamReset
 
 from tests.support.certificates import self_signed
 from tests.support.edge import isolated
