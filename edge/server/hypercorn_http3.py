@@ -124,6 +124,7 @@ class Http3:
                     await self._end_all()
         except Exception:
             LOG.exception("a client connection failed")
+            self._pump.close(ErrorCode.H3_INTERNAL_ERROR)
         finally:
             self._pump.stop()
             self._host.forget(self)
@@ -208,7 +209,8 @@ class Http3:
 
     def _say_goodbye(self, first_refused: int) -> None:
         if self._framing is not None and not self._quic.ends:
-            self._framing.go_away(first_refused)
+            with suppress(RuntimeError, ValueError):  # the client has just stopped that stream
+                self._framing.go_away(first_refused)
             self._pump.write_soon()
 
     def _leave(self) -> None:
@@ -250,15 +252,23 @@ class Http3:
 
     async def _on_stream_event(self, framing: Framing, event: QuicEvent) -> None:
         if isinstance(event, StreamReset | StopSendingReceived):
-            framing.handle_event(event)
+            self._read(framing, event)
             self._spend()
             await self._on_left(event.stream_id)
         elif isinstance(event, StreamDataReceived):
             before, kept = framing.buffered(event.stream_id), 0
-            for each in framing.handle_event(event):
+            for each in self._read(framing, event):
                 kept += await self._on_http(each)
             kept += framing.buffered(event.stream_id) - before
             self._quic.take(event.stream_id, len(event.data) - kept)
+
+    def _read(self, framing: Framing, event: QuicEvent) -> list[H3Event]:
+        """What an event means; one that meets a stream which was stopped ends the connection."""
+        try:
+            return framing.handle_event(event)
+        except (RuntimeError, ValueError):
+            self._quic.close(ErrorCode.H3_CLOSED_CRITICAL_STREAM)
+            return []
 
     async def _on_left(self, stream_id: int) -> None:
         """The client has given a request up."""

@@ -432,6 +432,25 @@ async def test_an_address_that_a_client_only_claims_is_not_taken_for_its_own(
         client.close()
 
 
+@pytest.mark.parametrize("stream", [3, 7, 11], ids=["control", "encoder", "decoder"])
+async def test_a_stream_of_the_servers_own_that_is_stopped_ends_the_connection(
+    tmp_path: Path, stream: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where a request that needs it has come in the same packet, before that."""
+    async with http3_running(tmp_path) as edge:
+        client = await Http3Client.connect(edge.port)
+        await client.body(client.ask("/target"))
+        asked = client.quic.get_next_available_stream_id()
+        client.h3.send_headers(asked, [(n.encode(), v.encode()) for n, v in HEAD], True)
+        client.quic.stop_stream(stream, 0)
+        client.quic._streams_queue.reverse()
+        client.flush()
+        closed = await client.until_closed()
+        assert closed.error_code == ErrorCode.H3_CLOSED_CRITICAL_STREAM
+        await alive(edge)
+    assert not caplog.records
+
+
 # Before the handshake is over.
 
 
