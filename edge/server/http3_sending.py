@@ -24,14 +24,16 @@ class _Answer:
 
     Attributes:
         news: set when its app may look again whether it may go on.
+        ended: whether its end was said.
         still: what the client had taken when it was last looked at.
         since: loop time since when it has taken nothing of what waits.
     """
 
-    __slots__ = ("news", "since", "still")
+    __slots__ = ("ended", "news", "since", "still")
 
     def __init__(self) -> None:
         self.news = asyncio.Event()
+        self.ended = False
         self.still = (0, 0)
         self.since: float | None = None
 
@@ -72,8 +74,10 @@ class Answers:
 
     async def end(self, stream_id: int, trailers: Headers | None = None) -> None:
         """End an answer, as whole; returns once all of it has been sent."""
-        if stream_id not in self._open:
+        answer = self._open.get(stream_id)
+        if answer is None or answer.ended:
             return
+        answer.ended = True
         if trailers is None:
             self._framing.finish(stream_id)
         else:

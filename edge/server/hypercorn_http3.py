@@ -349,11 +349,11 @@ class Http3:
     # What goes out.
 
     async def _send(self, event: Event) -> None:
-        """Send what a stream has to say."""
+        """Send what a stream has to say; what cannot be said breaks its answer off."""
         try:
             await self._send_event(event)
         except (ValueError, RuntimeError, ProtocolError):
-            return  # the stream is over already
+            await self._cut(event.stream_id, ErrorCode.H3_INTERNAL_ERROR)
 
     async def _send_event(self, event: Event) -> None:
         stream_id = event.stream_id

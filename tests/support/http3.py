@@ -173,6 +173,11 @@ class Http3Client(asyncio.DatagramProtocol):
         event = await self.until(HeadersReceived, stream, seconds)
         return {name.decode(): value.decode() for name, value in event.headers}
 
+    def heads(self, stream: int) -> list[Any]:
+        """All sections of fields that have come of an answer."""
+        found = (each for each in self.events if isinstance(each, HeadersReceived))
+        return [each.headers for each in found if each.stream_id == stream]
+
     async def status(self, stream: int) -> int:
         return int((await self.head(stream))[":status"])
 

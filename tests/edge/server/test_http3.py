@@ -53,6 +53,27 @@ async def test_answers_of_any_size_come_whole_on_streams_side_by_side(
         client.close()
 
 
+async def test_trailers_come_to_who_asks_for_them(tmp_path: Path) -> None:
+    async with http3_running(tmp_path) as edge:
+        client = await Http3Client.connect(edge.port)
+        stream = client.ask("/trailers", fields=[("te", "trailers")])
+        assert await client.body(stream) == b"said"
+        assert client.heads(stream)[1:] == [[(b"sum", b"4")]]
+        without = client.ask("/trailers")
+        assert await client.body(without) == b"said"
+        assert client.heads(without)[1:] == []
+        client.close()
+
+
+async def test_a_head_that_cannot_be_said_is_no_answer(tmp_path: Path) -> None:
+    async with http3_running(tmp_path) as edge:
+        client = await Http3Client.connect(edge.port)
+        assert await client.body(client.ask("/field?60000")) == b"said"
+        reset = await client.until(StreamReset, client.ask("/field?70000"))
+        assert reset.error_code == ErrorCode.H3_INTERNAL_ERROR
+        client.close()
+
+
 async def test_an_early_answer_stops_the_upload_and_the_connection_survives(
     tmp_path: Path,
 ) -> None:
