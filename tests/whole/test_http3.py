@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator
@@ -256,6 +257,17 @@ def test_without_the_extra_an_edge_says_what_to_install(tmp_path: Path) -> None:
     ended = run(serve_command(tmp_path / "data", *flags(tmp_path)), env=environ)
     assert ended.returncode == 1
     assert "pip install 'jelou-edge[http3]'" in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_for_datagrams_is_named(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = serve_command(tmp_path / "data", "--bind", address, *flags(tmp_path))
+        ended = run(command, env=isolated(tmp_path / "data"))
+    assert ended.returncode == 1
+    assert f"UDP {address} cannot be bound" in ended.stderr
 
 
 def test_without_tls_there_is_none(tmp_path: Path) -> None:
