@@ -21,6 +21,7 @@ from edge.admin.local import LocalOperations
 from edge.admin.opening import assembled
 from edge.app import Door, Throttles
 from edge.composing.audit import ComposedAudit, composed_audit
+from edge.composing.console import ComposedConsole, composed_console
 from edge.composing.cron import ComposedCron, Live, composed_cron
 from edge.composing.mcp import Surroundings, composed_mcp, pace
 from edge.composing.observing import ComposedObserving, Watched, composed_observing
@@ -43,6 +44,7 @@ from edge.housekeeping import Housekeeping, LastUse
 from edge.observe.log import log_error
 from edge.running.protocol import SOCKETS
 from edge.server.acceptor import FastLane
+from edge.server.hypercorn_connection import App
 from edge.state.catalogs import Catalogs
 from edge.state.ended_sessions import KIND, StoredEndedSessions
 from edge.state.health import Health, Probe
@@ -68,7 +70,8 @@ class Edge:
         fast: what the fast lane has done, or None without it.
         fast_lane: what public connections begin on, or None.
         local_admin: the management API for the data directory's socket.
-        remote_admin: the management API for the admin address, behind access tokens.
+        remote_admin: the management API for the admin address, behind access tokens, and the
+            console.
         state: what the server tells the app; `draining` is set when a shutdown begins.
         observe: told of what happens on public connections.
         end_streams: ends every open stream, and from then on gives runs of schedules their time;
@@ -80,7 +83,7 @@ class Edge:
     fast: Counts | None
     fast_lane: FastLane | None
     local_admin: AdminApi
-    remote_admin: AdminApi
+    remote_admin: App
     state: WorkerState
     observe: Observe
     end_streams: Callable[[], None]
@@ -99,28 +102,26 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     """
     store = open_store(config)
     beyond = _beyond(config, store.name)
-    pool, in_flight, forwarder = beyond.pool, beyond.in_flight, beyond.forwarder
+    forwarder, networks, slot = beyond.forwarder, _networks(config), peers.slot
     read, streams, state = store.source.document, OpenStreams(), WorkerState()
     catalogs, url_of = Catalogs(read), partial(function_url, config, bound)
     documents = OpenDocuments(read, catalogs, beyond.health, url_of)
     of_sessions = SessionStreams(peers, time.monotonic_ns)
     forgets: list[Callable[[str], None]] = [catalogs.forget, documents.forget]
     last_use = LastUse(store.tokens)
-    audit = composed_audit(config, store.database, peers.slot)
+    audit = composed_audit(config, store.database, slot)
     view = _view(store, streams, of_sessions, forgets)
-    networks = _networks(config)
-    watched = Watched(view, streams, in_flight, pool, networks)
-    observing = composed_observing(config, watched, peers.slot)
+    watched = Watched(view, streams, beyond.in_flight, beyond.pool, networks)
+    observing = composed_observing(config, watched, slot)
     around = Surroundings(
         store, view, catalogs, forwarder, streams, of_sessions, state, peers, forgets
     )
-    mcp = composed_mcp(config, around)
     door = Door(
         view=view,
         settings=_gate_settings(config, store.name),
         networks=networks,
         http=HttpDoor(forwarder, documents, streams, state, log_error, pace(config)),
-        mcp=mcp,
+        mcp=composed_mcp(config, around),
         websockets=WebSocketDoor(forwarder, streams, os.urandom, lambda: state.draining),
         clock=store.database.clock,
         random=os.urandom,
@@ -131,21 +132,23 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
         sample=None if config.traces is None else config.traces_sample,
     )
     place, live = Place(config, tuple(bound), running=True), Live(view, door.refresh, state)
-    observe = observing.observe
-    cron = composed_cron(config, store.database, live, forwarder, url_of, observe, peers.slot)
+    cron = composed_cron(config, store.database, live, forwarder, url_of, observing.observe, slot)
     operations = assembled(store.database, place, VERSION, cron.fire_now, workers_look(view, peers))
-    worked = _housekeeping(store, beyond, door, last_use, operations, audit, observing, peers.slot)
-    lane = _lane(config, store.name, door, pool, in_flight)
+    worked = _housekeeping(store, beyond, door, last_use, operations, audit, observing, slot)
+    lane = _lane(config, store.name, door, beyond)
+    console = composed_console(config, store, operations, audit.failed, bound, observing, slot)
     return Edge(
         app=door,
         fast=lane.counts if config.fast_lane else None,
         fast_lane=partial(FastConnection, lane) if config.fast_lane else None,
         local_admin=AdminApi(operations, metrics=observing.text),
-        remote_admin=AdminApi(operations, operations.authenticate, audit.failed, observing.text),
+        remote_admin=console.app,
         state=state,
-        observe=observe,
+        observe=observing.observe,
         end_streams=partial(_begin_drain, streams, cron.firing),
-        running=partial(_running, store, beyond, door, worked, last_use, audit, observing, cron),
+        running=partial(
+            _running, store, beyond, door, worked, last_use, audit, observing, cron, console
+        ),
     )
 
 
@@ -183,11 +186,11 @@ def _begin_drain(streams: OpenStreams, firing: Firing) -> None:
     firing.begin_drain()
 
 
-def _lane(config: Config, name: str, door: Door, pool: Pool, in_flight: InFlight) -> Lane:
+def _lane(config: Config, name: str, door: Door, beyond: _Beyond) -> Lane:
     return Lane(
         door=door,
-        pool=pool,
-        in_flight=in_flight,
+        pool=beyond.pool,
+        in_flight=beyond.in_flight,
         documents=door.http.documents,
         streams=door.http.streams,
         pace=door.http.pace,
@@ -273,6 +276,7 @@ async def _running(
     audit: ComposedAudit,
     observing: ComposedObserving,
     cron: ComposedCron,
+    console: ComposedConsole,
 ) -> AsyncIterator[None]:
     """Everything that has to run; at the end last use is written down and all is closed."""
     async with AsyncExitStack() as stack:
@@ -288,6 +292,8 @@ async def _running(
             tasks.start_soon(beyond.instances.run)
             if cron.loop is not None:
                 tasks.start_soon(cron.loop.run)
+            if console.run is not None:
+                tasks.start_soon(console.run)
             yield
             await cron.firing.drained()
             tasks.cancel_scope.cancel()

@@ -62,6 +62,7 @@ class Config:
     http3: bool = False
     admin: str | None = None
     admin_client_ca: Path | None = None
+    console: bool = True
     project: tuple[Path, ...] = ()
     drain_timeout: float = 10.0
     access_log: str = "stderr"
@@ -176,6 +177,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("http3", boolean, "Whether TLS binds speak HTTP/3 too, over UDP on the same ports."),
     Setting("admin", bind, "Where the management API listens besides <data-dir>/admin.sock."),
     Setting("admin_client_ca", path, "PEM authorities; admin clients must show a certificate."),
+    Setting("console", boolean, "Whether the admin address also serves the console."),
     Setting("project", path, "A project directory deployed at start.", many=True),
     Setting("data_dir", path, "Where the store, the keys and admin.sock live."),
     Setting(

@@ -17,6 +17,10 @@ EDGE = "edge"
 
 RESERVED_SLUGS = frozenset({"mcp", "admin", "api", EDGE, "www", "well-known"})
 
+CONSOLE = "/admin/console"
+"""Where the console is on the admin address. A host's ports share their cookies, so it is below a
+slug that no function has."""
+
 EVERY_PATH = PathTemplate("*")
 
 TokenPlace = Literal["x-jelou-token", "authorization", "x-api-key"]

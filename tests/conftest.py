@@ -2,10 +2,12 @@
 that is written meanwhile for tokens.
 
 Workers run on uvloop where it is installed, else on asyncio's own loop. `--loop` runs all tests on
-one of them, or on both; without it they run on asyncio's, those of `ON_BOTH` on either, and those
-of `AS_WORKERS` on what workers run on.
+one of them, or on both, as `make test-all` does; without it they run on asyncio's, and those of
+`AS_WORKERS` on what workers run on.
 """
 
+import gc
+import os
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +15,12 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.support.token_scan"]
+pytest_plugins = ["tests.support.token_scan", "tests.support.shared_edge"]
+
+GARBAGE = (10_000, 20, 50)
+"""When to look for cycles while tests run, as workers do."""
+
+gc.disable()  # until all tests are collected: what is imported and collected stays
 
 LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
     "asyncio": ("asyncio", {"use_uvloop": False}),
@@ -21,11 +28,25 @@ LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """What anyio's plugin calls them."""
 
-ON_BOTH = ("edge/fast", "edge/forwarding", "edge/server")
-"""Directories whose tests depend on how a loop treats sockets."""
+AS_WORKERS = ("edge/fast", "edge/forwarding", "edge/lanes", "edge/server", "edge/whole")
+"""Directories whose tests depend on how a loop treats sockets, or are many."""
 
-AS_WORKERS = ("edge/lanes", "edge/whole")
-"""Directories whose tests need only show that all works together on the loop that is used."""
+
+MEMORY = "/dev/shm"
+ENOUGH = 2 << 30
+"""Bytes that must be free there; all tests leave a tenth of that."""
+
+
+def pytest_configure() -> None:
+    """Keep what tests write in memory, if programs may be run from there and TMPDIR is not set.
+
+    An edge is started by some thousands of tests, and a disk is waited for by each several times.
+    """
+    if "TMPDIR" not in os.environ and os.path.isdir(MEMORY):
+        there = os.statvfs(MEMORY)
+        roomy = there.f_bavail * there.f_frsize >= ENOUGH
+        if roomy and os.access(MEMORY, os.W_OK) and not there.f_flag & os.ST_NOEXEC:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,9 +75,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _loops_of(file: Path) -> Iterable[str]:
     here = Path(__file__).parent
-    if any(file.is_relative_to(here / name) for name in ON_BOTH):
-        return LOOPS
     return ("uvloop",) if any(file.is_relative_to(here / name) for name in AS_WORKERS) else ()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on, and never again among what was collected: a fifth of all."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -31,6 +31,7 @@ FACES = {
 """Packages whose `__init__.py` gives names on, for people who do not read this map."""
 
 LATE = {
+    "edge.composing.console",  # an edge without an admin address needs no templates
     "edge.composing.observing",  # most edges send no traces, and need not have what that takes
     "edge.cli.loading",  # commands that do not touch the store start without it
     "edge.sdk.declared",  # functions start without the validator that they do not use
@@ -52,8 +53,10 @@ OWNERS = {
         "edge.admin.files",
         "edge.app",
         "edge.compose",
+        "edge.composing.console",
         "edge.composing.cron",
         "edge.composing.mcp",
+        "edge.console.app",
         "edge.cron.*",
         "edge.housekeeping",
         "edge.state.per_deployment",
@@ -74,6 +77,7 @@ OWNERS = {
     "hpack": ("edge.server.hypercorn_http2",),
     "httpx2": ("mcp_bridge.upstream_client",),
     "hyperframe": ("edge.server.hypercorn_http2",),
+    "jinja2": ("edge.console.rendering",),
     "jsonschema_rs": ("edge.sdk.schema_shapes", "mcp_bridge.validation"),
     "mcp": (
         "mcp_bridge.checks",
@@ -208,9 +212,11 @@ MAP = """
 0 pure edge.extras                      what is asked for without its packages
 0 pure edge.functions                   Function, Deployment, Project, Route: as values
 0 -    edge.keys                        keys that processes share, rotated while they run
+0 pure edge.mcp_headers                 header fields that mirror an MCP message
 0 pure edge.message                     Head, Headers, Peer, Body: HTTP as values
 0 pure edge.secrets.names               what secrets may be called and hold
 0 pure edge.settings                    the kinds of value that a setting can hold
+0 pure edge.snippets                    what each MCP client wants to be told
 0 -    edge.version                     the version, as installed
 1 -    edge.config                      every setting: flag, variable, key, default
 1 pure edge.errors                      every error: code, status, fault, public text
@@ -325,10 +331,11 @@ MAP = """
 1 pure edge.forwarding.parse            HTTP/1.1 heads, strict, with limits
 2 pure edge.forwarding.chunks           the chunked coding, strict
 2 pure edge.forwarding.circuits         which addresses take requests
-2 -    edge.forwarding.fleet            processes that the edge runs: which takes a request
+2 -    edge.forwarding.process          one process of a function: its connections, its state
 2 -    edge.forwarding.tls              TLS to an upstream
 2 -    edge.forwarding.tunnel           bytes both ways after a 101
 3 -    edge.forwarding.connect          opening connections
+3 -    edge.forwarding.fleet            processes that the edge runs: which takes a request
 3 pure edge.forwarding.reader           an answer read from bytes as they come
 3 -    edge.forwarding.websocket        the upstream end of a WebSocket
 4 -    edge.forwarding.exchange         one request and its answer
@@ -368,8 +375,10 @@ MAP = """
 1 pure edge.observe.tally               what has happened, counted
 2 -    edge.observe.access_log          which lines there are, and how they are written
 2 -    edge.observe.pages               each worker's counts, where the others read them
+2 pure edge.observe.series              counts over time, an hour of them
 2 pure edge.observe.spans               requests and tool calls as spans
 3 -    edge.observe.exposition          all counts in Prometheus's text format
+3 -    edge.observe.series_file         counts over time, in a file beside the pages
 3 -    edge.observe.traces              spans on their way to an OTLP endpoint
 
 == 6 edge, running: the processes of functions
@@ -525,12 +534,29 @@ MAP = """
 5 -    edge.fast.bridging               one request to /mcp
 6 -    edge.fast.connection             requests read, decided, carried out or handed over
 
+== 8 edge, console: managing it in a browser
+0 pure edge.console.charts              what was counted, as curves and a table
+0 pure edge.console.forms               what a browser sends of a form
+0 pure edge.console.responses           answers, and the fields that all of them carry
+0 pure edge.console.sessions            who is signed in: a sealed cookie
+0 -    edge.console.trying              calls of functions, the way that everybody takes
+0 pure edge.console.words               times, durations, sizes as people read them
+1 pure edge.console.arguments           a form for a tool's arguments
+1 -    edge.console.desk                one request, and what may be asked for it
+1 -    edge.console.rendering           pages from templates, and the files they name
+2 -    edge.console.functions           the pages of functions
+2 -    edge.console.tokens              the pages of tokens
+2 -    edge.console.tools               the pages of tools, and trying them
+2 -    edge.console.watching            live requests, the audit trail, workers
+3 -    edge.console.app                 signing in, and which page a request is for
+
 == 9 edge, composition: constructor calls, nothing else
 0 -    edge.composing.audit             what a worker records of those it refuses
 0 -    edge.composing.cron              what a worker has to do with schedules
 0 -    edge.composing.observing         what a worker notes and tells of requests
 0 -    edge.composing.status            what a worker tells of itself
 0 -    edge.composing.store             what a worker has open of the data directory
+1 -    edge.composing.console           what a worker serves of the console
 1 -    edge.composing.mcp               what a worker answers at /mcp with
 2 -    edge.compose                     builds everything from a Config
 
@@ -540,13 +566,11 @@ MAP = """
 0 pure edge.cli.env_file                files of KEY=VALUE lines
 0 -    edge.cli.loading                 what is imported only when needed
 0 pure edge.cli.log_lines               lines of a log as people read them
-0 pure edge.cli.mcp_headers             header fields that mirror an MCP message
 0 -    edge.cli.mcp_http                Streamable HTTP, the client's side
 0 -    edge.cli.output                  lines and tables for people, JSON for programs
 0 -    edge.cli.profiles                saved logins
 0 -    edge.cli.project_files           finds a project on disk
 0 pure edge.cli.scaffold                the files of a new project
-0 pure edge.cli.snippets                what each MCP client wants to be told
 0 -    edge.cli.token_file              --token-file, made ready before the token
 1 -    edge.cli.code_files              a project's files on their way
 1 -    edge.cli.context                 which edge a command acts on, and how

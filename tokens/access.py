@@ -80,6 +80,10 @@ class AccessService:
         digest = secret.parse(secret_text, secret.ACCESS)
         return None if digest is None else self._store.find(digest)
 
+    def get(self, id: str) -> AccessToken | None:  # noqa: A002
+        """The access token with this id, whatever its state."""
+        return next((token for token in self._store.tokens() if token.id == id), None)
+
     def list(self) -> list[AccessToken]:
         """All that are not revoked, expired ones among them, oldest first."""
         return [token for token in self._store.tokens() if token.revoked is None]

@@ -134,11 +134,14 @@ def refuse_strangers(scope: HttpScope, headers: Headers) -> None:
     host = hosts[0].decode("latin-1").lower() if len(hosts) == 1 else ""
     if is_local(scope) and _without_port(host) not in LOOPBACK_HOSTS:
         raise AdminError("FORBIDDEN", "The Host of this request is not this edge's")
-    for origin in all_of(headers, b"origin"):
-        if origin.decode("latin-1").lower() != f"{scope.get('scheme', 'http')}://{host}":
+    sites = [site.strip().lower() for site in all_of(headers, b"sec-fetch-site")]
+    for site in sites:
+        if site not in (b"same-origin", b"none"):
             raise AdminError("FORBIDDEN", "Requests from web pages are not served here")
-    for site in all_of(headers, b"sec-fetch-site"):
-        if site.strip().lower() not in (b"same-origin", b"none"):
+    for origin in all_of(headers, b"origin"):
+        if origin == b"null" and sites == [b"same-origin"]:
+            continue  # a form of a page with `Referrer-Policy: no-referrer` (Fetch §3.2)
+        if origin.decode("latin-1").lower() != f"{scope.get('scheme', 'http')}://{host}":
             raise AdminError("FORBIDDEN", "Requests from web pages are not served here")
 
 

@@ -10,7 +10,7 @@ from edge.admin.errors import AdminError
 from edge.admin.operations import Operations
 from edge.cli.context import Session
 from edge.cli.group import Lazy, command, group, session
-from edge.cli.snippets import CLIENTS, TOKENLESS, Snippet, Wanted
+from edge.snippets import CLIENTS, TOKENLESS, Snippet, Wanted
 from tokens.model import EDGE_WIDE
 
 ELSEWHERE = {

@@ -13,8 +13,8 @@ from edge.admin.errors import AdminError
 from edge.cli.context import Session
 from edge.cli.group import command, session
 from edge.cli.mcp_http import Endpoint
-from edge.cli.snippets import VARIABLE
 from edge.cli.stdio_bridge import Bridge
+from edge.snippets import VARIABLE
 
 
 @command("stdio")

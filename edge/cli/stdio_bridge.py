@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from edge.cli.mcp_headers import annotated, mirrored, stateless_version
 from edge.cli.mcp_http import LARGEST, Channel, Endpoint, Message, events, messages
+from edge.mcp_headers import annotated, mirrored, stateless_version
 
 FAREWELL = 5.0
 """Seconds that requests under way may take after the client has closed stdin."""

@@ -71,6 +71,8 @@ class McpAsker(Protocol):
 
     def break_off(self) -> None: ...
 
+    def cut_soon(self) -> None: ...
+
 
 class Bridging:
     """One request; the client's connection tells it what `forward.Forwarding` is told."""
@@ -266,6 +268,7 @@ class Bridging:
         if not self._asker.draining:
             self._close()
             self._asker.break_off()
+            self._asker.cut_soon()
 
     def _told(self, frames: bytes) -> bool:
         self._write(frames)

@@ -13,7 +13,7 @@ from edge.fast.bridged import Bridged
 from edge.fast.errand import Errand
 from edge.fast.lane import Lane
 from edge.forwarding.connection import Connection
-from edge.forwarding.forwarder import Call, is_event_stream, refused
+from edge.forwarding.forwarder import Call, is_event_stream
 from edge.forwarding.parse import InvalidRequest, check_request, framing_line
 from edge.forwarding.reader import AnswerReader
 from edge.forwarding.wire import FailureKind, RetryRule
@@ -170,4 +170,4 @@ class Calling(Errand):
         elif self._reader.head is not None:
             self.give_up(broken_off(failure))
         else:
-            self.give_up(refused(failure, self._timeout))
+            self._tell(failure)

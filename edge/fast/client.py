@@ -27,6 +27,7 @@ class Client(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
+        "_cut_at",
         "_dropped",
         "_last_write",
         "_linger_until",
@@ -53,6 +54,7 @@ class Client(asyncio.BufferedProtocol):
         self._progress = endings.Progress(self.loop.time())
         self._last_write = self.loop.time()
         self._linger_until = inf
+        self._cut_at = inf
         self._dropped = 0
 
     # What the subclass answers to.
@@ -88,6 +90,11 @@ class Client(asyncio.BufferedProtocol):
         """Whether anything that is written may still arrive."""
         return not (self.finishing or self._transport.is_closing())
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written and that the kernel has not taken."""
+        return self._transport.get_write_buffer_size()
+
     def write(self, data: bytes) -> None:
         """Send bytes; wait for `writable` while `congested`."""
         if not (self.finishing or self._transport.is_closing()):
@@ -121,6 +128,14 @@ class Client(asyncio.BufferedProtocol):
         else:
             self._transport.close()
 
+    def cut_soon(self) -> None:
+        """Drop what the client has not taken in a moment: it might take as long as it likes.
+
+        A worker that is ending has its own time for that.
+        """
+        if not self.host.draining:
+            self._cut_at = self.loop.time() + endings.CUT_SECONDS
+
     def reset(self) -> None:
         """End the connection with a TCP reset."""
         self.finishing = True
@@ -136,11 +151,12 @@ class Client(asyncio.BufferedProtocol):
 
     def sweep(self, now: float) -> None:
         """Look at the clock: loop time, seconds."""
-        self._progress.look(self._transport.get_write_buffer_size(), now)
+        self._progress.look(self.unsent, now)
         still = now - self._progress.still_since > self.host.slow_reader
         if still and not self.finishing:
             self.host.observe(CutOff("slow_reader"))
-        if still or self._has_left(now) or endings.is_dead(self._transport):
+        late = now >= self._cut_at and self.unsent > 0
+        if still or late or self._has_left(now) or endings.is_dead(self._transport):
             self.reset()
         elif self.finishing:
             if now >= self._linger_until:

@@ -11,6 +11,7 @@ from typing import Any
 from edge.errors import Refusal
 from edge.fast.lane import Lane
 from edge.forwarding.connection import Connection, Handler
+from edge.forwarding.fleet import Fleet
 from edge.forwarding.forwarder import left_alone, overloaded, refused
 from edge.forwarding.limit import Overloaded
 from edge.forwarding.parse import InvalidAnswer
@@ -32,6 +33,7 @@ class Errand:
         "_carried",
         "_connection",
         "_idle",
+        "_instance",
         "_judged",
         "_lane",
         "_over",
@@ -60,6 +62,7 @@ class Errand:
         self._task: asyncio.Task[None] | None = None
         self._slot = False
         self._carried = 0
+        self._instance = ""
         self._written = False
         self._probe = False
         self._judged = False
@@ -130,6 +133,7 @@ class Errand:
     def _hold(self, connection: Connection, handler: Handler, data: bytes) -> bool:
         """Send what begins the request; False if it failed at its first byte, which is told."""
         self._carried = connection.exchanges
+        self._instance = connection.instance
         self._connection = connection
         connection.handler = handler
         connection.exchanges += 1
@@ -184,7 +188,23 @@ class Errand:
         if self._reader.head is None:
             self._lane.pool.circuits.failed(self._upstream, failure, probe=self._probe)
             self._probe = self._probe and failure.stale
+        if failure.cut:
+            self._lane.pool.doubt(self._upstream, self._instance)
         return failure
+
+    def _tell(self, failure: UpstreamFailure) -> None:
+        """Give up for a failure before an answer, once it may be told: see `Pool.doubt`."""
+        why = refused(failure, self._timeout)
+        fleet = self._lane.pool.fleets.get(self._upstream.host) if self._instance else None
+        if fleet is not None and failure.cut:
+            self._wait(self._give_up_settled(fleet, why))
+        else:
+            self.give_up(why)
+
+    async def _give_up_settled(self, fleet: Fleet, why: Refusal) -> None:
+        await fleet.settled(self._instance)
+        self._task = None
+        self.give_up(why)
 
     def _repeats(
         self, failure: UpstreamFailure, method: bytes, rule: RetryRule, *, bodiless: bool

@@ -18,7 +18,6 @@ from edge.fast.heads import Heads
 from edge.fast.lane import Asker, Lane
 from edge.fast.tunnel import Tunnel
 from edge.forwarding.connection import Connection
-from edge.forwarding.forwarder import refused
 from edge.forwarding.opening import NotAWebSocket, check_accept
 from edge.forwarding.parse import Frame, InvalidRequest, ResponseHead
 from edge.forwarding.reader import AnswerReader
@@ -207,6 +206,7 @@ class Forwarding(Errand):
         """The stream's token, or its function, is over."""
         self._end()
         self._asker.break_off()
+        self._asker.cut_soon()
 
     # Answering.
 
@@ -278,7 +278,7 @@ class Forwarding(Errand):
             self._reader = AnswerReader(method, self._head.websocket, self._known)
             self._reconnect()
         else:
-            self.give_up(refused(failure, self._timeout))
+            self._tell(failure)
 
     def _end(self) -> None:
         if self._stream is not None and not self._over:

@@ -158,6 +158,10 @@ class Asker(Protocol):
         """End the connection so that the answer cannot look whole."""
         ...
 
+    def cut_soon(self) -> None:
+        """Drop what the client has not taken in a moment of what was broken off."""
+        ...
+
     def reset(self) -> None:
         """End the connection at once, with what waits to be sent."""
         ...

@@ -47,9 +47,10 @@ class Tunnel:
         if self._over:
             return
         if self._asker.congested:
-            self._asker.reset()  # it might take what waits for it for as long as it likes
+            self._asker.reset()
         draining = self._asker.draining
         self._close(CloseCode.GOING_AWAY if draining else CloseCode.POLICY_VIOLATION)
+        self._asker.cut_soon()
 
     # For the client's connection.
 

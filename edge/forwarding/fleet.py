@@ -7,82 +7,19 @@ processes come to be; `edge/state/instances.py` says which are up, and passes on
 import asyncio
 from collections import deque
 from collections.abc import Hashable, Iterator, MutableMapping
-from dataclasses import dataclass, field
 from math import inf
 
 from edge.forwarding.connection import Connection
 from edge.forwarding.homes import short
+from edge.forwarding.process import Place, Process
 from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Upstream
 
 DOUBT = 0.5
-"""Seconds for which a process that did not take a connection is offered none."""
+"""Seconds for which a process that is doubted is offered nothing, unless more is known sooner."""
 
 FAILURES = 4096
 """Deployments of which it is remembered that they could not be started."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one process of a deployment listens.
-
-    Attributes:
-        instance: the process's id.
-        concurrency: requests that may be in flight there at once, or None for any number.
-    """
-
-    instance: str
-    upstream: Upstream
-    concurrency: int | None = None
-
-
-@dataclass(eq=False, slots=True)
-class Process:
-    """One process and its connections.
-
-    Attributes:
-        name: its id, shortened: what `Upstream.socket` holds where a request is for it alone.
-        idle: those of `open` that carry nothing, the one used last at the end.
-        connecting: requests that are opening a connection to it.
-        leaving: whether it is to be given nothing new.
-        ended: whether it is no more, though connections to it may still be open.
-        doubted: whether it did not take a connection a moment ago.
-        still: whether nothing was in flight when it was last looked at.
-    """
-
-    place: Place
-    name: str
-    open: set[Connection] = field(default_factory=set)
-    idle: list[Connection] = field(default_factory=list)
-    connecting: int = 0
-    leaving: bool = False
-    ended: bool = False
-    doubted: bool = False
-    still: bool = False
-
-    @property
-    def in_use(self) -> int:
-        """Requests and streams in flight there."""
-        return len(self.open) - len(self.idle) + self.connecting
-
-    @property
-    def takes_more(self) -> bool:
-        """Whether one more request may go there."""
-        if self.ended or self.doubted:
-            return False
-        return self.place.concurrency is None or self.in_use < self.place.concurrency
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing reminds of it."""
-        return self.ended and not self.open and not self.connecting
-
-    def retire(self) -> None:
-        """Close what is idle; what is in use is not used again."""
-        for connection in self.open:
-            connection.born = -inf
-        for connection in self.idle:
-            connection.close()
 
 
 class Fleet:
@@ -99,6 +36,7 @@ class Fleet:
         "_particular",
         "_processes",
         "_stirred",
+        "_suspects",
         "_used",
         "_waiters",
         "failure",
@@ -111,6 +49,7 @@ class Fleet:
         self._stirred = stirred
         self._processes: dict[str, Process] = {}
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._suspects: list[str] = []
         self._used = False
         self._forsaken = False
         self._particular = 0
@@ -197,9 +136,25 @@ class Fleet:
         """There is no connection after all; `refused` if the process did not take it."""
         process.connecting -= 1
         if refused and not process.ended:
-            process.doubted = True
-            asyncio.get_running_loop().call_later(DOUBT, self._trust, process)
+            self._doubt(process)
         self._freed(process)
+
+    def doubt(self, instance: str) -> None:
+        """A process has cut a request off: perhaps it is dying, and takes connections yet.
+
+        See `suspects`; until something is known of it, it is given nothing.
+        """
+        process = self._processes.get(instance)
+        if process is not None and not process.doubted and not process.ended:
+            self._doubt(process)
+            self._suspects.append(instance)
+            self._stirred.set()
+
+    async def settled(self, instance: str) -> None:
+        """Wait until a process that is doubted has ended, or is known to live, or for DOUBT."""
+        process = self._processes.get(instance)
+        if process is not None and process.doubted:
+            await process.judged.wait()
 
     def gone(self, connection: Connection) -> None:
         """A connection is closed."""
@@ -247,6 +202,7 @@ class Fleet:
         process = self._processes.setdefault(place.instance, Process(place, short(place.instance)))
         process.place = place
         process.leaving = process.ended = process.doubted = False
+        process.judged.set()
         self._wake(len(self._waiters))
 
     def leaves(self, instance: str) -> bool:
@@ -255,6 +211,7 @@ class Fleet:
         if process is None or process.ended:
             return False
         process.leaving, process.still = True, False
+        process.judged.set()
         process.retire()
         return True
 
@@ -263,6 +220,7 @@ class Fleet:
         process = self._processes.get(instance)
         if process is not None:
             process.ended = True
+            process.judged.set()
             process.retire()
             self._freed(process)
 
@@ -287,6 +245,11 @@ class Fleet:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_exception(UpstreamFailure("unreachable", reason))
+
+    def suspects(self) -> list[str]:
+        """The processes of which is to be found out whether they live; each is told once."""
+        suspects, self._suspects = self._suspects, []
+        return suspects
 
     def still(self) -> list[str]:
         """The leaving processes at which nothing was in flight at this look and the one before.
@@ -358,8 +321,14 @@ class Fleet:
                 waiter.set_result(None)
                 count -= 1
 
+    def _doubt(self, process: Process) -> None:
+        process.doubted = True
+        process.judged.clear()
+        asyncio.get_running_loop().call_later(DOUBT, self._trust, process)
+
     def _trust(self, process: Process) -> None:
         process.doubted = False
+        process.judged.set()
         self._wake(len(self._waiters))
 
     def _freed(self, process: Process) -> None:

@@ -18,8 +18,9 @@ from edge.forwarding.circuits import Circuits
 from edge.forwarding.connect import Contexts, open_connection
 from edge.forwarding.connection import Connection
 from edge.forwarding.exchange import Exchange, InterimCallback
-from edge.forwarding.fleet import Fleet, Fleets, Process
+from edge.forwarding.fleet import Fleet, Fleets
 from edge.forwarding.names import Names
+from edge.forwarding.process import Process
 from edge.forwarding.sweep import Sweep
 from edge.forwarding.wire import PIECE, RetryRule, Timeouts, UpstreamFailure, UpstreamRequest
 from edge.functions import Upstream
@@ -142,6 +143,9 @@ class Pool:
             answer = UpstreamAnswer(exchange, choice, *await exchange.begin())
         except UpstreamFailure as failure:
             self.circuits.failed(choice, failure, probe=probe)
+            fleet = self.doubt(choice, exchange.instance) if failure.cut else None
+            if fleet is not None:
+                await fleet.settled(exchange.instance)
             raise
         self.circuits.answered(choice, probe=probe)
         return answer
@@ -221,6 +225,17 @@ class Pool:
         self._made[key] -= 1
         if not self._made[key]:
             del self._made[key]
+
+    def doubt(self, upstream: Upstream, instance: str) -> Fleet | None:
+        """A request was cut off where this leads; the fleet of which that is a process, if any.
+
+        Nobody is to be told before its `settled`: who then asks again, by whichever worker, finds
+        the process wholly gone if that was its end, and not a queue that dies with it.
+        """
+        fleet = self.fleets.get(upstream.host) if upstream.scheme == "run" else None
+        if fleet is not None:
+            fleet.doubt(instance)
+        return fleet
 
     def release(self, connection: Connection, keep_for: float | None) -> None:
         """Take a connection back whose exchange ended exactly, or that was not used.

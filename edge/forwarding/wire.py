@@ -108,6 +108,11 @@ class UpstreamFailure(Exception):
         self.begun = begun
 
     @property
+    def cut(self) -> bool:
+        """Whether the upstream had the request, perhaps, and left it without an answer."""
+        return self.kind == "reset" and self.written
+
+    @property
     def stale(self) -> bool:
         """Whether it may be just that a kept connection had been closed meanwhile."""
         return self.kind == "reset" and self.reused and not self.begun

@@ -103,6 +103,11 @@ class Instance:
         """Of its leader; 0 before it is started."""
         return self._process.pid if self._process else 0
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether its leader has ended, or is closing what it had open."""
+        return self._process is not None and self._process.is_ending
+
     async def start(self) -> None:
         """Start it and wait until it answers. Raises RunFailed; `end` is due then too."""
         try:

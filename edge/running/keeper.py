@@ -168,6 +168,17 @@ class Keeper:
                 kept.plan.clear(worker, instance)
                 self.step(kept)
 
+    def verdict(self, deployment: str, instance: str) -> ToWorker | None:
+        """The answer to `protocol.Doubt`; None if it is dying: all are told once it has died."""
+        kept = self._kept.get(deployment)
+        found = kept.instances.get(instance) if kept else None
+        if kept is None or found is None:
+            return Gone(deployment, instance)
+        if found.is_ending:
+            return None
+        is_up = kept.plan.members[instance].phase is Phase.UP
+        return kept.up(found) if is_up else Leaving(deployment, instance)
+
     def lost(self, worker: int) -> None:
         """A worker is gone."""
         self.workers.discard(worker)
@@ -229,12 +240,16 @@ class Keeper:
             kept.broken += 1
             self._broke(kept, instance, instance.last_exit(error.reason))
             return
-        await self._while_up(kept, instance)
+        self._is_up(kept, instance)
+        self.step(kept)
+        await self._until_ended(kept, instance)
 
-    async def _while_up(self, kept: Kept, instance: Instance) -> None:
+    def _is_up(self, kept: Kept, instance: Instance) -> None:
+        """Note and tell in one: the next step may have it leave, which is to be told behind."""
         kept.plan.up(instance.id, self._clock())
         self._tell(kept.up(instance))
-        self.step(kept)
+
+    async def _until_ended(self, kept: Kept, instance: Instance) -> None:
         await instance.exited()
         self._tell(Gone(kept.id, instance.id))  # before its last words: nobody is to call it now
         self._broke(kept, instance, await instance.ended())
@@ -270,8 +285,8 @@ class Keeper:
         """Take a trial's process, which is up, as an instance."""
         instance.deployment = kept.id
         kept.instances[instance.id] = instance
-        kept.lives[instance.id] = _task(self._while_up(kept, instance))
-        kept.plan.up(instance.id, self._clock())
+        self._is_up(kept, instance)
+        kept.lives[instance.id] = _task(self._until_ended(kept, instance))
 
     def instances(self) -> list[Instance]:
         """All there are."""

@@ -64,6 +64,11 @@ class Process:
         await self._read(self._popen.stderr, "stderr", take)
 
     @property
+    def is_ending(self) -> bool:
+        """Whether the process itself has ended, or is on its way through the kernel to its end."""
+        return self.exited.is_set() or system.is_exiting(self.pid)
+
+    @property
     def how(self) -> str:
         """How it ended, as the rest of a sentence."""
         code = self._code or 0

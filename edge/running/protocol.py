@@ -71,6 +71,17 @@ class Clear:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Worker: an instance has cut a request off; does it live?
+
+    Answered by `Up` or `Leaving` if it does, by `Gone` once it does not.
+    """
+
+    deployment: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
 class Up:
     """Runner: an instance takes requests.
 
@@ -262,7 +273,7 @@ class Status:
     status: FunctionStatus
 
 
-OfWorker = Hello | Need | Load | Clear
+OfWorker = Hello | Need | Load | Clear | Doubt
 ToWorker = Up | Leaving | Gone | Failed | Synced
 OfAdmin = StartTrial | Adopt | Drop | AskStatus | Restart | AwaitEnd
 ToAdmin = Said | Ready | Failed | Done | Status
@@ -273,6 +284,7 @@ _OPS: dict[str, type[Any]] = {
     "need": Need,
     "load": Load,
     "clear": Clear,
+    "doubt": Doubt,
     "up": Up,
     "leaving": Leaving,
     "gone": Gone,

@@ -24,6 +24,7 @@ from edge.running.protocol import (
     AwaitEnd,
     Clear,
     Done,
+    Doubt,
     Drop,
     Failed,
     Hello,
@@ -268,6 +269,10 @@ class Runner:
                 self._keeper.load(worker, deployment, active)
             case Clear(instance):
                 self._keeper.clear(worker, instance)
+            case Doubt(deployment, instance):
+                verdict = self._keeper.verdict(deployment, instance)
+                if verdict is not None:
+                    self._tell.workers[worker].send(verdict)
             case _:
                 raise ProtocolError(f"a worker does not say {type(message).__name__}")
 

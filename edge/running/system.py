@@ -20,6 +20,12 @@ PR_SET_CHILD_SUBREAPER = 36
 RLIMIT_RTTIME = 15
 
 _LISTEN = "0A"
+_FLAGS = 5
+"""Of the fields of /proc/PID/stat behind the state (proc(5))."""
+
+_EXITING = 0x4
+"""`PF_EXITING` of `linux/sched.h`: set before a process that ends closes its files."""
+
 _MARK = re.compile(rb"Max realtime timeout +(\d+) ")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -135,6 +141,16 @@ def _seen(pid: str) -> Seen | None:
         memory, ended = int(fields[21]) * _PAGE, fields[0] in (b"Z", b"X")
         return Seen(int(pid), parent, group, session, memory, started, ended)
     return None
+
+
+def is_exiting(pid: int) -> bool:
+    """Whether a process runs nothing of its program any more: it closes its files, or is dead."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state, *fields = file.read().rpartition(b") ")[2].split()
+    except OSError:
+        return True
+    return state in b"ZX" or bool(int(fields[_FLAGS]) & _EXITING)
 
 
 def memory_of(pid: int) -> int:

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 16 * 1024 * 1024
+CUT_SECONDS = 0.5
+"""How long a client may take what waits for it of a stream that it may not have any more."""
+
 HALF_CLOSED_SECONDS = 1.0
 """How long an answer may stand still once its client has ended its side.
 

@@ -52,6 +52,7 @@ class Bound:
 
     Attributes:
         addresses: the public addresses, ports included, in the order of `bind`.
+        admin: the admin address likewise, or None.
         unix_paths: sockets in the file system, to be removed at the end.
         asked: every socket, with the setting that it was bound for.
         passed: the settings among those whose sockets a service manager passed.
@@ -59,6 +60,7 @@ class Bound:
 
     slots: tuple[Slot, ...]
     addresses: tuple[str, ...]
+    admin: str | None
     unix_paths: tuple[Path, ...]
     asked: tuple[tuple[str, socket.socket], ...]
     passed: tuple[str, ...]
@@ -115,6 +117,7 @@ def bind_all(config: Config, taken: Taken = _NONE, passed: Passed = _NONE) -> Bo
             for index in range(config.workers)
         ),
         addresses=tuple(address_of(shares[0][0]) for shares in public),
+        admin=address_of(admin[0][0][0]) if admin else None,
         unix_paths=(*paths, *binding.inherited),
         asked=tuple((text, sock) for text, shares in asked for sock in _distinct(shares)),
         passed=tuple(passed),

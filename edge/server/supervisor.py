@@ -18,6 +18,7 @@ from functools import partial
 from edge.child import READY, Orders, pause
 from edge.config import Config, as_plain
 from edge.exits import signal_name
+from edge.functions import CONSOLE
 from edge.observe.pages import Pages
 from edge.running.family import sweep
 from edge.running.rooms import OWNERS, mark_of
@@ -278,6 +279,9 @@ class Supervisor:
         await self._in_charge.wait()
         first, *others = (shown(self.config, text) for text in self.bound.addresses)
         lines = [f"▸ Edge ready on {first}", *(f"▸ Also on {other}" for other in others)]
+        admin = self.bound.admin
+        if admin is not None and self.config.console and not parse_address(admin).path:
+            lines.append(f"▸ Console on {shown(self.config, admin)}{CONSOLE}/")
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
         self.manager.tell("READY=1", f"STATUS=Serving on {first}")

@@ -12,12 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edge.forwarding.fleet import Fleets, Place
+from edge.forwarding.fleet import Fleets
 from edge.forwarding.limit import share
+from edge.forwarding.process import Place
 from edge.functions import Upstream
 from edge.running.protocol import (
     LONGEST_LINE,
     Clear,
+    Doubt,
     Failed,
     Gone,
     Hello,
@@ -158,6 +160,8 @@ class Instances:
             turned = bool(fleet.waiting) != (deployment in self._waiting)
             if turned and _differs(self._waiting, deployment, fleet.waiting):
                 yield Need(deployment, fleet.waiting)
+            for instance in fleet.suspects():
+                yield Doubt(deployment, instance)
         for instance in self._clear:
             yield Clear(instance)
         self._clear.clear()

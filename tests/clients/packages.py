@@ -25,6 +25,7 @@ PYPI = ROOT / ".run" / "pypi"
 TOOLS = ROOT / "tests" / "clients" / "npm"  # the Inspector, mcp-remote, and the Node they need
 SDKS = ROOT / "examples" / "mcp-clients"  # the TypeScript SDKs
 CONFORMANCE = ROOT / "tests" / "conformance" / "npm"  # the official conformance suite
+BROWSER = ROOT / "tests" / "browser" / "npm"  # axe-core, which judges pages
 DRIVERS = ROOT / "tests" / "clients" / "drivers"
 REQUIREMENTS = ROOT / "tests" / "clients" / "python"
 INSTALLER = ROOT / ".ci" / "uv.txt"
@@ -153,6 +154,7 @@ def or_skip(needed: Callable[[], Path]) -> Path:
 if __name__ == "__main__":
     sdks()
     installed(CONFORMANCE)
+    installed(BROWSER)
     for requirements in sorted(REQUIREMENTS.glob("*.txt")):
         python(requirements.stem)
     sys.stdout.write(f"{run([str(node()), '--version']).stdout.strip()} is ready\n")

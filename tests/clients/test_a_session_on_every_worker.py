@@ -10,12 +10,12 @@ from tests.support.restarting_edge import RestartingEdge, restarting_edge
 from tests.support.whole_edge import Answer, Caller
 
 MCP = "/customers/mcp"
-WORKERS = 4
+WORKERS = 2
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[RestartingEdge]:
-    """An edge of four workers with the example function deployed."""
+    """An edge of two workers with the example function deployed."""
     with restarting_edge(tmp_path, workers=WORKERS) as edge:
         yield edge
 

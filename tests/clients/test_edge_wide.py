@@ -34,7 +34,7 @@ def branch(edge: RunningEdge) -> Iterator[None]:
 
 
 CLIENTS = [
-    ("python_sdk.py", "auto"),
+    pytest.param(("python_sdk.py", "auto"), marks=pytest.mark.slow),
     ("python_sdk.py", "legacy"),
     ("typescript-v1.mjs", ""),
     ("typescript-v2.mjs", "2026-07-28"),

@@ -57,11 +57,8 @@ CLIENTS = [
     MCP_REMOTE,
     JELOU_STDIO,
 ]
-RELATED = {"python_sdk.py auto", "typescript-v2.mjs auto", "typescript-v2.mjs legacy"}
-RELATED |= {"fastmcp_client.py auto", "openai_agents.py", "langchain.py each", "langchain.py held"}
-RELATED |= {"pydantic_ai_toolset.py"}
-"""Clients that are here in another mode too, or are built on one that is: these run with the slow
-tests."""
+EVERY_DAY = {"python_sdk.py legacy", "typescript-v2.mjs 2026-07-28", "stdio.py jelou"}
+"""An SDK of each era and our own bridge; the others, which restart the edge each, are slow."""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +71,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestartingEdge]:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(each, marks=pytest.mark.slow if str(each) in RELATED else ())
+        pytest.param(each, marks=() if str(each) in EVERY_DAY else pytest.mark.slow)
         for each in CLIENTS
     ],
     ids=str,

@@ -45,6 +45,16 @@ one_of_each = pytest.mark.parametrize(
     ids=["python", "typescript", "typescript-v1"],
     indirect=True,
 )
+everyday_one = pytest.mark.parametrize(
+    "client",
+    [
+        pytest.param(PYTHON_LEGACY, marks=pytest.mark.slow),
+        TYPESCRIPT_PINNED,
+        pytest.param(TYPESCRIPT_V1, marks=pytest.mark.slow),
+    ],
+    ids=["python", "typescript", "typescript-v1"],
+    indirect=True,
+)
 
 Use = Callable[..., CompletedProcess[str]]
 
@@ -104,7 +114,7 @@ def test_a_handshake_client_gets_a_session_and_may_end_it(
     assert seen(run([str(node), str(sdks / "client-v1.mjs")], env=env))["session"] is True
 
 
-@one_of_each
+@everyday_one
 @pytest.mark.parametrize(
     ("tool", "arguments", "complaint"),
     [

@@ -19,6 +19,10 @@ CHECKS = {"2025-03-26": 3, "2025-06-18": 56, "2025-11-25": 84, "2026-07-28": 152
 """How many checks the suite makes of a server that has all it asks for."""
 
 EXTENSION = "extension"
+NEWEST = REVISIONS[-1]
+"""The revision that is tried every day; the others are with the slow tests."""
+
+EACH = [pytest.param(each, marks=() if each == NEWEST else pytest.mark.slow) for each in REVISIONS]
 LISTED = listing.read(listing.TOOLS.read_text("utf-8"))
 ACROSS = listing.read(listing.BRIDGE.read_text("utf-8"))
 
@@ -44,7 +48,7 @@ def complaints(outcomes: dict[str, Outcome]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
+@pytest.mark.parametrize("revision", EACH)
 def test_every_check_passes_through_to_an_mcp_server(
     suite: Suite, pass_through: Target, folder: Path, record_property: Record, revision: str
 ) -> None:
@@ -70,7 +74,7 @@ def test_what_a_revision_requires_passes_through(
     assert complaints(scored) == []
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
+@pytest.mark.parametrize("revision", EACH)
 def test_a_functions_tools_do_as_listed(
     suite: Suite, tools: Target, folder: Path, record_property: Record, revision: str
 ) -> None:
@@ -135,6 +139,7 @@ def test_a_server_of_the_other_era_that_is_spoken_for_does_as_listed(
     assert listing.problems(ACROSS, revision, outcomes) == []
 
 
+@pytest.mark.slow
 def test_the_listings_name_every_scenario_at_every_revision(suite: Suite) -> None:
     known = {name: set(revisions) for name, revisions in suite.scenarios().items()}
     of_revisions = {name: each for name, each in known.items() if each != {EXTENSION}}

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from edge.cli.snippets import CLIENTS, TOKENLESS, Wanted
+from edge.snippets import CLIENTS, TOKENLESS, Wanted
 from mcp_bridge.admission import SESSION_ID, VERSION, McpHead, Rejection, admit
 from mcp_bridge.calls import COMMENT_EVERY, STREAM_AFTER
 from mcp_bridge.catalog import MAX_PAGE_SIZE, MAX_PAGE_TOOLS

@@ -82,6 +82,7 @@ def counted(said: str) -> tuple[int, int]:
     return int(operations[1]), int(requests[1])
 
 
+@pytest.mark.slow
 def test_the_management_api_is_as_documented(tmp_path: Path) -> None:
     said = judge(tmp_path, "--seed", "1", "--max-examples", "3", "--phases", "fuzzing")
     operations, requests = counted(said)

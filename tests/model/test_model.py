@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.driving import Driven, InProcess, WholeProcess
 from tests.model.machine import TrustMachine
-from tests.support.mcp_wire import WAYS
+from tests.support.mcp_wire import EACH_WAY, WAYS
 
 FEW = settings(
     max_examples=6,
@@ -46,7 +46,7 @@ def hold_to_the_model(
 
 
 @pytest.mark.timeout(300)  # a failure is made as short as can be before it is told
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", EACH_WAY)
 def test_every_answer_is_what_the_model_says(way: str, tmp_path: Path) -> None:
     counted = hold_to_the_model(lambda path: InProcess(path, way), tmp_path, FEW)
     assert counted["steps"] > 200

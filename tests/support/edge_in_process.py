@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import anyio
 import orjson
 
 from edge import compose
-from edge.config import Config
+from edge.config import ADMIN_SOCKET, Config
 from edge.functions import Deployment, Upstream
 from edge.project_file import catalogs
 from edge.project_file.parse import parse_project
@@ -39,6 +39,7 @@ class EdgeInProcess(Doors):
     """A running edge.
 
     Attributes:
+        admin_port: of the admin address, where `admin` is among the settings; else 0.
         store: a handle of its own on the edge's store.
         tokens: the last token minted for each function, in plain text.
     """
@@ -49,6 +50,7 @@ class EdgeInProcess(Doors):
     port: int
     store: Database
     tokens: dict[str, str] = field(default_factory=dict)
+    admin_port: int = 0
 
     @property
     def address(self) -> str:
@@ -123,16 +125,27 @@ async def running(directory: Path, **settings: Any) -> AsyncIterator[EdgeInProce
     config = Config(**{**quiet, **settings})
     prepare(config.data_dir)
     # The protocol is named, or asyncio would not turn Nagle's algorithm off.
-    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
+    with (
+        socket.socket(proto=socket.IPPROTO_TCP) as listening,
+        socket.socket(proto=socket.IPPROTO_TCP) as managing,
+        socket.socket(socket.AF_UNIX) as local,
+    ):
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
+        listeners = Listeners(public=[listening.dup()])
+        if config.admin is not None:
+            managing.bind(("127.0.0.1", 0))
+            local.bind(str(config.data_dir / ADMIN_SOCKET))
+            listeners = replace(listeners, remote_admin=[managing.dup()], local_admin=[local.dup()])
         edge = compose.build(config, [f"127.0.0.1:{port}"], Peers(1))
         async with edge.running():
             server = Server(config, edge)
-            await server.start(Listeners(public=[listening.dup()]))
+            await server.start(listeners)
             store = Database.open(config.data_dir)
             try:
-                yield EdgeInProcess(config, edge, server, port, store)
+                served = EdgeInProcess(config, edge, server, port, store)
+                served.admin_port = managing.getsockname()[1] if listeners.remote_admin else 0
+                yield served
             finally:
                 store.close()
                 with anyio.CancelScope(shield=True):

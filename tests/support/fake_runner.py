@@ -18,6 +18,7 @@ from edge.project_file.parse import parse_project
 from edge.running.protocol import (
     SOCKET,
     Clear,
+    Doubt,
     Failed,
     Gone,
     Hello,
@@ -35,6 +36,7 @@ from tests.support.origin import Behaviour, Origin, Visit, serving
 from tests.support.upstream_calls import until
 
 OnNeed = Callable[[str], Awaitable[None]]
+OnDoubt = Callable[[str, str], Awaitable[None]]
 
 
 class FakeRunner:
@@ -42,6 +44,7 @@ class FakeRunner:
 
     Attributes:
         on_need: what becomes of a deployment that begins to be waited for.
+        on_doubt: what is said of a process that has cut a request off.
         behaviour: of processes that start.
         heard: every message of workers, in order.
         loads: the last `Load` of each deployment.
@@ -53,6 +56,7 @@ class FakeRunner:
         self.directory = directory
         self.behaviour = behaviour
         self.on_need: OnNeed = self.starts
+        self.on_doubt: OnDoubt = self.vouches
         self.heard: list[Message] = []
         self.loads: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
@@ -86,6 +90,10 @@ class FakeRunner:
     async def starts(self, deployment: str) -> None:
         """A process of a deployment comes up."""
         await self.start(deployment)
+
+    async def vouches(self, deployment: str, instance: str) -> None:
+        """A process lives, or does not."""
+        self.tell(self._up.get(instance) or Gone(deployment, instance))
 
     async def start(self, deployment: str, behaviour: Behaviour | None = None) -> str:
         """Start a process; its id."""
@@ -152,6 +160,8 @@ class FakeRunner:
                         self._tasks.add(task)
                         task.add_done_callback(self._tasks.discard)
                     self._waiting[deployment] = count
+                case Doubt(deployment, instance):
+                    await self.on_doubt(deployment, instance)
                 case Load(deployment, active):
                     self.loads[deployment] = active
                     self.most[deployment] = max(active, self.most[deployment])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
+import pytest
 
 from tests.support.edge_in_process import EdgeInProcess, running
 from tests.support.http1_client import PATIENCE, Answer, Fields, Http1Client, request
@@ -22,6 +23,9 @@ from tests.support.origin import Origin
 STATELESS = "2026-07-28"
 WAYS = {"fast": (True, "1.1"), "asgi": (False, "1.1"), "http2": (True, "2")}
 """Whether there is a fast lane, and the version of HTTP."""
+
+EACH_WAY = [pytest.param(way, marks=pytest.mark.slow if way == "asgi" else ()) for way in WAYS]
+"""As parameters: HTTP/2 is on the ASGI lane too, and every day that is enough."""
 
 ENVELOPE: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": STATELESS,

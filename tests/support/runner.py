@@ -99,6 +99,11 @@ class Store:
         digest = put_code(self.data_dir, f"{slug}{int(self._now)}", source)
         return self.deploy(make_project(slug, **keys), digest)
 
+    def roll_back(self, slug: str, deployment: str) -> None:
+        """Make a former deployment live again."""
+        self._now += 1
+        self._registry.rollback(slug, deployment, self._now)
+
     def set_secret(self, slug: str, name: str, value: str) -> None:
         """Keep a secret of a function."""
         SqliteSecrets(self.database).set(slug, {name: value}, self._now)

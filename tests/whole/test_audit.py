@@ -31,6 +31,7 @@ def records(data_dir: Path, *words: str) -> list[Any]:
     return list(reversed(jelou(data_dir, "audit", "--limit", "1000", *words)))
 
 
+@pytest.mark.slow
 def test_changes_from_every_side_make_one_trail(tmp_path: Path, origin: Function) -> None:
     data_dir, at_start = tmp_path / "data", tmp_path / "first"
     at_start.mkdir()

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.edge import isolated, jelou
 from tests.support.processes import JELOU, run
 from tests.support.whole_edge import UNAUTHORIZED, serving
@@ -11,11 +13,12 @@ SLUG = "shop"
 HELLO, MCP = f"/{SLUG}/hello", f"/{SLUG}/mcp"
 
 
+@pytest.mark.slow
 def test_an_edge_goes_on_from_a_backup_and_revives_nothing(
     tmp_path: Path, origin: Function
 ) -> None:
     data_dir, backup = tmp_path / "data", tmp_path / "backup.tar"
-    with serving(data_dir, workers=2) as edge:
+    with serving(data_dir) as edge:
         token = edge.deploy(SLUG, origin.url).token
         assert token is not None
         revoked = edge.operations.create_token(SLUG, "revoked")

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from edge.admin.operations import DeployRequest
 from tests.support.edge import isolated
 from tests.support.processes import JELOU, run
 from tests.support.store_process import StoreProcess
-from tests.support.whole_edge import UNAUTHORIZED, Caller, Edge, serving
+from tests.support.whole_edge import UNAUTHORIZED, Caller, Edge
 from tests.support.whole_function import Function, document, function
 from tests.support.whole_processes import eventually
 
@@ -20,18 +19,10 @@ SLUG = "shop"
 HELLO = f"/{SLUG}/hello"
 
 
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    with serving(tmp_path_factory.mktemp("edge") / "data") as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _afresh(edge: Edge) -> Iterator[None]:
+@pytest.fixture
+def edge(shared_edge: Edge) -> Edge:
     """Each test begins without functions."""
-    yield
-    for found in edge.operations.functions():
-        edge.operations.delete_function(found.slug)
+    return shared_edge
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.whole_edge import serving
+from tests.support.whole_edge import Edge, serving
 from tests.support.whole_function import PIECE, Function
 from tests.support.whole_processes import forget_peak, memory
 
@@ -66,24 +66,24 @@ def test_bodies_stream_in_both_directions_with_flat_memory(
 
 
 def test_a_body_over_the_functions_limit_is_413_and_the_function_never_has_it_whole(
-    tmp_path: Path, origin: Function
+    shared_edge: Edge, origin: Function
 ) -> None:
-    with serving(tmp_path / "data") as edge:
-        token = edge.deploy("shop", origin.url, limits={"body": MIB}).token or ""
-        for framing in ({"Content-Length": str(2 * MIB)}, {"Transfer-Encoding": "chunked"}):
-            caller = edge.caller()
-            caller.connection.putrequest("POST", "/shop/upload")
-            for name, value in {"X-Jelou-Token": token, **framing}.items():
-                caller.connection.putheader(name, value)
-            caller.connection.endheaders()
-            if "Transfer-Encoding" in framing:
-                for _ in range(17):
-                    caller.connection.send(b"10000\r\n" + PIECE + b"\r\n")
-            answer = caller.receive()
-            assert (answer.status, answer.json["code"]) == (413, "body_too_large")
-            assert answer.headers["x-jelou-error-source"] == "edge"
-            caller.close()
+    edge = shared_edge
+    token = edge.deploy("shop", origin.url, limits={"body": MIB}).token or ""
+    for framing in ({"Content-Length": str(2 * MIB)}, {"Transfer-Encoding": "chunked"}):
         caller = edge.caller()
-        answer = caller.ask("/shop/upload", token, method="POST", body=PIECE * 16)
-        assert answer.json["bytes"] == MIB
+        caller.connection.putrequest("POST", "/shop/upload")
+        for name, value in {"X-Jelou-Token": token, **framing}.items():
+            caller.connection.putheader(name, value)
+        caller.connection.endheaders()
+        if "Transfer-Encoding" in framing:
+            for _ in range(17):
+                caller.connection.send(b"10000\r\n" + PIECE + b"\r\n")
+        answer = caller.receive()
+        assert (answer.status, answer.json["code"]) == (413, "body_too_large")
+        assert answer.headers["x-jelou-error-source"] == "edge"
         caller.close()
+    caller = edge.caller()
+    answer = caller.ask("/shop/upload", token, method="POST", body=PIECE * 16)
+    assert answer.json["bytes"] == MIB
+    caller.close()

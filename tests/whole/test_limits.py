@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.whole_edge import serving
 from tests.support.whole_function import Function
 
 
+@pytest.mark.slow
 def test_each_worker_lets_its_share_of_requests_in_and_says_when_it_is_full(
     tmp_path: Path, origin: Function
 ) -> None:

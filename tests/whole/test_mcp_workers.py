@@ -75,8 +75,9 @@ def told(stream: http.client.HTTPResponse) -> Any:
     raise AssertionError("the stream has ended")
 
 
-def test_a_call_is_cancelled_from_whichever_worker(tmp_path: Path, origin: Function) -> None:
-    with before_it(tmp_path, origin) as (edge, token), edge.caller_of_each_worker() as callers:
+def test_a_call_is_cancelled_from_whichever_worker(shared_edge: Edge, origin: Function) -> None:
+    edge, token = shared_edge, shared_edge.deploy("shop", origin.url).token or ""
+    with edge.caller_of_each_worker() as callers:
         session = edge.caller().open_session(MCP, token)
         for worker, caller in callers.items():
             [call] = edge.callers_of(edge.workers[0], 1)
@@ -122,9 +123,10 @@ def test_a_second_stream_ends_the_first_in_whichever_worker(
 
 
 def test_every_worker_tells_its_streams_of_a_deploy_and_ends_those_of_an_ended_session(
-    tmp_path: Path, origin: Function
+    shared_edge: Edge, origin: Function
 ) -> None:
-    with before_it(tmp_path, origin) as (edge, token), edge.caller_of_each_worker() as callers:
+    edge, token = shared_edge, shared_edge.deploy("shop", origin.url).token or ""
+    with edge.caller_of_each_worker() as callers:
         sessions = [edge.caller().open_session(MCP, token) for _ in callers]
         pairs = zip(callers.values(), sessions, strict=True)
         streams = [watch(caller, token, session) for caller, session in pairs]

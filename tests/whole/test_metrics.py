@@ -15,6 +15,8 @@ from tests.support.whole_edge import Edge, serving
 from tests.support.whole_function import Function
 from tests.support.whole_processes import eventually
 
+LANES = pytest.mark.parametrize("lane", ["fast", pytest.param("asgi", marks=pytest.mark.slow)])
+
 Samples = dict[tuple[str, ...], float]
 
 
@@ -58,7 +60,7 @@ def ask_raw(edge: Edge, sent: bytes) -> bytes:
         return received
 
 
-@pytest.mark.parametrize("lane", ["fast", "asgi"])
+@LANES
 def test_every_request_is_counted_once_with_what_it_got(
     tmp_path: Path, origin: Function, lane: str
 ) -> None:
@@ -93,7 +95,7 @@ def test_every_request_is_counted_once_with_what_it_got(
         shows(admin, "jelou_unread_total", ("code",), {("bad_request",): 1.0})
 
 
-@pytest.mark.parametrize("lane", ["fast", "asgi"])
+@LANES
 def test_who_leaves_is_counted_as_an_answer_that_was_not_whole(
     tmp_path: Path, origin: Function, lane: str
 ) -> None:

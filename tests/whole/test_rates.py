@@ -26,29 +26,22 @@ def asked(caller: Caller, token: str | None, times: int) -> Counter[int]:
 
 
 def test_workers_that_are_asked_at_once_let_exactly_as_many_through_as_the_rate_says(
-    tmp_path: Path, origin: Function
+    shared_edge: Edge, origin: Function
 ) -> None:
-    with (
-        serving(tmp_path / "data", workers=2) as edge,
-        edge.caller_of_each_worker() as callers,
-        ThreadPoolExecutor() as threads,
-    ):
-        edge.deploy(SLUG, origin.url)
-        token = rated(edge, "101/d")
+    with shared_edge.caller_of_each_worker() as callers, ThreadPoolExecutor() as threads:
+        shared_edge.deploy(SLUG, origin.url)
+        token = rated(shared_edge, "101/d")
         counts = threads.map(lambda caller: asked(caller, token, 150), callers.values())
         assert sum(counts, Counter()) == {200: 101, 429: 199}
         assert origin.requests.count("/hello") == 101
 
 
 def test_a_functions_limit_is_that_of_all_its_callers_in_all_workers(
-    tmp_path: Path, origin: Function
+    shared_edge: Edge, origin: Function
 ) -> None:
-    with (
-        serving(tmp_path / "data", workers=2) as edge,
-        edge.caller_of_each_worker() as callers,
-    ):
-        first = edge.deploy(SLUG, origin.url, limits={"rate": "5/d"}).token
-        second = rated(edge, "100/d")
+    with shared_edge.caller_of_each_worker() as callers:
+        first = shared_edge.deploy(SLUG, origin.url, limits={"rate": "5/d"}).token
+        second = rated(shared_edge, "100/d")
         one, other = callers.values()
         assert asked(one, first, 3) + asked(other, second, 3) == {200: 5, 429: 1}
         refused = one.ask(f"/{SLUG}/hello", first)

@@ -47,7 +47,7 @@ def wait_for_recyclings(edge: Edge, count: int) -> set[int]:
 def test_500_requests_and_calls_of_a_session_do_not_notice_that_workers_are_recycled(
     tmp_path: Path, origin: Function, lane: str, recyclings: int
 ) -> None:
-    flags = (lane, "--worker-lifetime", "1s", "--drain-timeout", "3", "--access-log", "off")
+    flags = (lane, "--worker-lifetime", "2s", "--drain-timeout", "3", "--access-log", "off")
     with serving(tmp_path, *flags, workers=2) as edge:
         token = edge.deploy("shop", origin.url).token or ""
         session = edge.caller().open_session("/shop/mcp", token)

@@ -48,6 +48,7 @@ def test_functions_tokens_and_sessions_survive_a_restart(tmp_path: Path, origin:
         assert not edge.deploy(SLUG, origin.url).changed
 
 
+@pytest.mark.slow
 def test_last_use_is_in_the_store_after_a_stop(tmp_path: Path, origin: Function) -> None:
     data_dir = tmp_path / "data"
     with serving(data_dir) as edge:

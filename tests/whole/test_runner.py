@@ -47,6 +47,7 @@ def wait_for_work(edge: Edge) -> None:
     eventually(lambda: runner.status("one").active == 1, "the function has it")
 
 
+@pytest.mark.slow
 def test_functions_end_with_the_edge(tmp_path: Path) -> None:
     with edge_with_a_function(tmp_path) as (edge, process):
         everyone = [process.pid, *children(edge.pid)]
@@ -90,6 +91,7 @@ def test_nothing_runs_on_after_an_edge_that_was_killed(tmp_path: Path) -> None:
         eventually(lambda: not any(map(is_alive, everyone)), "all notice that it is gone")
 
 
+@pytest.mark.slow
 def test_what_is_in_flight_is_answered_although_the_edges_parent_was_killed(tmp_path: Path) -> None:
     with edge_with_a_function(tmp_path) as (edge, process):
         caller, everyone = edge.caller().send("/one/slow"), children(edge.pid)

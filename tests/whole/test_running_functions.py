@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,10 @@ CALLS = 500
 CALLERS = 10
 
 
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+@pytest.fixture
+def edge(shared_edge: Edge) -> Edge:
     """A running edge of two workers."""
-    with serving(tmp_path_factory.mktemp("edge") / "data", workers=2) as edge:
-        yield edge
+    return shared_edge
 
 
 def deploy(edge: Edge, slug: str, version: str = "v1", **scale: Any) -> None:
@@ -205,7 +204,7 @@ def test_several_processes_share_the_requests(edge: Edge) -> None:
 def test_nothing_is_left_of_a_deleted_function_or_of_an_edge_that_was_told_to_end(
     tmp_path: Path,
 ) -> None:
-    with serving(tmp_path / "data", workers=2) as edge:
+    with serving(tmp_path / "data") as edge:
         deploy(edge, "kept", min=2, max=2)
         deploy(edge, "gone")
         _, gone = said(edge, "/gone/")

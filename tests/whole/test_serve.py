@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.edge import isolated
 from tests.support.processes import JELOU, run
 from tests.support.whole_edge import UNAUTHORIZED, Caller, project, serving
@@ -24,6 +26,7 @@ def printed(output: str, label: str) -> str:
     return next(line for line in output.splitlines() if label in line).split()[-1]
 
 
+@pytest.mark.slow
 def test_projects_named_at_start_are_deployed_and_their_tokens_shown_once(
     tmp_path: Path, origin: Function
 ) -> None:

@@ -2,12 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-from tests.support.whole_edge import Edge, serving
+from tests.support.whole_edge import Edge
 from tests.support.whole_function import Function
 
 SLUG = "shop"
@@ -19,12 +15,6 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connection:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
 """
-
-
-@pytest.fixture
-def edge(tmp_path: Path, origin: Function) -> Iterator[Edge]:
-    with serving(tmp_path / "data", workers=2) as running:
-        yield running
 
 
 def client(edge: Edge, request: str) -> "subprocess.Popen[bytes]":
@@ -49,10 +39,10 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def test_an_event_reaches_the_client_before_the_function_sends_the_next(
-    edge: Edge, origin: Function
+    shared_edge: Edge, origin: Function
 ) -> None:
-    token = edge.deploy(SLUG, origin.url).token
-    caller = edge.caller()
+    token = shared_edge.deploy(SLUG, origin.url).token
+    caller = shared_edge.caller()
     events = caller.send(f"/{SLUG}/events", token).connection.getresponse()
     assert events.getheader("content-type") == "text/event-stream"
     for number in range(5):
@@ -63,16 +53,18 @@ def test_an_event_reaches_the_client_before_the_function_sends_the_next(
     origin.wait_until_left()
 
 
-def test_killing_the_client_aborts_the_functions_request(edge: Edge, origin: Function) -> None:
-    token = edge.deploy(SLUG, origin.url).token
+def test_killing_the_client_aborts_the_functions_request(
+    shared_edge: Edge, origin: Function
+) -> None:
+    token = shared_edge.deploy(SLUG, origin.url).token
     head = f" HTTP/1.1\r\nHost: edge\r\nX-Jelou-Token: {token}\r\n"
 
-    waiting = client(edge, f"GET /{SLUG}/hold{head}\r\n")
+    waiting = client(shared_edge, f"GET /{SLUG}/hold{head}\r\n")
     origin.wait_for_held(1)
     kill(waiting)
     origin.wait_until_left()
 
-    streaming = client(edge, f"GET /{SLUG}/events{head}\r\n")
+    streaming = client(shared_edge, f"GET /{SLUG}/events{head}\r\n")
     origin.next_event.release()
     assert streaming.stdout is not None
     while streaming.stdout.readline() != b"data: 0\n":
@@ -85,7 +77,7 @@ def test_killing_the_client_aborts_the_functions_request(edge: Edge, origin: Fun
         "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
         f"Content-Length: {len(call)}\r\n"
     )
-    calling = client(edge, f"POST /{SLUG}/mcp{head}{fields}\r\n{call}")
+    calling = client(shared_edge, f"POST /{SLUG}/mcp{head}{fields}\r\n{call}")
     origin.wait_for_held(1)
     kill(calling)
     origin.wait_until_left()

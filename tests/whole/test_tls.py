@@ -24,6 +24,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
+@pytest.mark.slow
 def test_an_edge_with_client_certificates_is_managed_by_who_has_one(
     tmp_path: Path, origin: Function
 ) -> None:

@@ -32,10 +32,12 @@ def in_flight(edge: Edge, origin: Function, token: str | None) -> Iterator[list[
             caller.close()
 
 
-def test_a_deploy_drops_none_of_200_requests_in_flight(tmp_path: Path, origin: Function) -> None:
-    folder = tmp_path / "project"
+def test_a_deploy_drops_none_of_200_requests_in_flight(
+    shared_edge: Edge, tmp_path: Path, origin: Function
+) -> None:
+    folder, edge = tmp_path / "project", shared_edge
     folder.mkdir()
-    with serving(tmp_path / "data", workers=2) as edge, function() as successor:
+    with function() as successor:
         token = edge.deploy(SLUG, origin.url).token
         with in_flight(edge, origin, token) as callers:
             text = project(SLUG, successor.url, timeout=20000)
@@ -84,30 +86,30 @@ def test_no_request_notices_a_series_of_deploys(tmp_path: Path, origin: Function
 
 
 def test_a_killed_worker_takes_down_its_own_connections_alone_and_is_replaced(
-    tmp_path: Path, origin: Function
+    shared_edge: Edge, origin: Function
 ) -> None:
-    with serving(tmp_path / "data", workers=2) as edge:
-        token = edge.deploy(SLUG, origin.url).token
-        with in_flight(edge, origin, token) as callers:
-            owners = [edge.worker_of(caller) for caller in callers]
-            killed, survivor = edge.workers
-            assert {killed, survivor} == set(owners)
-            os.kill(killed, signal.SIGKILL)
+    edge = shared_edge
+    token = edge.deploy(SLUG, origin.url).token
+    with in_flight(edge, origin, token) as callers:
+        owners = [edge.worker_of(caller) for caller in callers]
+        killed, survivor = edge.workers
+        assert {killed, survivor} == set(owners)
+        os.kill(killed, signal.SIGKILL)
 
-            late = [edge.caller().send(f"/{SLUG}/late", token) for _ in range(20)]
-            assert [caller.receive().status for caller in late] == [200] * len(late)
-            eventually(lambda: len(edge.workers) == 2, "the worker is replaced")
-            assert survivor in edge.workers
-            assert killed not in edge.workers
+        late = [edge.caller().send(f"/{SLUG}/late", token) for _ in range(20)]
+        assert [caller.receive().status for caller in late] == [200] * len(late)
+        eventually(lambda: len(edge.workers) == 2, "the worker is replaced")
+        assert survivor in edge.workers
+        assert killed not in edge.workers
 
-            origin.let_go.set()
-            whole = [answers_200(caller) for caller in callers]
-            assert whole == [owner == survivor for owner in owners]
-        with edge.caller_of_each_worker() as fresh:
-            for caller in fresh.values():
-                assert caller.ask(f"/{SLUG}/hello", token).status == 200
-        for caller in late:
-            caller.close()
+        origin.let_go.set()
+        whole = [answers_200(caller) for caller in callers]
+        assert whole == [owner == survivor for owner in owners]
+    with edge.caller_of_each_worker() as fresh:
+        for caller in fresh.values():
+            assert caller.ask(f"/{SLUG}/hello", token).status == 200
+    for caller in late:
+        caller.close()
 
 
 def answers_200(caller: Caller) -> bool:

@@ -138,6 +138,8 @@ def test_a_token_that_would_be_over_already_is_not_made(
         ({"Sec_Fetch_Site": "none"}, 200),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "null", "Sec_Fetch_Site": "none"}, 403),
+        ({"Origin": "null", "Sec_Fetch_Site": "same-origin"}, 200),
         ({"Host": "evil.example"}, 403),
     ],
 )

@@ -71,6 +71,7 @@ def test_a_broken_file_is_told_and_left_alone(cli: Cli, project: Path, tmp_path:
     assert (tmp_path / "data" / FILES[0]).read_text() == "oops"
 
 
+@pytest.mark.slow
 def test_an_edge_whose_keys_are_broken_does_not_start_and_says_why(
     cli: Cli, project: Path, tmp_path: Path
 ) -> None:

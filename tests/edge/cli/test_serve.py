@@ -103,6 +103,7 @@ def test_commands_talk_to_the_running_edge(cli: Cli, project: Path, function: Or
     assert cli("whoami", "--json").data["type"] == "local"
 
 
+@pytest.mark.slow
 async def test_the_official_client_reaches_it_through_the_stdio_bridge(
     cli: Cli, project: Path, function: Origin
 ) -> None:
@@ -134,6 +135,7 @@ def test_projects_are_deployed_at_start(cli: Cli, project: Path) -> None:
         assert not any("Token " in line for line in edge.lines)
 
 
+@pytest.mark.slow
 def test_an_access_token_manages_it_from_elsewhere(cli: Cli, project: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge.cli.snippets import CLIENTS, TOKENLESS, Wanted
+from edge.snippets import CLIENTS, TOKENLESS, Wanted
 from tests.edge.cli.conftest import Cli
 
 URL = "https://books.fn.example/mcp"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from edge.cli.mcp_headers import META_VERSION, mirrored
+from edge.mcp_headers import META_VERSION, mirrored
 from tests.edge.cli.conftest import ROOT, Cli
 from tests.support.documents_origin import free_port
 

@@ -130,19 +130,10 @@ def origin() -> Iterator[Function]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    """An edge of two workers, either of which may be asked."""
-    with serving(tmp_path_factory.mktemp("shared") / "data", workers=2) as running:
-        yield running
-
-
 @pytest.fixture
-def edge(shared: Edge) -> Iterator[Edge]:
-    """The same with no function."""
-    yield shared
-    for left in shared.operations.functions():
-        shared.operations.delete_function(left.slug)
+def edge(shared_edge: Edge) -> Edge:
+    """An edge of two workers, either of which may be asked."""
+    return shared_edge
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.forwarding.fleet import Place
 from edge.forwarding.homes import short
 from edge.forwarding.limit import InFlight, Overloaded
 from edge.forwarding.pool import Pool, PoolLimits
+from edge.forwarding.process import Place
 from edge.forwarding.wire import UpstreamFailure
 from edge.functions import Run, Scale, Upstream
 from tests.support import origin

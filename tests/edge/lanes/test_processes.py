@@ -36,6 +36,10 @@ class World:
         return answer.status, bytes(answer.body)
 
 
+async def nothing(_: str) -> None:
+    """No process is started."""
+
+
 async def holds(visit: Visit) -> None:
     """Takes a request and never answers."""
     await visit.request()
@@ -107,6 +111,40 @@ async def test_a_process_that_has_just_been_started_is_asked_however_often_other
     assert await world.asked() == (200, b"two")
 
 
+async def test_a_process_that_dies_amid_a_request_gets_none_that_dies_with_it(world: World) -> None:
+    """A process closes what it has open one by one: its queue may outlive its connections."""
+    deployment = deploy_run(world.edge)
+    doubted = asyncio.Event()
+
+    async def says_nothing(_: str, __: str) -> None:
+        doubted.set()
+
+    world.runner.on_doubt = says_nothing
+    world.runner.behaviour = resets_before_head
+    first = asyncio.create_task(world.asked(method="POST", body=b"x"))
+    async with asyncio.timeout(5):
+        await doubted.wait()
+    world.runner.on_need = nothing
+    second = asyncio.create_task(world.asked(method="POST", body=b"x"))
+    await until(lambda: world.runner.heard.count(Need(deployment.id, 1)) == 2)
+    assert not first.done()
+    [(name, dying)] = world.runner.processes.items()
+    await world.runner.crash(name)
+    assert (await first)[0] == 502
+    await world.runner.start(deployment.id, saying(b"two"))
+    assert await second == (200, b"two")
+    assert dying.visits == 1
+
+
+async def test_who_cuts_requests_off_and_lives_is_asked_again_at_once(world: World) -> None:
+    deploy_run(world.edge)
+    world.runner.behaviour = resets_before_head
+    async with asyncio.timeout(5):  # of which no doubt takes its whole time
+        for _ in range(20):
+            assert (await world.asked(method="POST", body=b"x"))[0] == 502
+    assert len(world.runner.processes) == 1
+
+
 async def test_a_function_that_takes_too_long_to_start_is_unreachable(
     lane: bool, tmp_path: Path
 ) -> None:
@@ -116,8 +154,6 @@ async def test_a_function_that_takes_too_long_to_start_is_unreachable(
     ):
         world = World(edge, fake)
         deployed = deploy_run(edge)
-
-        async def nothing(_: str) -> None: ...
 
         fake.on_need = nothing
         answer = await world.caller.ask()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.running.protocol import Clear, Gone, Hello, Leaving, Load, Need, Up
+from edge.running.protocol import Clear, Doubt, Gone, Hello, Leaving, Load, Need, Up
 from edge.running.runs import RunFailed
 from tests.support.runner import GOOD, Running, ask, python, running
 from tests.support.whole_processes import eventually, is_alive
@@ -188,6 +188,23 @@ def test_a_crash_is_followed_by_another_process(edge: Running) -> None:
     assert status.restarts == 1
     assert status.last_exit is not None
     assert status.last_exit.reason == "It ended with exit status 7."
+
+
+def test_a_worker_that_doubts_a_process_is_told_whether_it_lives(edge: Running) -> None:
+    with edge.worker() as worker:
+        up = worker.wake(edge.store.deploy_source())
+        worker.say(Doubt(up.deployment, up.instance))
+        assert worker.until(Up) == up
+        [pid] = pids(edge)
+        os.kill(pid, signal.SIGKILL)
+        worker.say(Doubt(up.deployment, up.instance))
+        gone = Gone(up.deployment, up.instance)
+        assert worker.until(Gone) == gone
+        eventually(lambda: not pids(edge), "nothing is left of it")
+        worker.say(Doubt(up.deployment, up.instance))
+        while worker.until(Gone) != gone:
+            pass
+        assert up not in worker.heard[worker.heard.index(gone) :]
 
 
 def test_a_new_deployment_takes_over_and_the_old_one_ends(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from edge.running.alone import InProcess
 from edge.running.client import Runner
 from edge.running.output import Nowhere
-from edge.running.protocol import Need, Up
+from edge.running.protocol import Clear, Gone, Leaving, Need, Up
 from edge.running.runs import RunFailed, Runs
 from edge.running.sources import sources
 from tests.support.runner import GOOD, Store, ask, make_project, put_code, running, settings
@@ -122,6 +122,25 @@ def test_a_request_before_the_adoption_finds_the_tried_process(tmp_path: Path) -
             assert worker.until(Up).instance == instance
             trial.adopt(deployment)
         assert len(edge.client.status("one").processes) == 1
+
+
+def test_one_that_is_not_needed_is_never_said_to_be_up_behind_its_leaving(tmp_path: Path) -> None:
+    """A rollback to what has a process yet: requests would go to the one that is about to end."""
+    with running(tmp_path) as edge, edge.worker() as worker:
+        project, code = make_project(), put_code(tmp_path, "aa")
+        former = edge.store.deploy(project, code)
+        stays = worker.wake(former).instance
+        worker.wake(edge.store.deploy_source(GOOD + "# another"))
+        with edge.client.trial("one", project.text, code, deployment=former) as trial:
+            instance = ask(trial.address)
+            edge.store.roll_back("one", former)
+            trial.adopt(former)
+        worker.until(Leaving)
+        worker.say(Clear(instance))
+        worker.until(Gone)
+        told = [m for m in worker.heard if isinstance(m, Up | Leaving | Gone)]
+        assert [type(m) for m in told if m.instance == instance] == [Up, Leaving, Gone]
+        assert [type(m) for m in told if m.instance == stays] == [Up]
 
 
 def test_a_former_deployments_process_does_not_become_another_ones(tmp_path: Path) -> None:

@@ -58,23 +58,23 @@ def told(caller: Caller, target: str = "/shop/x", **headers: str) -> list[str]:
     return list(caller.ask(target, headers=headers).json["key"])
 
 
-def test_every_worker_sends_the_value_of_now(tmp_path: Path, function: str) -> None:
-    with serving(tmp_path / "data", workers=2) as edge:
-        with pytest.raises(AdminError, match="jelou secrets set shop KEY=…"):
-            deploy(edge, function)
-        edge.operations.set_secrets("shop", {"KEY": "one"})
+def test_every_worker_sends_the_value_of_now(shared_edge: Edge, function: str) -> None:
+    edge = shared_edge
+    with pytest.raises(AdminError, match="jelou secrets set shop KEY=…"):
         deploy(edge, function)
-        assert edge.operations.function("shop").warnings == ()
-        with edge.caller_of_each_worker() as callers:
-            for number in range(5):
-                edge.operations.set_secrets("shop", {"KEY": f"value-{number}"})
-                for caller in callers.values():
-                    assert told(caller) == [f"value-{number}"]
-                    assert told(caller, **{"X-Key": "forged"}) == [f"value-{number}"]
-        edge.operations.deploy(
-            DeployRequest(project=json.dumps({"function": "shop", "upstream": function}))
-        )
-        edge.operations.delete_secret("shop", "KEY")
+    edge.operations.set_secrets("shop", {"KEY": "one"})
+    deploy(edge, function)
+    assert edge.operations.function("shop").warnings == ()
+    with edge.caller_of_each_worker() as callers:
+        for number in range(5):
+            edge.operations.set_secrets("shop", {"KEY": f"value-{number}"})
+            for caller in callers.values():
+                assert told(caller) == [f"value-{number}"]
+                assert told(caller, **{"X-Key": "forged"}) == [f"value-{number}"]
+    edge.operations.deploy(
+        DeployRequest(project=json.dumps({"function": "shop", "upstream": function}))
+    )
+    edge.operations.delete_secret("shop", "KEY")
 
 
 @pytest.mark.slow

@@ -238,6 +238,15 @@ def test_the_ready_line_is_exact(tmp_path: Path, workers: int) -> None:
         assert edge.address.startswith("http://127.0.0.1:")
 
 
+def test_it_says_where_the_console_is(tmp_path: Path) -> None:
+    for wanted, lines in ((True, 2), (False, 1)):
+        with supervised(tmp_path, admin="127.0.0.1:0", console=wanted) as edge:
+            told = list(edge.program.lines)
+            assert len(told) == lines
+            assert told[1:] == [each for each in told if "▸ Console on http://127.0.0.1:" in each]
+            assert all(each.endswith("/admin/console/\n") for each in told[1:])
+
+
 def _ready(address: str) -> int:
     try:
         return ask(address, "/ready", 2)[0]

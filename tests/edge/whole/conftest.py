@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.calling import Caller
 from tests.support.edge_in_process import EdgeInProcess, running
-from tests.support.mcp_wire import WAYS, McpClient, serving_tools
+from tests.support.mcp_wire import EACH_WAY, McpClient, serving_tools
 from tests.support.origin import Origin, echoes, serving
 
 
@@ -27,13 +27,13 @@ async def edge(tmp_path: Path) -> AsyncIterator[EdgeInProcess]:
         yield started
 
 
-@pytest.fixture(params=["1.0", "1.1", "2"])
+@pytest.fixture(params=[pytest.param("1.0", marks=pytest.mark.slow), "1.1", "2"])
 def caller(request: Any, edge: EdgeInProcess) -> Caller:
-    """Calls over each version of HTTP."""
+    """Calls over each version of HTTP; what is special of 1.0 has tests of its own."""
     return Caller(edge, request.param)
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=EACH_WAY)
 def way(request: pytest.FixtureRequest) -> str:
     """By which way through the edge clients of `/mcp` come."""
     return str(request.param)

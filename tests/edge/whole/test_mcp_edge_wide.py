@@ -13,14 +13,14 @@ import pytest
 
 from tests.support.edge_in_process import EdgeInProcess, running
 from tests.support.mcp_function import by_name, document, hold, says, whole
-from tests.support.mcp_wire import WAYS, McpClient, connected, refused, text_of
+from tests.support.mcp_wire import EACH_WAY, WAYS, McpClient, connected, refused, text_of
 from tests.support.origin import Origin, Seen, Visit, serving
 from tokens.model import EDGE_WIDE
 
 EVERY = "*"
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=EACH_WAY)
 async def way(request: Any, tmp_path: Path) -> AsyncIterator[tuple[EdgeInProcess, str]]:
     """An edge, and the version of HTTP by which it is asked."""
     fast, version = WAYS[request.param]

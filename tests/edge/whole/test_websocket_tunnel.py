@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from wsproto.connection import ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 from wsproto.extensions import PerMessageDeflate
 
+from edge.fast.client import Client
 from tests.support.calling import TOKEN, until
 from tests.support.edge_in_process import EdgeInProcess, running
 from tests.support.http1_client import Http1Client, request
 from tests.support.origin import (
     OK,
+    Behaviour,
     Origin,
     Visit,
     answering,
@@ -39,6 +41,8 @@ from tests.support.websockets import (
 MEGABYTE = 1 << 20
 FLOOD = 24 * MEGABYTE
 """More than all buffers between two ends hold together."""
+
+LITTLE = 8192
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
 
@@ -497,6 +501,47 @@ async def test_a_client_that_takes_nothing_does_not_outlive_its_token(
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await until(lambda: senders)
         await senders[0].stalled()
+        edge.revoke()
+        await until(lambda: not edge.server.connections)
+
+
+def headed(answer: bytes) -> Behaviour:
+    """A function that answers so, and then sends little by little until something waits there."""
+
+    async def behave(visit: Visit) -> None:
+        seen = await visit.head()
+        proof = accept(*(seen.values(b"sec-websocket-key") or [b""]))
+        await visit.send(answer.replace(b"PROOF", proof))
+        while not visit.origin.cue.is_set():
+            await visit.send(b"\x82\x7e" + LITTLE.to_bytes(2, "big") + bytes(LITTLE))
+            await anyio.sleep(0.0005)
+        await visit.gone()
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        (opening, SWITCHING + b"sec-websocket-accept: PROOF\r\n\r\n"),
+        (request, b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"),
+    ],
+    ids=["tunnel", "event stream"],
+)
+async def test_the_little_that_a_client_does_not_take_does_not_outlive_its_token(
+    edge: EdgeInProcess, origin: Origin, asked: Callable[..., bytes], answer: bytes
+) -> None:
+    """So little that the function need not wait, and does not tell by that."""
+    origin.behaviour = headed(answer)
+    edge.deploy(origin.upstream)
+    async with edge.http1() as client:
+        await client.send(asked(fields=sent(edge)))
+        await client.head()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        [connection] = edge.server.connections
+        assert isinstance(connection, Client)
+        await until(lambda: connection.unsent > 4 * LITTLE)  # uvloop writes behind its callbacks
+        origin.cue.set()
         edge.revoke()
         await until(lambda: not edge.server.connections)
 
