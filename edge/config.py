@@ -59,6 +59,7 @@ class Config:
     fast_lane: bool = True
     certfile: Path | None = None
     keyfile: Path | None = None
+    http3: bool = False
     admin: str | None = None
     admin_client_ca: Path | None = None
     console: bool = True
@@ -173,6 +174,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("fast_lane", boolean, "Whether plain HTTP/1.1 requests take the short way through."),
     Setting("certfile", path, "PEM certificate chain; with keyfile, binds are TLS."),
     Setting("keyfile", path, "PEM private key of certfile."),
+    Setting("http3", boolean, "Whether TLS binds speak HTTP/3 too, over UDP on the same ports."),
     Setting("admin", bind, "Where the management API listens besides <data-dir>/admin.sock."),
     Setting("admin_client_ca", path, "PEM authorities; admin clients must show a certificate."),
     Setting("console", boolean, "Whether the admin address also serves the console."),

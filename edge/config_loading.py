@@ -146,6 +146,8 @@ def _cross_check(reading: _Reading) -> None:
     if ("certfile" in values) != ("keyfile" in values):
         given, missing = ("certfile", "keyfile")[:: 1 if "certfile" in values else -1]
         reading.problems.append(f"{given} needs {missing} too: set both, or neither")
+    if values.get("http3") and "certfile" not in values:
+        reading.problems.append("http3 needs TLS: set certfile and keyfile too")
     if "admin" in values and "certfile" not in values and not is_loopback(values["admin"]):
         reading.problems.append(
             f"admin {values['admin']} would take access tokens in plain text: "

@@ -35,12 +35,19 @@ LATE = {
     "edge.composing.observing",  # most edges send no traces, and need not have what that takes
     "edge.cli.loading",  # commands that do not touch the store start without it
     "edge.sdk.declared",  # functions start without the validator that they do not use
+    "edge.server.http3",  # an edge that was not asked for HTTP/3 needs nothing of it
     "edge.server.worker_main",  # see EXCEPTIONS
     "tokens.migrations",  # sqlite_utils is needed only where a schema is behind
 }
 """Modules that import something later than at their top."""
 
 OWNERS = {
+    "aioquic": (
+        "edge.server.http3_framing",
+        "edge.server.hypercorn_http3",
+        "edge.server.quic_connection",
+        "edge.server.quic_packets",
+    ),
     "anyio": (
         "edge.admin.api",
         "edge.admin.files",
@@ -90,6 +97,7 @@ OWNERS = {
     "opentelemetry": ("edge.observe.traces",),
     "orjson": ("*",),
     "pathspec": ("edge.code.collect",),
+    "pylsqpack": ("edge.server.http3_framing",),
     "prometheus_client": ("edge.observe.exposition",),
     "pydantic": (
         "edge.sdk.typed_shapes",
@@ -475,6 +483,7 @@ MAP = """
 8 -    edge.admin.restoring             a backup put in place of a store
 
 == 7 edge, server: sockets, Hypercorn, workers
+0 pure edge.server.alternatives         where else the edge is, as answers say it
 0 pure edge.server.body                 a request's body, and where it ends
 0 pure edge.server.calm                 how much a client may ask for nothing
 0 -    edge.server.certificates         TLS at the front, read anew in time
@@ -485,22 +494,31 @@ MAP = """
 0 -    edge.server.loops                which event loop a worker runs on
 0 -    edge.server.mailboxes            the sockets between workers
 0 -    edge.server.orders               what the supervisor tells a worker
+0 -    edge.server.quic_connection      aioquic's QUIC connection, with our bounds
+0 -    edge.server.quic_relay           datagrams that are another process's
 0 pure edge.server.refusals             errors that are answered below the app
 0 -    edge.server.service_manager      who started the edge: sockets passed, what it is told
 0 -    edge.server.stream               the connection as reader and writer
 1 -    edge.server.children             how the supervisor starts processes
+1 -    edge.server.http3_framing        aioquic's HTTP/3 framing, with our bounds
 1 -    edge.server.hypercorn_streams    Hypercorn's request streams, with our exchange
+1 -    edge.server.quic_packets         QUIC packets that belong to no connection
+1 -    edge.server.quic_pump            what drives one QUIC connection
 1 pure edge.server.requests             where one is in a stream of requests
 1 -    edge.server.sockets              binding
 2 -    edge.server.handover             listening sockets for the edge that follows
+2 -    edge.server.http3_sending        how answers go out over HTTP/3
 2 -    edge.server.hypercorn_http1      Hypercorn's HTTP/1.1, with our endings
 2 -    edge.server.hypercorn_http2      Hypercorn's HTTP/2, with our endings
 2 -    edge.server.recycling            when a worker gives its place to another
 3 -    edge.server.hypercorn_connection Hypercorn's server for one connection
 4 -    edge.server.acceptor             the connections of a listener, on either lane
-5 -    edge.server.worker               serves the app on given sockets
-6 -    edge.server.worker_main          the process of one worker
-7 -    edge.server.supervisor           binds, starts workers, replaces them
+4 -    edge.server.hypercorn_http3      one HTTP/3 connection, on Hypercorn's streams
+5 -    edge.server.quic_endpoint        a worker's datagram sockets
+6 -    edge.server.http3                HTTP/3, loaded where it was asked for
+7 -    edge.server.worker               serves the app on given sockets
+8 -    edge.server.worker_main          the process of one worker
+9 -    edge.server.supervisor           binds, starts workers, replaces them
 
 == 8 edge, fast lane: plain HTTP/1.1 in callbacks, without a task for each request
 0 pure edge.fast.body_clock             how fast a request's body comes

@@ -279,7 +279,8 @@ class Reply:
         self._send = send
         self.account = send.account
         self._http1 = head.version.startswith("1")
-        self._wants_trailers = head.version == "2" and first(head.headers, b"te") == b"trailers"
+        framed = head.version in ("2", "3")
+        self._wants_trailers = framed and first(head.headers, b"te") == b"trailers"
         self.connection = connection
         self.started = False
 

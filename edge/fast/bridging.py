@@ -23,6 +23,7 @@ from edge.fast.calling import Calling
 from edge.fast.lane import Lane
 from edge.fast.wording import Prepared
 from edge.gate.decisions import Bridge, ToMcp
+from edge.message import Headers
 from edge.server.body import RequestBody
 from edge.state.streams import OpenStream
 from mcp_bridge.calls import COMMENT_EVERY, STREAM_AFTER, ToolCall
@@ -44,6 +45,7 @@ class McpAsker(Protocol):
 
     bridged: Bridged | None
     account: Account
+    alternatives: Headers
     loop: asyncio.AbstractEventLoop
 
     @property
@@ -306,7 +308,8 @@ class Bridging:
         self._keep = self._asker.stays
         every = dressed(self._asked, FIELDS, checked=self._decision.checked)
         closes = () if self._keep else (wording.CLOSE,)
-        head = (*every, (b"transfer-encoding", b"chunked"), *closes)
+        more = (*self._asker.alternatives, *closes)
+        head = (*every, (b"transfer-encoding", b"chunked"), *more)
         self._asker.write(wording.answer_head(200, b"", head))
 
     def _write(self, data: bytes) -> None:

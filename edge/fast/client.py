@@ -10,7 +10,7 @@ from typing import cast
 
 from edge.events import CutOff
 from edge.forwarding.connection import UNSENT_HIGH, UNSENT_LOW
-from edge.message import Peer
+from edge.message import Headers, Peer
 from edge.server import endings
 from edge.server.acceptor import Acceptor
 
@@ -20,6 +20,7 @@ class Client(asyncio.BufferedProtocol):
 
     Attributes:
         peer: who is at the other end, once the connection stands.
+        alternatives: the fields by which every answer tells where else the edge is (RFC 7838).
         congested: whether the client takes bytes more slowly than they are written.
         finishing: whether nothing more is answered here.
         half_closed: whether the client has ended its side.
@@ -32,6 +33,7 @@ class Client(asyncio.BufferedProtocol):
         "_linger_until",
         "_progress",
         "_transport",
+        "alternatives",
         "congested",
         "finishing",
         "half_closed",
@@ -44,6 +46,7 @@ class Client(asyncio.BufferedProtocol):
         self.host = host
         self.loop = asyncio.get_running_loop()
         self.peer = Peer("", "http")
+        self.alternatives: Headers = ()
         self.congested = False
         self.finishing = False
         self.half_closed = False
@@ -181,6 +184,7 @@ class Client(asyncio.BufferedProtocol):
         secure = transport.get_extra_info("ssl_object") is not None
         address = name[0] if isinstance(name, tuple) else ""
         self.peer = Peer(address, "https" if secure else "http")
+        self.alternatives = self.host.shared.alternatives(transport)
         self.opened()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002

@@ -119,6 +119,8 @@ class Heads:
         named = b"%b\r\nx-request-id: %b" % (block, self._ids.request_id)
         if self._limits:
             named += field_lines(self._limits)
+        if self._asker.alternatives:
+            named += field_lines(self._asker.alternatives)
         return AnswerHead(named, made.chunked, made.event_stream)
 
     def switching(self, upstream: Upstream, answered: ResponseHead) -> bytes:

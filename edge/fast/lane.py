@@ -115,6 +115,7 @@ class Asker(Protocol):
         varying: the fields that hold the request's ids.
         left: of the rate limits that the request counts against.
         account: of the request.
+        alternatives: the fields by which every answer tells where else the edge is (RFC 7838).
     """
 
     lasting: Lasting | None
@@ -124,6 +125,7 @@ class Asker(Protocol):
     varying: Headers
     left: tuple[Left, ...]
     account: Account
+    alternatives: Headers
 
     @property
     def congested(self) -> bool: ...

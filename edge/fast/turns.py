@@ -177,7 +177,7 @@ class Turns(Client):
             account.answered = monotonic()
             if self._method != "HEAD":
                 account.sent = len(self._pending.body)
-            self.write(own_answer(self._pending, self._method, keep=keep))
+            self.write(own_answer(self._pending, self._method, self.alternatives, keep=keep))
         self._pending = None
         self._end_request(keep=keep)
 

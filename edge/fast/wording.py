@@ -31,13 +31,15 @@ def begun_head(status: int, reason: bytes, fields: Headers) -> bytes:
     return b"HTTP/1.1 %d %b%b" % (status, reason or phrase(status).encode(), field_lines(fields))
 
 
-def own_answer(answer: Rendered | Prepared, method: str, *, keep: bool) -> bytes:
+def own_answer(
+    answer: Rendered | Prepared, method: str, alternatives: Headers, *, keep: bool
+) -> bytes:
     """An answer of the edge's own, head and body; `HEAD` gets the head alone."""
+    more = alternatives if keep else (*alternatives, CLOSE)
     if isinstance(answer, Prepared):
-        head = answer.head + (b"\r\n\r\n" if keep else field_lines((CLOSE,)) + b"\r\n\r\n")
+        head = answer.head + field_lines(more) + b"\r\n\r\n"
     else:
-        fields = answer.headers if keep else (*answer.headers, CLOSE)
-        head = answer_head(answer.status, b"", fields)
+        head = answer_head(answer.status, b"", answer.headers + more)
     return head if method == "HEAD" else head + answer.body
 
 

@@ -4,7 +4,7 @@ Not here: what a connection does; listening and draining (`worker`).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from time import time
 from typing import Protocol
 from uuid import uuid4
@@ -56,6 +56,7 @@ class Acceptor:
         inbox: what connections receive into; emptied before the loop reads anything else.
         slow_reader: seconds for which a client may take nothing of what waits for it.
         observe: told of connections that are ended.
+        shared: what those of the ASGI lane share.
     """
 
     def __init__(
@@ -66,24 +67,24 @@ class Acceptor:
         self.inbox = inbox
         self.slow_reader = shared.config.slow_reader
         self.observe = shared.observe
-        self._shared = shared
+        self.shared = shared
         self._fast_lane = fast_lane
         self._loop = asyncio.get_running_loop()
 
     @property
     def draining(self) -> bool:
         """Whether the worker is ending."""
-        return self._shared.state.draining
+        return self.shared.state.draining
 
     @property
     def leaving(self) -> bool:
         """Whether it is, and no other edge goes on: then a connection ends with its answer."""
-        return self.draining and not self._shared.state.succeeded
+        return self.draining and not self.shared.state.succeeded
 
     @property
     def full(self) -> bool:
         """Whether there are as many connections as there may be."""
-        return len(self.connections) >= self._shared.config.max_connections
+        return len(self.connections) >= self.shared.config.max_connections
 
     def protocol(self) -> asyncio.BaseProtocol:
         """What the loop gives the next accepted connection to."""
@@ -116,8 +117,12 @@ class Acceptor:
             self._serve(client)
 
     def _serve(self, client: ClientStream) -> None:
-        connection = Connection(self._shared, client)
-        task = self._loop.create_task(connection.run())
+        connection = Connection(self.shared, client)
+        self.keep(connection, connection.run())
+
+    def keep(self, connection: Live, running: Coroutine[None, None, None]) -> None:
+        """Keep a connection of the ASGI lane for as long as it runs."""
+        task = self._loop.create_task(running)
         self.connections.add(connection)
         self.tasks.add(task)
 

@@ -8,6 +8,7 @@ no connection notices a change. Not here: TLS towards functions (`edge/forwardin
 import logging
 import re
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from edge.config import Config
@@ -45,11 +46,15 @@ class Certificates:
     Attributes:
         public: for listeners of the public addresses.
         admin: for the admin address: with `admin_client_ca`, clients must show a certificate of it.
+        renewed: called when another pair is used.
     """
+
+    renewed: Callable[[], None]
 
     def __init__(self, config: Config) -> None:
         """Read the files; a pair that is out of time is used. Raises CertificateError."""
         self._config = config
+        self.renewed = _nobody
         self._used = self._seen = self._stamps()
         self._public, self._admin = _contexts(config)
         self.public, self.admin = _contexts(config)
@@ -77,6 +82,7 @@ class Certificates:
             LOG.error("%s The certificate in use stays.", error)
         else:
             LOG.warning("certfile %s was read anew", self._config.certfile)
+            self.renewed()
 
     def _point_public(self, tls: ssl.SSLObject, name: str | None, shell: ssl.SSLContext) -> None:
         del name, shell
@@ -183,6 +189,10 @@ def _why(error: OSError) -> str:
         reason = error.reason or ""
         return _REASONS.get(reason, f"it is not valid PEM ({reason or error.args[-1]})")
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+
+
+def _nobody() -> None:
+    """Before anybody else uses the pair."""
 
 
 def _stamp(file: Path) -> Stamp | None:

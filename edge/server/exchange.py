@@ -34,7 +34,7 @@ class Exchange:
     """What the app receives, and what it may ask of the connection beyond ASGI.
 
     Attributes:
-        target: the raw request target as it was on the wire (RFC 9112 §3.2; `:path` in HTTP/2).
+        target: the raw request target as it was on the wire (RFC 9112 §3.2; `:path` later).
         reason: the answer's reason phrase (RFC 9112 §4), set before it begins; empty: the usual.
         task: the app's task.
         complete: whether the whole request has arrived, taken or not.
@@ -88,8 +88,8 @@ class Exchange:
         """Break the answer off so that it cannot look whole.
 
         HTTP/1.1: what was written is sent, then the connection ends before the last chunk or
-        length; a close-delimited answer ends in a TCP reset. HTTP/2: RST_STREAM (INTERNAL_ERROR),
-        the other streams of the connection go on.
+        length; a close-delimited answer ends in a TCP reset. HTTP/2 and
+        HTTP/3: the stream is reset (INTERNAL_ERROR), the others of the connection go on.
         """
         if not self.aborted:
             self.aborted = True

@@ -25,8 +25,9 @@ from hypercorn.utils import parse_socket_addr
 from edge.config import Config
 from edge.events import CutOff, Observe
 from edge.gate.decisions import GateSettings
-from edge.message import Peer
+from edge.message import Headers, Peer
 from edge.server import endings
+from edge.server.alternatives import alternative, port_of
 from edge.server.hypercorn_http1 import Http1
 from edge.server.hypercorn_http2 import Http2
 from edge.server.requests import RequestStream
@@ -60,6 +61,7 @@ class Service:
         state: tells whether the worker is ending.
         limits: what a request head is checked against.
         observe: told of what is no request, and of connections that are ended.
+        advertises: whether answers over TLS tell of HTTP/3.
     """
 
     app: App
@@ -69,9 +71,19 @@ class Service:
     state: State
     limits: GateSettings
     observe: Observe
+    advertises: bool = False
+
+    def alternatives(self, transport: asyncio.Transport) -> Headers:
+        """The fields that tell whoever is at the other end of HTTP/3; none where it is not."""
+        if not self.advertises or transport.get_extra_info("ssl_object") is None:
+            return ()
+        bound = transport.get_extra_info("sockname")[1]
+        return alternative(port_of(self.config.public_url, bound))
 
 
-def service(app: App, config: Config, state: State, observe: Observe) -> Service:
+def service(
+    app: App, config: Config, state: State, observe: Observe, *, advertises: bool = False
+) -> Service:
     """What the connections of one listener share."""
     limits = GateSettings(
         request_line=config.request_line,
@@ -79,7 +91,8 @@ def service(app: App, config: Config, state: State, observe: Observe) -> Service
         header_fields=config.header_fields,
     )
     context = WorkerContext(None)
-    return Service(app, config, hypercorn_config(config), context, state, limits, observe)
+    hypercorn = hypercorn_config(config)
+    return Service(app, config, hypercorn, context, state, limits, observe, advertises)
 
 
 def hypercorn_config(config: Config) -> HypercornConfig:
@@ -114,6 +127,7 @@ class Connection(TCPServer):
         )
         self.phase = Phase.HEAD
         self.observe = shared.observe
+        self.alternatives = shared.alternatives(client.transport)
         self._shared = shared
         self._transport = client.transport
         self._since = self._event_loop.time()

@@ -202,7 +202,7 @@ class Http1(H11Protocol):
             await self.stream.handle(event)
 
     async def _send_head(self, event: Response) -> None:
-        headers = list(event.headers)
+        headers = [*event.headers, *self._door.alternatives]
         names = {name.lower() for name, _ in headers}
         bodiless = suppress_body(self._method, event.status_code)
         self.ends_with_connection = (

@@ -25,6 +25,8 @@ from hypercorn.protocol.events import (
 )
 from hypercorn.protocol.h2 import BufferCompleteError, H2Protocol, StreamBuffer
 
+from edge.message import Headers
+
 WAITING = 32 * 1024
 """Bytes of an answer that wait for the client's window while its app is made to wait."""
 
@@ -41,6 +43,10 @@ CONNECTION_FIELDS = frozenset(
 
 class Outlet(Protocol):
     """What sending asks of the connection."""
+
+    @property
+    def alternatives(self) -> Headers:
+        """The fields by which every answer tells where else the edge is (RFC 7838)."""
 
     @property
     def unsent(self) -> int:
@@ -116,7 +122,7 @@ class Sending(H2Protocol):
         self._fresh: set[int] = set()
         self._framed = 0
         self._writes_soon = False
-        self.connection.config.validate_outbound_headers = False  # `_fields` sees to it
+        self.connection.config.validate_outbound_headers = False  # `answer_fields` sees to it
         self.connection.config.normalize_outbound_headers = False
         self.connection.encoder.header_table_size = TABLE
 
@@ -137,7 +143,9 @@ class Sending(H2Protocol):
             return  # the stream is over already
 
     def _send_head(self, event: Response | InformationalResponse) -> None:
-        fields = [(b":status", b"%d" % event.status_code), *_fields(event.headers)]
+        fields = [(b":status", b"%d" % event.status_code), *answer_fields(event.headers)]
+        if isinstance(event, Response):
+            fields += self._outlet.alternatives
         self.connection.send_headers(event.stream_id, fields)
         self._write_soon()
 
@@ -161,7 +169,7 @@ class Sending(H2Protocol):
         buffer = self._buffer(event.stream_id)
         await self._send_or_queue(event.stream_id, buffer)
         await buffer.drain()
-        self.connection.send_headers(event.stream_id, _fields(event.headers), end_stream=True)
+        self.connection.send_headers(event.stream_id, answer_fields(event.headers), end_stream=True)
         self._write_soon()
         await buffer.close()
         await self._window_updated(event.stream_id)  # the sending task visits it, and drops it
@@ -275,7 +283,7 @@ class Sending(H2Protocol):
         """Streams that wait take turns, whatever the client says (RFC 9113 §5.3.2)."""
 
 
-def _fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """An answer's fields as HTTP/2 may carry them (RFC 9113 §8.2)."""
+def answer_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """An answer's fields as HTTP/2 and HTTP/3 may carry them (RFC 9113 §8.2, RFC 9114 §4.2)."""
     lower = [(name.lower(), value) for name, value in headers]
     return [field for field in lower if field[0] not in CONNECTION_FIELDS]

@@ -2,7 +2,7 @@
 
 Stock streams block for ever when an app ends before it has read its body, decode targets, fold
 methods to upper case, and let an answer that the app left half-sent look whole. Not here: the
-protocols below (`hypercorn_http1`, `hypercorn_http2`).
+protocols below (`hypercorn_http1`, `hypercorn_http2`, `hypercorn_http3`).
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from wsproto.events import Message as Piece
 
 from edge.errors import Errors, Refusal, refusal
 from edge.events import Observe
+from edge.message import Headers
 from edge.server.exchange import HELD, Exchange, Message
 from edge.server.refusals import refuse
 
@@ -57,6 +58,10 @@ class Door(Protocol):
     @property
     def observe(self) -> Observe:
         """Told of what is no request, and of a client that is cut off."""
+
+    @property
+    def alternatives(self) -> Headers:
+        """The fields by which every answer tells where else the edge is (RFC 7838)."""
 
     @property
     def stays(self) -> bool:
@@ -285,6 +290,6 @@ async def _run_app(
 
 
 def _extensions(version: str) -> dict[str, dict[str, Any]]:
-    if version == "2":
+    if version in ("2", "3"):
         return {"http.response.trailers": {}, "http.response.early_hint": {}}
     return {}

@@ -22,6 +22,7 @@ class WorkerOrders(Orders):
     Attributes:
         factory: `module:name` of an `edge.server.worker.Factory`.
         public, local_admin, remote_admin: file descriptors of listening sockets.
+        datagrams: file descriptors of bound datagram sockets.
         mailbox: file descriptor of the reading end of the slot's mailbox.
         mailboxes: file descriptors of the writing ends of every slot's, in the slots' order.
     """
@@ -31,5 +32,6 @@ class WorkerOrders(Orders):
     public: list[int]
     local_admin: list[int]
     remote_admin: list[int]
+    datagrams: list[int]
     mailbox: int
     mailboxes: list[int]

@@ -2,7 +2,8 @@
 
 Every worker slot has a socket of its own on each TCP address (SO_REUSEPORT): one socket shared by
 several asyncio workers gave a single one up to all connections. Unix sockets are shared, and so are
-those that a service manager passes if it passes fewer than there are workers.
+those that a service manager passes if it passes fewer than there are workers. HTTP/3 has datagram
+sockets of every worker at the same addresses.
 """
 
 import errno
@@ -31,13 +32,14 @@ class Slot:
     public: tuple[socket.socket, ...]
     local_admin: tuple[socket.socket, ...]
     remote_admin: tuple[socket.socket, ...]
+    datagrams: tuple[socket.socket, ...] = ()
 
     @property
     def all(self) -> tuple[socket.socket, ...]:
         """Every socket of the slot."""
-        return self.public + self.local_admin + self.remote_admin
+        return self.public + self.local_admin + self.remote_admin + self.datagrams
 
-    def close_tcp(self) -> None:
+    def close_own(self) -> None:
         """Close what is the slot's alone; Unix sockets are every slot's."""
         for sock in self.all:
             if sock.family != socket.AF_UNIX:
@@ -96,18 +98,21 @@ def bind_all(config: Config, taken: Taken = _NONE, passed: Passed = _NONE) -> Bo
         admin_unix = binding.bind(f"unix:{admin_path}", private=True)
         public = [binding.bind(address) for address in config.bind]
         admin = [binding.bind(config.admin)] if config.admin else []
+        datagrams = [binding.bind_datagrams(shares) for shares in public] if config.http3 else []
     except BindError:
         _give_up(opened, paths)
         raise
     binding.close_unused()
     asked = [(f"unix:{admin_path}", admin_unix)]
     asked += zip((*config.bind, *filter(None, [config.admin])), public + admin, strict=True)
+    asked += [("http3", shares) for shares in datagrams]
     return Bound(
         slots=tuple(
             Slot(
                 public=tuple(sock for shares in public for sock in shares[index]),
                 local_admin=admin_unix[index],
                 remote_admin=tuple(sock for shares in admin for sock in shares[index]),
+                datagrams=tuple(sock for shares in datagrams for sock in shares[index]),
             )
             for index in range(config.workers)
         ),
@@ -139,7 +144,7 @@ class _Binding:
     paths: list[Path]
     taken: Taken
     passed: Passed
-    used: set[str] = field(default_factory=set)
+    used: list[socket.socket] = field(default_factory=list)
     inherited: list[Path] = field(default_factory=list)
 
     def bind(self, text: str, *, private: bool = False) -> Shares:
@@ -159,14 +164,37 @@ class _Binding:
 
     def close_unused(self) -> None:
         """Close what another edge listens on, and this one not."""
-        for text, sockets in self.taken.items():
-            for sock in sockets if text not in self.used else ():
-                sock.close()
+        for sockets in self.taken.values():
+            for sock in sockets:
+                if sock not in self.used:
+                    sock.close()
+
+    def bind_datagrams(self, shares: Shares) -> Shares:
+        """Datagram sockets at a bound address, none at a Unix socket. Raises BindError."""
+        beside = shares[0][0]
+        if beside.family == socket.AF_UNIX:
+            return [()] * self.workers
+        resolved, text = beside.getsockname(), f"UDP {address_of(beside)}"
+        bound = [
+            sock
+            for sockets in self.taken.values()
+            for sock in sockets
+            if sock.type == socket.SOCK_DGRAM and sock.getsockname() == resolved
+        ]
+        self.used += bound
+        if not bound:
+            _check_free_datagrams(beside.family, resolved, text)
+        bound += [
+            _bind_udp(beside.family, resolved, text, self.opened)
+            for _ in range(len(bound), self.workers)
+        ]
+        return [tuple(bound[index :: self.workers]) for index in range(self.workers)]
 
     def _found(self, text: str) -> list[socket.socket]:
         for asked, sockets in self.taken.items():
-            if asked not in self.used and text in (asked, address_of(sockets[0])):
-                self.used.add(asked)
+            is_another = sockets[0] in self.used or sockets[0].type != socket.SOCK_STREAM
+            if not is_another and text in (asked, address_of(sockets[0])):
+                self.used += sockets
                 return sockets
         return []
 
@@ -258,6 +286,27 @@ def _bind_tcp(
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)
+    _bind_or_say(sock, resolved, text)
+    return sock
+
+
+def _check_free_datagrams(
+    family: socket.AddressFamily, resolved: tuple[Any, ...], text: str
+) -> None:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        _bind_or_say(probe, resolved, text)
+
+
+def _bind_udp(
+    family: socket.AddressFamily,
+    resolved: tuple[Any, ...],
+    text: str,
+    opened: list[socket.socket],
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    opened.append(sock)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.setblocking(False)
     _bind_or_say(sock, resolved, text)
     return sock

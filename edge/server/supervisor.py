@@ -23,9 +23,11 @@ from edge.observe.pages import Pages
 from edge.running.family import sweep
 from edge.running.rooms import OWNERS, mark_of
 from edge.running.system import memory_of
+from edge.server import http3
 from edge.server.certificates import CertificateError, check
 from edge.server.children import Child, Follower, spawn
 from edge.server.handover import HandoverError, Offer, Predecessor
+from edge.server.http3 import Http3Missing
 from edge.server.mailboxes import Mailbox
 from edge.server.orders import MARGIN, RELOAD, SUCCEEDED, WorkerOrders
 from edge.server.recycling import Recycling, Spawn
@@ -81,11 +83,12 @@ def serve(
         The exit status: 0 after a drain, 1 if the edge could not start (said on stderr).
     """
     try:
+        http3.check(config)
         check(config)
         before = Predecessor.ask(config.data_dir) if takeover else None
         config = replace(config, turn=0 if before is None else 1 - before.turn)
         config, bound = _bound(config, before)
-    except (CertificateError, HandoverError, PassedError) as error:
+    except (Http3Missing, CertificateError, HandoverError, PassedError) as error:
         _complain(f"The edge cannot start: {error}")
         return 1
     except BindError as error:
@@ -303,7 +306,7 @@ class Supervisor:
 
         await self._keep_child(name, spawn, self._stopping, last)
         # Or connections would wait in the queue of a worker that has drained before the others.
-        slot.close_tcp()
+        slot.close_own()
 
     async def _keep_runner(self) -> None:
         """Keep the runner until all workers have ended; leave no function running."""
@@ -385,6 +388,7 @@ class Supervisor:
             public=[sock.fileno() for sock in slot.public],
             local_admin=[sock.fileno() for sock in slot.local_admin],
             remote_admin=[sock.fileno() for sock in slot.remote_admin],
+            datagrams=[sock.fileno() for sock in slot.datagrams],
             mailbox=self.mailboxes[index].reading.fileno(),
             mailboxes=[box.writing.fileno() for box in self.mailboxes],
             status=status,

@@ -16,8 +16,10 @@ from typing import Protocol
 
 from edge.config import Config
 from edge.events import Observe, unobserved
+from edge.server import http3
 from edge.server.acceptor import Acceptor, FastLane, Live
 from edge.server.certificates import Certificates
+from edge.server.http3 import Endpoint
 from edge.server.hypercorn_connection import App, State, service
 from edge.server.stream import PIECE
 from edge.state.peers import Peers
@@ -79,11 +81,12 @@ _POLL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Listening sockets by what is served on them."""
+    """Sockets by what is served on them; `datagrams` are those of HTTP/3."""
 
     public: Sequence[socket.socket] = ()
     local_admin: Sequence[socket.socket] = ()
     remote_admin: Sequence[socket.socket] = ()
+    datagrams: Sequence[socket.socket] = ()
 
 
 class Server:
@@ -95,11 +98,13 @@ class Server:
         self._served = served
         inbox = memoryview(bytearray(PIECE))
         of = partial(service, config=config, state=served.state)
-        self._public = Acceptor(of(served.app, observe=served.observe), inbox, served.fast_lane)
+        public = of(served.app, observe=served.observe, advertises=config.http3)
+        self._public = Acceptor(public, inbox, served.fast_lane)
         self._local_admin = Acceptor(of(served.local_admin, observe=unobserved), inbox)
         self._remote_admin = Acceptor(of(served.remote_admin, observe=unobserved), inbox)
         self._servers: list[asyncio.Server] = []
         self._certificates = Certificates(config) if config.certfile is not None else None
+        self._endpoint: Endpoint | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
@@ -123,6 +128,9 @@ class Server:
         for acceptor, sockets, tls in groups:
             for sock in sockets:
                 await self._listen(acceptor, sock, tls)
+        self._endpoint = http3.listen(self._config, self._public, listeners.datagrams)
+        if front is not None and self._endpoint is not None:
+            front.renewed = self._endpoint.renew
 
     def reload_certificates(self) -> None:
         """Read the certificate files anew, if there are any; connections go on as they are."""
@@ -143,6 +151,8 @@ class Server:
         self._served.state.draining = True
         if succeeded:
             self._stop_accepting()
+        if self._endpoint is not None:
+            self._endpoint.begin_drain(succeeded=succeeded)
         self._served.end_streams()
         for connection in self.connections:
             connection.begin_drain(succeeded=succeeded)
@@ -163,6 +173,9 @@ class Server:
             async with asyncio.timeout(self._seconds_for_goodbye()):
                 await self._until(lambda: not self.connections)
         await self._cut_off()
+        if self._endpoint is not None:
+            self._endpoint.close()
+            self._endpoint = None
         if self._sweeper is not None:
             self._sweeper.cancel()
 

@@ -105,7 +105,10 @@ def load_factory(spec: str) -> Any:
 
 def _listeners(orders: WorkerOrders) -> Listeners:
     return Listeners(
-        _sockets(orders.public), _sockets(orders.local_admin), _sockets(orders.remote_admin)
+        _sockets(orders.public),
+        _sockets(orders.local_admin),
+        _sockets(orders.remote_admin),
+        _sockets(orders.datagrams),
     )
 
 

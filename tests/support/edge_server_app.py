@@ -117,6 +117,15 @@ class App:
         await send(piece(b"x" * int(scope["query_string"])))
         await send(piece(b"", last=True))
 
+    async def on_field(self, scope: Any, receive: Any, send: Any) -> None:
+        await send(start((b"x", b"y" * int(scope["query_string"]))))
+        await send(piece(b"said", last=True))
+
+    async def on_trailers(self, scope: Any, receive: Any, send: Any) -> None:
+        await send(start() | {"trailers": True})
+        await send(piece(b"said", last=True))
+        await send({"type": "http.response.trailers", "headers": [(b"sum", b"4")]})
+
     async def on_body(self, scope: Any, receive: Any, send: Any) -> None:
         size = 0
         more = True
