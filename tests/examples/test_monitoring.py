@@ -5,7 +5,6 @@ Where promtool is (Debian: `apt install prometheus`) it judges rules and express
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from edge.errors import Errors
 from edge.observe.exposition import METRICS
 from tests.docs.pages import anchors, page
 from tests.support.processes import ROOT, run
+from tests.support.tools import tool
 
 MONITORING = ROOT / "examples" / "monitoring"
 RULES = MONITORING / "alerts.yml"
@@ -141,11 +141,8 @@ def test_panels_do_not_lie_on_each_other() -> None:
 
 
 def promtool(*words: str) -> None:
-    """Run it; skip where it is not."""
-    program = shutil.which("promtool")
-    if program is None:
-        pytest.skip("promtool is not here")
-    done = run([program, *words])
+    """Run it."""
+    done = run([tool("promtool"), *words])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
