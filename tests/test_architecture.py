@@ -443,11 +443,11 @@ MAP = """
 0 pure edge.admin.times                 times, and how they are written
 1 pure edge.admin.audit_operations      what can be asked of the audit trail
 1 pure edge.admin.backup_format         what a backup is made of
+1 -    edge.admin.bodies                a request's body, within bounds
 1 pure edge.admin.code_operations       what can be done with code
 1 pure edge.admin.codec                 the values as JSON and back
 1 pure edge.admin.cron_operations       what can be done with schedules
 1 pure edge.admin.expectations          tools a deploy was told to expect, others refused
-1 -    edge.admin.files                 bodies that are files
 1 -    edge.admin.local_logs            functions' logs in a data directory
 1 pure edge.admin.observed_operations   counts and workers: what can be asked
 1 pure edge.admin.projects              a project file's problems as one error
@@ -458,6 +458,7 @@ MAP = """
 1 -    edge.admin.translation           what stores raise, in the operations' words
 2 -    edge.admin.backing_up            a backup made, also while an edge runs
 2 pure edge.admin.counts                counts as they are told, and back
+2 -    edge.admin.files                 bodies that are files
 2 -    edge.admin.local_audit           the audit trail on a store
 2 -    edge.admin.local_cron            schedules and their runs on a store
 2 -    edge.admin.local_secrets         secrets on a store

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 import anyio.to_thread
 
-from edge.admin import openapi
+from edge.admin import bodies, openapi
 from edge.admin.callers import (
     Authenticator,
     Callers,
@@ -227,26 +227,11 @@ async def _body(scope: Scope, headers: Headers, receive: Receive) -> Any:
     kind = b",".join(all_of(headers, b"content-type")).partition(b";")[0].strip().lower()
     if kind != b"application/json":
         raise AdminError("INPUT_ERROR", "Send Content-Type: application/json", status=415)
-    raw = await _read(receive)
+    raw = await bodies.whole(receive, LARGEST, f"The body is over {LARGEST // 1024 // 1024} MiB")
     try:
         return json.loads(raw) if raw else {}
     except (ValueError, RecursionError):
         raise AdminError("INPUT_ERROR", "The body is not JSON") from None
-
-
-async def _read(receive: Receive) -> bytes:
-    pieces, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise AdminError("INPUT_ERROR", "The request was not sent to its end")
-        pieces.append(message.get("body", b""))
-        size += len(pieces[-1])
-        if size > LARGEST:
-            limit = f"The body is over {LARGEST // 1024 // 1024} MiB"
-            raise AdminError("INPUT_ERROR", limit, status=413)
-        more = message.get("more_body", False)
-    return b"".join(pieces)
 
 
 def _arguments(call: _Call, query: bytes, body: Any) -> dict[str, Any]:

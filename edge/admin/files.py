@@ -12,14 +12,13 @@ from typing import Any
 
 import anyio.to_thread
 
-from edge.admin.errors import AdminError
+from edge.admin.bodies import Receive, pieces
 
 TYPE = "application/gzip"
 """The media type of a file that is given out."""
 
 _BLOCK = 256 * 1024
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -41,19 +40,10 @@ async def receive_file(receive: Receive, path: Path, most: int) -> None:
     Raises:
         AdminError: INPUT_ERROR with 413 if it has more than `most` bytes, or if it breaks off.
     """
-    size, more = 0, True
+    over = f"The body is over {most:,} bytes (code_size, code_files)"
     with path.open("wb") as file:
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise AdminError("INPUT_ERROR", "The request was not sent to its end")
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > most:
-                limit = f"The body is over {most:,} bytes (code_size, code_files)"
-                raise AdminError("INPUT_ERROR", limit, status=413)
+        async for piece in pieces(receive, most, over):
             await anyio.to_thread.run_sync(file.write, piece)
-            more = message.get("more_body", False)
 
 
 async def send_file(send: Send, path: Path) -> None:

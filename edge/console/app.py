@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import anyio
 import anyio.to_thread
 
+from edge.admin import bodies
 from edge.admin.callers import (
     Callers,
     Headers,
@@ -332,17 +333,8 @@ async def _form(heard: _Heard, receive: Receive) -> Form:
     kind = b",".join(all_of(heard.headers, b"content-type")).partition(b";")[0].strip().lower()
     if kind != b"application/x-www-form-urlencoded":
         raise AdminError("INPUT_ERROR", "Send a form", status=415)
-    pieces, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise AdminError("INPUT_ERROR", "The form was not sent to its end")
-        pieces.append(message.get("body", b""))
-        size += len(pieces[-1])
-        if size > forms.LARGEST:
-            raise AdminError("INPUT_ERROR", "A form has 1 MiB at most", status=413)
-        more = message.get("more_body", False)
-    return forms.parsed(b"".join(pieces))
+    body = await bodies.whole(receive, forms.LARGEST, "A form has 1 MiB at most")
+    return forms.parsed(body)
 
 
 def _route(heard: _Heard) -> tuple[Page, dict[str, str]]:
