@@ -112,7 +112,7 @@ def build(config: Config, bound: Sequence[str], peers: Peers) -> Edge:
     last_use = LastUse(store.tokens)
     audit = composed_audit(config, store.database, slot)
     view = _view(store, streams, sessions, forgets)
-    watched = Watched(view, streams, beyond.in_flight, beyond.pool, networks)
+    watched = Watched(view, streams, beyond.in_flight, beyond.pool, networks, store.tokens)
     observing = composed_observing(config, watched, slot)
     world = Surroundings(store, view, catalogs, forwarder, streams, sessions, state, peers, forgets)
     door = Door(

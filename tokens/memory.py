@@ -88,6 +88,10 @@ class MemoryTokens(_Memory[Token]):
         """See TokenStore."""
         return [row for row in self.tokens(function) if id_or_name in {row.id, row.name}]
 
+    def count(self, now: float) -> int:
+        """See TokenStore."""
+        return sum(row.refusal(now) is None for row in self.tokens(None))
+
 
 class MemoryAccess(_Memory[AccessToken]):
     """An AccessStore."""

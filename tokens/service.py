@@ -107,6 +107,10 @@ class TokenService:
                 return found[:limit]
             after = page[-1].id
 
+    def count(self) -> int:
+        """How many tokens are good now, of all functions and edge-wide ones."""
+        return self._store.count(self._clock())
+
     def revoke(self, function: str, id_or_name: str) -> Token:
         """End a token now, with those that it was rotated in for and whose overlap still runs.
 

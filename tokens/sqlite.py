@@ -20,6 +20,9 @@ _SCOPES = _COLUMNS.split(", ").index("scopes")
 _ACCESS_COLUMNS = "id, name, hint, created, last_used, revoked, expires, scopes"
 _NO_LIMIT = -1
 
+_COUNT = """
+SELECT count(*) FROM tokens WHERE revoked IS NULL AND (expires IS NULL OR expires > ?)
+"""
 _FIND = f"SELECT {_COLUMNS} FROM tokens WHERE digest = ?"  # noqa: S608
 _NAMED = (
     f"SELECT {_COLUMNS} FROM tokens WHERE rowid IN"  # noqa: S608
@@ -97,6 +100,11 @@ class SqliteTokens:
         """See TokenStore."""
         by_id, by_name = (id_or_name, function), (function, id_or_name)
         return [_token(row) for row in self._database.rows(_NAMED, (*by_id, *by_name))]
+
+    def count(self, now: float) -> int:
+        """See TokenStore."""
+        ((count,),) = self._database.rows(_COUNT, (now,))
+        return int(count)
 
     def touch(self, used: Mapping[str, float]) -> None:
         """See TokenStore."""

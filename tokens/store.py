@@ -50,6 +50,10 @@ class TokenStore(Protocol):
         """A function's tokens with this id or this name, in every state, oldest first."""
         ...
 
+    def count(self, now: float) -> int:
+        """How many are neither revoked nor expired at a time (Unix seconds)."""
+        ...
+
     def touch(self, used: Mapping[str, float]) -> None:
         """Set last use (id to Unix seconds) where it is later than known; workers are not told.
 

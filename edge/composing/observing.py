@@ -22,7 +22,7 @@ from edge.forwarding.pool import Pool
 from edge.headers import Networks
 from edge.observe.access_log import AccessLog, LineWriter, Style
 from edge.observe.batch import Batch
-from edge.observe.exposition import exposition
+from edge.observe.exposition import Held, exposition
 from edge.observe.log import log_problem
 from edge.observe.pages import Page, Pages, Publisher, Vitals
 from edge.observe.tally import Tally
@@ -30,9 +30,12 @@ from edge.running.system import memory_of
 from edge.state.streams import OpenStreams
 from edge.state.view import WorkerView
 from edge.version import VERSION
+from tokens.service import TokenService
 
 if TYPE_CHECKING:
     from edge.observe.traces import Traces
+
+HOLDINGS_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Watched:
     in_flight: InFlight
     pool: Pool
     networks: Networks
+    tokens: TokenService
 
 
 def composed_observing(config: Config, watched: Watched, slot: int) -> ComposedObserving:
@@ -98,12 +102,28 @@ def composed_observing(config: Config, watched: Watched, slot: int) -> ComposedO
         if traces is not None:
             traces.close()
 
-    text, told = partial(_text, pages), partial(_observed, pages)
+    text, told = partial(_text, pages, _Holdings(watched)), partial(_observed, pages)
     return ComposedObserving(batch.observe, publish, pages.all, text, told, close)
 
 
-def _text(pages: Pages) -> bytes:
-    return exposition(pages.all())
+class _Holdings:
+    """How much the store holds; a million tokens take their time, so not at every look."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self._at = -HOLDINGS_SECONDS
+        self._tokens = 0
+
+    def __call__(self) -> Held:
+        """Blocks; raises StoreError."""
+        now = time.monotonic()
+        if now - self._at >= HOLDINGS_SECONDS:
+            self._tokens, self._at = self._watched.tokens.count(), now
+        return Held(len(self._watched.view.functions()), self._tokens)
+
+
+def _text(pages: Pages, held: Callable[[], Held]) -> bytes:
+    return exposition(pages.all(), held())
 
 
 def _observed(pages: Pages) -> Observed:

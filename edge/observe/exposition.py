@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -110,6 +111,15 @@ CUT_OFF = Described(
 )
 
 
+FUNCTIONS = Described("jelou_functions", "gauge", (), "Functions that are deployed.")
+TOKENS = Described(
+    "jelou_tokens",
+    "gauge",
+    (),
+    "Runtime tokens that are neither revoked nor expired; counted every half minute at most.",
+)
+
+
 def _of_workers(name: str, meaning: str) -> Described:
     return Described(name, "gauge", ("slot",), meaning)
 
@@ -177,20 +187,30 @@ METRICS: tuple[Described, ...] = (
     UNREAD,
     CUT_OFF,
     CIRCUIT_OPEN,
+    FUNCTIONS,
+    TOKENS,
     *(described for described, _ in WORKERS),
 )
 
 
-def exposition(pages: Sequence[Page]) -> bytes:
+class Held(NamedTuple):
+    """How much the store holds."""
+
+    functions: int
+    tokens: int
+
+
+def exposition(pages: Sequence[Page], held: Held) -> bytes:
     """All pages as one text; counters are added up, gauges stand for each worker."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Told(pages))
+    registry.register(_Told(pages, held))
     return generate_latest(registry)
 
 
 class _Told(Collector):
-    def __init__(self, pages: Sequence[Page]) -> None:
+    def __init__(self, pages: Sequence[Page], held: Held) -> None:
         self._pages = pages
+        self._held = held
 
     def collect(self) -> Iterator[Metric]:
         """See `Collector`."""
@@ -198,6 +218,8 @@ class _Told(Collector):
         for page in self._pages:
             tally.add(page.counts)
         yield from _counted(tally.snapshot())
+        for held, count in zip((FUNCTIONS, TOKENS), self._held, strict=True):
+            yield GaugeMetricFamily(held.name, held.meaning, value=count)
         now = {page.slot: page.vitals for page in self._pages}  # each slot's youngest
         for described, value in WORKERS:
             gauge = _gauge(described)

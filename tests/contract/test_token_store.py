@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Barrier, Event, Thread
 
@@ -143,6 +143,14 @@ def test_a_functions_tokens_are_found_by_id_or_name_in_every_state(store: TokenS
     assert store.named("shop", "tok_foreign") == []
     assert store.named("other", "ci") == [foreign]
     assert store.named("shop", "nothing") == []
+
+
+def test_what_is_good_is_counted(store: TokenStore) -> None:
+    ends = {"a": (None, None), "b": (200.0, None), "c": (None, 50.0), "d": (100.0, None)}
+    for name, (expires, revoked) in ends.items():
+        row = replace(PLAIN, id=f"tok_{name}", name=name, expires=expires, revoked=revoked)
+        store.add(name.encode() * 32, row)
+    assert [store.count(now) for now in (99.0, 100.0, 200.0)] == [3, 2, 1]
 
 
 def test_last_use_only_goes_forward_and_other_changes_leave_it_alone(store: TokenStore) -> None:

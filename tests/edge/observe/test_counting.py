@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.events import Account, CronRan, CutOff, Event, Unread
-from edge.observe.exposition import METRICS, exposition
+from edge.observe.exposition import METRICS, Held, exposition
 from edge.observe.pages import DIRECTORY, Page, Pages
 from edge.observe.tally import MOST_TOOLS, Tally
 from tests.support.accounts import BEGAN, account
 from tests.support.counting import VITALS, counted, events
 
+HELD = Held(3, 5)
 PER_WORKER = ("jelou_worker", "jelou_in_flight", "jelou_streams", "jelou_upstream_connections")
 
 
@@ -37,7 +38,7 @@ def test_two_workers_and_one_that_did_both_have_counted_the_same(
 ) -> None:
     pages = [Page(0, VITALS, counted(some)), Page(1, VITALS, counted(others))]
     both = [Page(0, VITALS, counted(some + others))]
-    two, one = told(exposition(pages)), told(exposition(both))
+    two, one = told(exposition(pages, HELD)), told(exposition(both, HELD))
     for name, samples in one.items():
         if not name.startswith(PER_WORKER):
             assert two[name] == pytest.approx(samples)
@@ -46,7 +47,7 @@ def test_two_workers_and_one_that_did_both_have_counted_the_same(
 @settings(max_examples=100)
 @given(events)
 def test_every_event_is_counted_once(happened: list[Event]) -> None:
-    samples = told(exposition([Page(0, VITALS, counted(happened))]))
+    samples = told(exposition([Page(0, VITALS, counted(happened))], HELD))
     over = [event for event in happened if isinstance(event, Account)]
     assert sum(samples.get("jelou_requests_total", {}).values()) == len(over)
     for function in {event.function for event in over}:
@@ -103,8 +104,8 @@ def test_a_replacement_takes_over_what_those_before_it_have_counted(
         tally.add(page.counts)
     includes = tuple(page.vitals.pid for page in former)
     pages.write(Page(4, replace(VITALS, pid=os.getpid()), counted(after, tally), includes))
-    now, whole = told(exposition(pages.all())), counted(first + second + after)
-    expected = told(exposition([Page(4, VITALS, whole)]))
+    now, whole = told(exposition(pages.all(), HELD)), counted(first + second + after)
+    expected = told(exposition([Page(4, VITALS, whole)], HELD))
     assert now == {name: pytest.approx(samples) for name, samples in expected.items()}
     assert len(pages.all()) == 2
 
@@ -148,7 +149,7 @@ def test_every_metric_is_told_with_its_meaning_and_labels() -> None:
         CronRan("shop", "run_1", "ok", 200, "", 0.1),
     ]
     vitals = replace(VITALS, circuits=("http://127.0.0.1:9000",))
-    text = exposition([Page(0, vitals, counted(happened))]).decode()
+    text = exposition([Page(0, vitals, counted(happened))], HELD).decode()
     samples = told(text.encode())
     for metric in METRICS:
         family = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
