@@ -28,6 +28,10 @@ class ConfigError(Exception):
         self.problems = tuple(problems)
 
 
+FORM = 1
+"""The version of what `edge.toml` means; a file that says none is of the first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A configuration and where each value came from (`flag --bind`, `default`, …), by name."""
@@ -100,6 +104,12 @@ def _read_toml(toml_path: Path | None, reading: _Reading) -> dict[str, Any]:
         return {}
     except OSError as error:
         reading.problems.append(f"{toml_path}: cannot be read: {error.strerror}")
+        return {}
+    form = table.pop("version", FORM)
+    if form != FORM:
+        reading.problems.append(
+            f"{toml_path}: version {form} is of another program; this one reads version {FORM}"
+        )
         return {}
     names = [setting.name for setting in SETTINGS]
     for key in table.keys() - set(names):

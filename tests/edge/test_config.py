@@ -127,6 +127,13 @@ def test_an_admin_address_that_others_can_reach_needs_tls(address: str) -> None:
     assert load({"admin": "127.0.0.1:9000"}, {}, None).config.admin == "127.0.0.1:9000"
 
 
+def test_a_file_says_of_which_version_it_is(tmp_path: Path) -> None:
+    assert load({}, {}, toml(tmp_path, "version = 1\nworkers = 3")).config.workers == 3
+    for version in ("2", '"1"', "1.5"):
+        with pytest.raises(ConfigError, match="of another program; this one reads version 1"):
+            load({}, {}, toml(tmp_path, f"version = {version}\nnew_key = 3"))
+
+
 def test_toml_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"missing\.toml: cannot be read"):
         load({}, {}, tmp_path / "missing.toml")
