@@ -262,8 +262,8 @@ def test_without_the_extra_an_edge_says_what_to_install(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_port_that_is_taken_for_datagrams_is_named(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        taken.bind(("127.0.0.2", 0))  # where no other test has the same port over TCP
+        address = f"127.0.0.2:{taken.getsockname()[1]}"
         command = serve_command(tmp_path / "data", "--bind", address, *flags(tmp_path))
         ended = run(command, env=isolated(tmp_path / "data"))
     assert ended.returncode == 1

@@ -106,7 +106,8 @@ def test_streams_end_in_order_what_is_begun_is_finished_and_what_is_stuck_is_cut
 def test_a_worker_beyond_its_memory_is_replaced_again_and_again_but_not_at_once(
     tmp_path: Path, origin: Function
 ) -> None:
-    with serving(tmp_path, "--worker-memory", "1MiB", "--drain-timeout", "1") as edge:
+    flags = ("--worker-memory", "1MiB", "--drain-timeout", "1", "--access-log", "off")
+    with serving(tmp_path, *flags) as edge:
         token = edge.deploy("shop", origin.url).token or ""
         with calling(edge.port, asks("/shop/hello", token)) as wrong:
             wait_for_recyclings(edge, 2)
