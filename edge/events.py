@@ -35,7 +35,7 @@ class Account:
         received, sent: bytes of the bodies, as far as they came and went; of a WebSocket none.
         mcp_method: of the message that was sent to `/mcp`, as the client wrote it.
         tool: that was called; only one that exists.
-        tool_trace: the `traceparent` that the call carries in `_meta`, if it does.
+        tool_trace: the `traceparent` that the call carries in `_meta`, if it does and is recorded.
         tool_failed: whether its result says `isError`; None where that is not known.
     """
 
@@ -75,7 +75,8 @@ class Account:
     def called(self, tool: str, fields: Headers, now: float) -> None:
         """A tool is called by a request with these fields."""
         self.tool = tool
-        self.tool_trace = traceparent(fields)
+        if self.ids is not None and self.ids.traced:
+            self.tool_trace = traceparent(fields)
         self.set_out = now
 
     def refused(self, refused: Refusal) -> None:

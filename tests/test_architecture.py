@@ -372,6 +372,7 @@ MAP = """
 
 == 6 edge, observe: what is told of requests
 1 pure edge.observe.access_line         a request as a line of the access log
+1 -    edge.observe.background          work in a thread, holding up nobody
 1 pure edge.observe.batch               events gathered, handed on together
 1 pure edge.observe.tally               what has happened, counted
 2 -    edge.observe.access_log          which lines there are, and how they are written

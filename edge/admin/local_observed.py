@@ -21,9 +21,9 @@ def observed(pages: Sequence[Page], now: float) -> Observed:
         pages: of all workers, by slot, each slot's oldest first.
         now: Unix seconds.
     """
-    tally, requests = Tally(), dict.fromkeys((page.slot for page in pages), 0)
+    tally = Tally.of(page.counts for page in pages)
+    requests = dict.fromkeys((page.slot for page in pages), 0)
     for page in pages:
-        tally.add(page.counts)
         requests[page.slot] += sum(page.counts.requests.values())
     youngest = {page.slot: page for page in pages}
     workers = tuple(_worker(page, requests[slot], now) for slot, page in youngest.items())

@@ -76,9 +76,7 @@ def composed_observing(config: Config, watched: Watched, slot: int) -> ComposedO
     pages = Pages(config.data_dir, os.getppid(), config.turn)
     former = pages.former(slot)
     includes = tuple(ended.vitals.pid for ended in former if ended.vitals.pid != os.getpid())
-    tally, since = Tally(), time.time()
-    for ended in former:
-        tally.add(ended.counts)
+    tally, since = Tally.of(ended.counts for ended in former), time.time()
     writer = _writer(config)
     write = None if writer is None else writer.write
     log = AccessLog(_style(config), watched.networks, write, random.random)

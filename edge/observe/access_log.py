@@ -1,20 +1,18 @@
 """The access log: which requests get a line, in which form, and how lines reach their file.
 
-A thread writes, so that a slow disk or a pipe that nobody reads holds up no request. What does not
-fit meanwhile is left out, which the log says. A file is followed by its name: one that was renamed
-or removed is begun anew at the next lines.
+A slow disk or a pipe that nobody reads holds up no request: what does not fit meanwhile is left
+out, which the log says. A file is followed by its name: one that was renamed or removed is begun
+anew at the next lines.
 """
 
 import os
 import stat
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from select import PIPE_BUF
 from time import monotonic, time
 
@@ -23,6 +21,7 @@ import orjson
 from edge.events import Account, Event
 from edge.headers import Networks
 from edge.observe.access_line import as_text, lines
+from edge.observe.background import Background
 
 MOST_WAITING = 8 * 1024 * 1024
 """Bytes of lines that wait to be written."""
@@ -107,49 +106,34 @@ class LineWriter:
     """
 
     def __init__(self, path: Path | None, complain: Callable[[str], None]) -> None:
-        self._path = path
-        self._complain = complain
-        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
-        self._waiting = 0
-        self._left_out = 0
         self._file = _Followed(path) if path is not None else None
-        self._failing = False
-        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
-        self._thread.start()
+        ended = self._file.close if self._file is not None else None
+        self._writing = Background(
+            "access-log", self._put, MOST_WAITING, CLOSING_SECONDS, complain, ended
+        )
+        self._left_out = 0
 
     def write(self, lines: bytes) -> None:
         """Have lines written, each with its end; too many at once are counted instead."""
-        if self._waiting + len(lines) > MOST_WAITING:
+        size = len(lines)
+        note = b'{"event":"lines_left_out","lines":%d}\n' % self._left_out
+        if not self._writing.take(lines + note if self._left_out else lines, size):
             self._left_out += lines.count(b"\n")
-            return
-        if self._left_out:
-            lines += b'{"event":"lines_left_out","lines":%d}\n' % self._left_out
+        else:
             self._left_out = 0
-        self._waiting += len(lines)
-        self._queue.put(lines)
 
     def close(self) -> None:
         """Wait until what was said is written, within bounds."""
-        self._queue.put(None)
-        self._thread.join(CLOSING_SECONDS)
+        self._writing.close()
 
-    def _run(self) -> None:
-        while (lines := self._queue.get()) is not None:
-            try:
-                self._put(lines)
-                self._failing = False
-            except OSError as error:
-                if not self._failing:
-                    self._complain(f"The access log cannot be written: {error.strerror}.")
-                self._failing = True
-            self._waiting -= len(lines)
-        if self._file is not None:
-            self._file.close()
-
-    def _put(self, lines: bytes) -> None:
-        descriptor = sys.stderr.fileno() if self._file is None else self._file.descriptor()
-        for piece in _pieces(lines, descriptor):
-            _write_all(descriptor, piece)
+    def _put(self, lines: bytes) -> str:
+        try:
+            descriptor = sys.stderr.fileno() if self._file is None else self._file.descriptor()
+            for piece in _pieces(lines, descriptor):
+                _write_all(descriptor, piece)
+        except OSError as error:
+            return f"The access log cannot be written: {error.strerror}."
+        return ""
 
 
 class _Followed:

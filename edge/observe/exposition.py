@@ -214,9 +214,7 @@ class _Told(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """See `Collector`."""
-        tally = Tally()
-        for page in self._pages:
-            tally.add(page.counts)
+        tally = Tally.of(page.counts for page in self._pages)
         yield from _counted(tally.snapshot())
         for held, count in zip((FUNCTIONS, TOKENS), self._held, strict=True):
             yield GaugeMetricFamily(held.name, held.meaning, value=count)

@@ -104,13 +104,8 @@ class Pages:
 
         Blocks; raises OSError.
         """
-        self._directory.mkdir(mode=0o700, exist_ok=True)
         path = self._path(page.slot, page.vitals.pid)
-        draft = path.with_suffix(".new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(orjson.dumps({"edge": self._edge, **_plain(page)}))
-        os.replace(draft, path)
+        put_in_place(path, {"edge": self._edge, **_plain(page)})
         for pid in page.includes:
             self._path(page.slot, pid).unlink(missing_ok=True)
 
@@ -146,6 +141,16 @@ class Pages:
             return _page(told) if told["edge"] == self._edge else None
         except (OSError, ValueError, LookupError, TypeError):
             return None
+
+
+def put_in_place(path: Path, told: dict[str, Any]) -> None:
+    """Write a file of `DIRECTORY` as JSON, whole or not at all. Blocks; raises OSError."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    draft = path.with_suffix(".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(orjson.dumps(told))
+    os.replace(draft, path)
 
 
 class Publisher:

@@ -3,14 +3,13 @@
 The file is beside the pages, is replaced as a whole, and is gone with its edge.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from edge.observe.pages import DIRECTORY, Page
+from edge.observe.pages import DIRECTORY, Page, put_in_place
 from edge.observe.series import CLASSES, Counted, Sample, Series
 from edge.observe.tally import Tally
 
@@ -28,17 +27,12 @@ class SeriesFile:
 
     def write(self, series: Series) -> None:
         """Put it in place of the last one. Blocks; raises OSError."""
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
         told = {
             "edge": self._edge,
             "samples": [_plain(sample) for sample in series.samples],
             "totals": {slug: _row(each) for slug, each in series.totals.items()},
         }
-        draft = self._path.with_suffix(".new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        with open(os.open(draft, flags, 0o600), "wb") as file:
-            file.write(orjson.dumps(told))
-        os.replace(draft, self._path)
+        put_in_place(self._path, told)
 
     def read(self) -> Series:
         """What was written last; nothing where nothing was. Blocks."""
@@ -69,9 +63,7 @@ class Sampler:
 
     def take(self) -> None:
         """Take one now, and write it down. Blocks; raises OSError."""
-        tally = Tally()
-        for page in self._pages():
-            tally.add(page.counts)
+        tally = Tally.of(page.counts for page in self._pages())
         self._series.take(tally.snapshot(), self._clock())
         self._file.write(self._series)
 

@@ -93,6 +93,14 @@ class Tally:
         self._cut_off: dict[str, int] = {}
         self._cron: dict[tuple[str, str], int] = {}
 
+    @classmethod
+    def of(cls, snapshots: Iterable[Snapshot]) -> Self:
+        """What several have counted, added up."""
+        tally = cls()
+        for snapshot in snapshots:
+            tally.add(snapshot)
+        return tally
+
     def watch(self, events: Sequence[Event]) -> None:
         """Count events."""
         functions: dict[int, str] = {}  # of decisions, which connections repeat

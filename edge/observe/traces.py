@@ -1,13 +1,12 @@
 """Spans on their way to an OTLP endpoint, in a thread; what it does not take is left out."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from queue import SimpleQueue
 from time import monotonic, time
 
 from edge.events import Event
 from edge.extras import ExtraMissing
 from edge.headers import Networks
+from edge.observe.background import Background
 from edge.observe.spans import Span, spans
 
 try:
@@ -47,39 +46,25 @@ class Traces:
         self._exporter = OTLPSpanExporter(endpoint=url, timeout=SECONDS)
         self._resource = Resource.create({**attributes})
         self._networks = networks
-        self._complain = complain
-        self._queue: SimpleQueue[list[Span] | None] = SimpleQueue()
-        self._waiting = 0
-        self._failing = False
-        self._thread = threading.Thread(target=self._run, name="traces", daemon=True)
-        self._thread.start()
+        self._sending = Background("traces", self._send, MOST_WAITING, SECONDS, complain)
 
     def watch(self, events: Sequence[Event]) -> None:
         """Have the spans of events sent; it does not wait."""
         made = list(spans(events, time() - monotonic(), self._networks))
-        if made and self._waiting + len(made) <= MOST_WAITING:
-            self._waiting += len(made)
-            self._queue.put(made)
+        if made:
+            self._sending.take(made, len(made))
 
     def close(self) -> None:
         """Send what waits, within bounds."""
-        self._queue.put(None)
-        self._thread.join(SECONDS)
+        self._sending.close()
 
-    def _run(self) -> None:
-        while (made := self._queue.get()) is not None:
-            self._send(made)
-            self._waiting -= len(made)
-
-    def _send(self, made: Sequence[Span]) -> None:
+    def _send(self, made: Sequence[Span]) -> str:
         try:
             result = self._exporter.export([_readable(span, self._resource) for span in made])
-            failed = result is not SpanExportResult.SUCCESS
         except Exception:
-            failed = True
-        if failed and not self._failing:
-            self._complain("Traces cannot be sent; see the setting traces.")
-        self._failing = failed
+            result = SpanExportResult.FAILURE
+        sent = result is SpanExportResult.SUCCESS
+        return "" if sent else "Traces cannot be sent; see the setting traces."
 
 
 def _readable(span: Span, resource: Resource) -> ReadableSpan:
