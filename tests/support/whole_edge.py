@@ -17,7 +17,7 @@ from edge.admin.client import RemoteOperations, UnixTransport
 from edge.admin.operations import DeployRequest, DeployResult
 from tests.support.edge import EDGE_READY, isolated
 from tests.support.processes import JELOU, Program, started
-from tests.support.whole_processes import children, eventually, owner_of
+from tests.support.whole_processes import children, command_of, eventually, owner_of
 
 SECONDS = 20.0
 UNAUTHORIZED = b'{"error":"Unauthorized","message":"Missing or invalid X-Jelou-Token header"}'
@@ -142,11 +142,7 @@ class Edge:
     @property
     def workers(self) -> list[int]:
         """Process ids of its workers."""
-        return [
-            pid
-            for pid in children(self.pid)
-            if "worker" in Path(f"/proc/{pid}/cmdline").read_text()
-        ]
+        return [pid for pid in children(self.pid) if "worker" in command_of(pid)]
 
     @cached_property
     def operations(self) -> RemoteOperations:

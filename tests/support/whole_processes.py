@@ -44,6 +44,13 @@ def children(pid: int) -> list[int]:
     return sorted(child for child in found if is_alive(child))
 
 
+def command_of(pid: int) -> str:
+    """A process's arguments as one text; empty if it has gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return ""
+
+
 def forget_peak(pid: int) -> None:
     """Have the kernel count a process's peak of memory anew (proc(5), clear_refs)."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")

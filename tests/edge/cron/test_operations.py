@@ -224,9 +224,8 @@ def test_a_run_that_goes_on_is_waited_for_and_keeps_a_second_from_starting(
 
 def test_an_edge_that_is_killed_leaves_its_runs_unknown(own: Edge, origin: Function) -> None:
     run = fired_and_held(own, origin)
-    os.kill(own.pid, signal.SIGKILL)
-    for worker in own.workers:
-        os.kill(worker, signal.SIGKILL)
+    for process in (own.pid, *own.workers):  # found before their parent is gone
+        os.kill(process, signal.SIGKILL)
     own.program.process.wait()
     with store(own.data_dir) as operations:
         eventually(
