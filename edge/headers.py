@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from edge.message import Headers, split_list, values
+from edge.message import Headers, only, split_list
 from mcp_bridge.fields import fold
 from tokens.secret import contains_token
 
@@ -138,10 +138,10 @@ def proxied_host(headers: Headers) -> bytes | None:
 
 def _one(headers: Headers, name: bytes, allowed: re.Pattern[bytes]) -> bytes | None:
     """The value of a field that is sent once and well-formed; a token is neither."""
-    sent = values(headers, name)
-    if len(sent) != 1 or allowed.fullmatch(sent[0]) is None or contains_token(sent[0]):
+    sent = only(headers, name)
+    if sent is None or allowed.fullmatch(sent) is None or contains_token(sent):
         return None
-    return sent[0]
+    return sent
 
 
 def valid_authority(authority: bytes) -> bool:

@@ -6,7 +6,7 @@ surrounding white space. Order and repetition are kept (RFC 9110 §5.3).
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -70,8 +70,7 @@ class Head:
     websocket: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ids:
+class Ids(NamedTuple):
     """What names one request.
 
     Attributes:
@@ -108,6 +107,19 @@ def first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
         if key == name:
             return value
     return None
+
+
+def only(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """The value of a field that stands once, or None; `name` in lower case."""
+    if isinstance(headers, Fields) and not headers.repeated:
+        return headers.by_name.get(name)
+    found = None
+    for key, value in headers:
+        if key == name:
+            if found is not None:
+                return None
+            found = value
+    return found
 
 
 def split_list(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

@@ -84,8 +84,8 @@ def composed_observing(config: Config, watched: Watched, slot: int) -> ComposedO
     batch = Batch((tally.watch, log.watch, *((traces.watch,) if traces else ())))
 
     def page() -> Page:
-        vitals = _vitals(watched, since)
-        return Page(slot, vitals, tally.snapshot(), includes, tuple(map(orjson.loads, log.recent)))
+        recent = tuple(map(orjson.loads, log.recent()))
+        return Page(slot, _vitals(watched, since), tally.snapshot(), includes, recent)
 
     publisher = Publisher(pages, page)
 

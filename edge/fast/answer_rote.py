@@ -4,19 +4,14 @@ What was read of the last head and written for it then holds for this one: it is
 bytes that are compared here, all of them, and of what `Asking` names.
 """
 
-import re
-from dataclasses import replace
-
 from edge.fast import headwork
 from edge.fast.headwork import AnswerHead, Asking, Lasting
-from edge.fast.stencil import LONGEST, Stencil, varying_fields
+from edge.fast.stencil import LONGEST, Stencil, Varying
 from edge.forwarding.parse import Frame, ResponseHead
 from edge.http1 import field_lines
 from edge.message import Headers
 
-_VARYING = re.compile(
-    rb"\r\n((?:content-length: [0-9]{1,18}|date: [ -~]{29})(?=\r\n|\Z))", re.IGNORECASE
-)
+_VARYING = Varying({b"content-length": rb"[0-9]{1,18}", b"date": rb"[ -~]{29}"})
 """Fields that differ from answer to answer; each may stand once."""
 
 
@@ -48,7 +43,7 @@ class AnswerRote:
         self._alike, self._method, self._checked = to.alike, to.method, to.checked
         self._head, self._frame = head, frame
         lasting = tuple(pair for pair in head.headers if pair[0] not in self._stencil.names)
-        self.made = headwork.answer_head(to, replace(head, headers=lasting), frame, None)
+        self.made = headwork.answer_head(to, head._replace(headers=lasting), frame, None)
         self.dated = any(name == b"date" for name, _ in head.headers)
 
     def fits(self, alike: Lasting, method: str, *, checked: bool) -> bool:
@@ -66,7 +61,7 @@ class AnswerRote:
     def _framed(self, varying: Headers) -> Frame:
         for name, value in varying:
             if name == b"content-length" and int(value) != self._frame.length:
-                return replace(self._frame, length=int(value))
+                return self._frame._replace(length=int(value))
         return self._frame
 
 
@@ -80,7 +75,7 @@ def is_learnable(raw: bytes, to: Asking, frame: Frame, made: AnswerHead) -> bool
     usual = len(raw) <= LONGEST and framed and not made.event_stream
     if not usual or to.alike.cors is None:
         return False
-    return _goes_on(varying_fields(_VARYING, raw), made.block)
+    return _goes_on(_VARYING.fields(raw), made.block)
 
 
 def _goes_on(varying: Headers, block: bytes) -> bool:

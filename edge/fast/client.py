@@ -31,6 +31,7 @@ class Client(asyncio.BufferedProtocol):
         "_dropped",
         "_last_write",
         "_linger_until",
+        "_paused",
         "_progress",
         "_transport",
         "alternatives",
@@ -55,6 +56,7 @@ class Client(asyncio.BufferedProtocol):
         self._last_write = self.loop.time()
         self._linger_until = inf
         self._cut_at = inf
+        self._paused = False
         self._dropped = 0
 
     # What the subclass answers to.
@@ -105,12 +107,15 @@ class Client(asyncio.BufferedProtocol):
     def pause(self) -> None:
         """Take no more bytes from the client for now."""
         if self._transport.is_reading():
+            self._paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Take bytes again."""
-        if not (self.half_closed or self._transport.is_closing() or self._transport.is_reading()):
-            self._transport.resume_reading()
+        if self._paused:
+            self._paused = False
+            if not (self.half_closed or self._transport.is_closing()):
+                self._transport.resume_reading()
 
     def finish(self, *, unread: bool) -> None:
         """End the connection once what was written is out.

@@ -217,12 +217,12 @@ class Forwarding(Errand):
         account.answered = monotonic()
         # A body that is still coming is let go by; where the next request begins is then open.
         self._stays = self._asker.stays and self._body.complete
-        answer = self._heads.answer(self._upstream, head, frame, self._reader.raw)
+        block, answer = self._heads.answer(self._upstream, head, frame, self._reader.raw)
         self._chunked = answer.chunked
         if answer.event_stream:
             self._idle = self._stream_idle
             self._hold_stream(self.end_stream)
-        return answer.block + (b"\r\n\r\n" if self._stays else headwork.CLOSE + b"\r\n\r\n")
+        return block + (b"\r\n\r\n" if self._stays else headwork.CLOSE + b"\r\n\r\n")
 
     def _known(self, raw: bytes) -> tuple[ResponseHead, Frame] | None:
         rote = self._heads.known(self._upstream)

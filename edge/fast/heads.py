@@ -89,8 +89,11 @@ class Heads:
 
     def answer(
         self, upstream: Upstream, answered: ResponseHead, frame: Frame, raw: bytes
-    ) -> AnswerHead:
-        """The answer's head; `raw` is its bytes, empty if it is the answer before again."""
+    ) -> tuple[bytes, AnswerHead]:
+        """The answer's head up to its `Connection`, and what it was made from.
+
+        `raw` is its bytes, empty if it is the answer before again.
+        """
         rote = self._asker.answer_rote
         if raw or rote is None:
             head = self._head
@@ -98,12 +101,12 @@ class Heads:
             asking = Asking(alike, head.headers, head.method, checked)
             made = headwork.answer_head(asking, answered, frame, date_now())
             self._learn(raw, asking, answered, frame, made)
-            return self._named(made.block, made)
+            return self._named(made.block), made
         self._asker.answer_credit = CREDIT
         block = rote.made.block + field_lines(rote.varying)
         if not rote.dated:
             block += b"\r\ndate: " + date_now()
-        return self._named(block, rote.made)
+        return self._named(block), rote.made
 
     def _learn(
         self, raw: bytes, to: Asking, answered: ResponseHead, frame: Frame, made: AnswerHead
@@ -115,13 +118,13 @@ class Heads:
         if asker.rote is not None and asker.answer_credit and is_learnable(raw, to, frame, made):
             asker.answer_rote = AnswerRote(raw, to, answered, frame)
 
-    def _named(self, block: bytes, made: AnswerHead) -> AnswerHead:
+    def _named(self, block: bytes) -> bytes:
         named = b"%b\r\nx-request-id: %b" % (block, self._ids.request_id)
         if self._limits:
             named += field_lines(self._limits)
         if self._asker.alternatives:
             named += field_lines(self._asker.alternatives)
-        return AnswerHead(named, made.chunked, made.event_stream)
+        return named
 
     def switching(self, upstream: Upstream, answered: ResponseHead) -> bytes:
         """The head of a 101, with the empty line that ends it."""
@@ -163,7 +166,7 @@ class Heads:
 
     def _find(self, upstream: Upstream) -> Lasting:
         kept = self._asker.lasting
-        if kept is not None and self._fits(kept, upstream):
+        if kept is not None and (self._served(kept, upstream) or self._fits(kept, upstream)):
             return kept
         if is_trusted(self._head.peer.address, self._lane.door.networks):
             return self._made(upstream)  # what a trusted proxy says may differ the next time
@@ -175,6 +178,13 @@ class Heads:
             known = shared[key] = self._made(upstream)
         self._asker.lasting = known
         return known
+
+    def _served(self, alike: Lasting, upstream: Upstream) -> bool:
+        """Whether this is the request again for which it was found last."""
+        rote = self._rote
+        if rote is None or rote.kept is None:
+            return False
+        return rote.kept[0] is alike and alike.upstream is upstream
 
     def _fits(self, alike: Lasting, upstream: Upstream) -> bool:
         place, principal, who = self._decision.place, self._decision.principal, alike.who

@@ -5,6 +5,7 @@ made ready as bytes once. What is not plain goes through `plan` itself.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edge import cors, headers
 from edge.forwarding import plan
@@ -160,8 +161,7 @@ class Asking:
     checked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerHead:
+class AnswerHead(NamedTuple):
     """The head of an answer to the client, but for its id, `Connection` and the empty line.
 
     Attributes:

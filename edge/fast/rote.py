@@ -5,25 +5,22 @@ the last head then holds for the next: it is a function of the bytes that are co
 of them, and of the store's generation, which whoever asks compares besides.
 """
 
-import re
-
 from edge.errors import Errors
 from edge.fast.headwork import Lasting
-from edge.fast.stencil import LONGEST, Stencil, varying_fields
+from edge.fast.stencil import LONGEST, Stencil, Varying
 from edge.gate.decisions import Decision, Forward, Refuse, Repeatable
 from edge.message import Head, Headers
 
 CREDIT = 3
 """Heads that are learnt in vain before a connection is held to be one that does not repeat."""
 
-_VARYING = re.compile(
-    rb"\r\n((?:content-length: [0-9]{1,18}|x-request-id: [A-Za-z0-9._-]{1,128}"
-    rb"|traceparent: [0-9a-f-]{55})(?=\r\n|\Z))",
-    re.IGNORECASE,
+_VARYING = Varying(
+    {
+        b"content-length": rb"[0-9]{1,18}",
+        b"x-request-id": rb"[A-Za-z0-9._-]{1,128}",
+        b"traceparent": rb"[0-9a-f-]{55}",
+    }
 )
-"""Fields that differ from request to request."""
-
-_VARYING_NAMES = frozenset({b"content-length", b"x-request-id", b"traceparent"})
 
 
 class Rote:
@@ -103,8 +100,8 @@ def is_learnable(block: bytes, head: Head, decision: Repeatable) -> bool:
         return False
     if isinstance(decision, Refuse) and not _is_final(decision):
         return False
-    named = sum(name in _VARYING_NAMES for name, _ in head.headers)
-    return named == len(varying_fields(_VARYING, block))
+    named = sum(name in _VARYING.values for name, _ in head.headers)
+    return named == len(_VARYING.fields(block))
 
 
 def _is_final(decision: Refuse) -> bool:

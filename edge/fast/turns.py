@@ -189,7 +189,8 @@ class Turns(Client):
             return
         self.resume()
         self._enter(Phase.IDLE)
-        self._next()
+        if self._held:
+            self._next()
 
     def _expire_head(self) -> None:
         if self._held:

@@ -4,7 +4,7 @@ What follows a head is walked by `chunks` and `reader`; this module knows no str
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge import headers as rules
 from edge.forwarding.wire import FRAMING_FIELDS, Framing, UpstreamRequest
@@ -48,8 +48,7 @@ class InvalidRequest(ValueError):
     """A request that cannot be written as HTTP/1.1 without changing its meaning."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(NamedTuple):
     """The head of an answer (RFC 9112 §4, §5), interim or final.
 
     Attributes:
@@ -63,8 +62,7 @@ class ResponseHead:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """Where an answer ends, and whether its connection lives on (RFC 9112 §6.3, §9.3).
 
     Attributes:

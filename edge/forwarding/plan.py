@@ -128,7 +128,8 @@ def uuid4(random: bytes) -> bytes:
 
 def _trace(random: bytes) -> bytes:
     """A new trace, not sampled: the edge itself records none (W3C Trace Context §3.2)."""
-    return f"00-{random[:16].hex()}-{random[16:24].hex()}-00".encode()
+    drawn = random[:24].hex()
+    return f"00-{drawn[:32]}-{drawn[32:]}-00".encode()
 
 
 def loops(fields: Headers, edge_id: str) -> bool:

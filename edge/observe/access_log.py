@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +54,6 @@ class AccessLog:
     Args:
         write: takes lines, and does not wait; None if only the last ones are wanted.
         random: a number from 0 up to 1.
-
-    Attributes:
-        recent: the last of them, as JSON.
     """
 
     def __init__(
@@ -66,24 +63,33 @@ class AccessLog:
         write: Callable[[bytes], None] | None,
         random: Callable[[], float],
     ) -> None:
-        self.recent: deque[bytes] = deque(maxlen=RECENT)
+        self._recent: deque[bytes] = deque(maxlen=RECENT)
+        self._unsaid: deque[Event] = deque(maxlen=RECENT)
         self._style = style
         self._networks = networks
         self._write = write
         self._random = random
 
     def watch(self, events: Sequence[Event]) -> None:
-        """Write lines about events."""
-        now = monotonic()
-        offset = time() - now
+        """Write lines about events, or keep the last ones until they are asked for."""
         if self._write is None:
-            told = list(events[-RECENT:])
-        else:
-            told = [event for event in events if self._is_told(event)]
-        said = lines(told, offset, now, self._networks)
-        self.recent.extend(said[-RECENT:])
-        if said and self._write is not None:
+            self._unsaid.extend(events[-RECENT:])
+            return
+        said = self._said([event for event in events if self._is_told(event)])
+        if said:
             self._write(b"".join(said if self._style.json else map(self._worded, said)))
+
+    def recent(self) -> Sequence[bytes]:
+        """The last lines, as JSON; the oldest first."""
+        self._said(self._unsaid)
+        self._unsaid.clear()
+        return self._recent
+
+    def _said(self, events: Iterable[Event]) -> list[bytes]:
+        now = monotonic()
+        said = lines(events, time() - now, now, self._networks)
+        self._recent.extend(said[-RECENT:])
+        return said
 
     def _is_told(self, event: Event) -> bool:
         sample = self._style.sample

@@ -4,7 +4,10 @@ One worker's counts: events go in, a `Snapshot` comes out, and snapshots add up.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter, sub
 from typing import NamedTuple, Self, TypeVar
 
 from edge.errors import Errors
@@ -104,33 +107,45 @@ class Tally:
     def watch(self, events: Sequence[Event]) -> None:
         """Count events."""
         functions: dict[int, str] = {}  # of decisions, which connections repeat
+        alike: dict[RequestKey, list[Account]] = {}
         for event in events:
             if isinstance(event, Account):
-                key = id(event.decision)
-                function = functions.get(key)
+                decided = id(event.decision)
+                function = functions.get(decided)
                 if function is None:
-                    function = functions[key] = event.function
-                self._request(function, event)
-            elif isinstance(event, Unread):
-                _add(self._unread, ((event.code, 1),))
-            elif isinstance(event, CutOff):
-                _add(self._cut_off, ((event.why, 1),))
-            elif isinstance(event, CronRan):
-                _add(self._cron, (((event.function, event.state), 1),))
+                    function = functions[decided] = event.function
+                key: RequestKey = (function, event.status, event.code, event.lane, event.whole)
+                if key in alike:
+                    alike[key].append(event)
+                else:
+                    alike[key] = [event]
+            else:
+                self._other(event)
+        for key, accounts in alike.items():
+            self._requests[key] = self._requests.get(key, 0) + len(accounts)
+            self._measured(key[0], accounts)
 
-    def _request(self, function: str, account: Account) -> None:
-        key = (function, account.status, account.code, account.lane, account.whole)
-        self._requests[key] = self._requests.get(key, 0) + 1
-        self._durations.note(function, account.ended - account.began)
-        if account.set_out and account.answered:
-            self._upstream.note(function, account.answered - account.set_out)
-        if account.received or account.sent:
-            received, sent = self._traffic.get(function, (0, 0))
-            self._traffic[function] = (received + account.received, sent + account.sent)
-        if account.code == _UNAUTHORIZED:
-            _add(self._unauthorized, ((account.reason, 1),))
-        if account.mcp_method:
-            self._message(function, account)
+    def _other(self, event: Unread | CutOff | CronRan) -> None:
+        if isinstance(event, Unread):
+            _add(self._unread, ((event.code, 1),))
+        elif isinstance(event, CutOff):
+            _add(self._cut_off, ((event.why, 1),))
+        else:
+            _add(self._cron, (((event.function, event.state), 1),))
+
+    def _measured(self, function: str, accounts: Sequence[Account]) -> None:
+        """Count what differs from one request of a function to the next."""
+        self._durations.note(function, _times(accounts, _BEGAN, _ENDED))
+        asked = [each for each in accounts if each.set_out and each.answered]
+        self._upstream.note(function, _times(asked, _SET_OUT, _ANSWERED))
+        received, sent = sum(map(_RECEIVED, accounts)), sum(map(_SENT, accounts))
+        if received or sent:
+            before = self._traffic.get(function, (0, 0))
+            self._traffic[function] = (before[0] + received, before[1] + sent)
+        if accounts[0].code == _UNAUTHORIZED:
+            _add(self._unauthorized, Counter(map(_REASON, accounts)).items())
+        for each in filter(_MCP_METHOD, accounts):
+            self._message(function, each)
 
     def _message(self, function: str, account: Account) -> None:
         method = account.mcp_method if account.mcp_method in METHODS else OTHER
@@ -179,6 +194,18 @@ _RESULTS = {False: "ok", True: "error", None: "unknown"}
 
 _NONE = (0,) * (len(BOUNDS) + 1)
 
+# Read without a step of Python for each request.
+_BEGAN, _SET_OUT, _ANSWERED, _ENDED = map(attrgetter, ("began", "set_out", "answered", "ended"))
+_RECEIVED, _SENT = attrgetter("received"), attrgetter("sent")
+_REASON, _MCP_METHOD = attrgetter("reason"), attrgetter("mcp_method")
+_class_of = partial(bisect_left, BOUNDS)
+_Instant = Callable[[Account], float]
+
+
+def _times(accounts: Sequence[Account], begin: _Instant, end: _Instant) -> list[float]:
+    """Seconds from one instant to another of each."""
+    return list(map(sub, map(end, accounts), map(begin, accounts)))
+
 
 class _Stopwatches:
     """Durations by function."""
@@ -186,12 +213,15 @@ class _Stopwatches:
     def __init__(self) -> None:
         self._all: dict[str, list[float]] = {}  # seconds, then the classes
 
-    def note(self, name: str, seconds: float) -> None:
+    def note(self, name: str, times: Sequence[float]) -> None:
+        if not times:
+            return
         noted = self._all.get(name)
         if noted is None:
             noted = self._all[name] = [0.0, *_NONE]
-        noted[0] += seconds
-        noted[bisect_left(BOUNDS, seconds) + 1] += 1
+        noted[0] += sum(times)
+        for which, count in Counter(map(_class_of, times)).items():
+            noted[which + 1] += count
 
     def read(self) -> dict[str, Durations]:
         return {

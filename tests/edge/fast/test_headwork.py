@@ -1,7 +1,7 @@
 """The fast lane writes the heads that `edge.forwarding.plan` gives, field for field."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import quote
@@ -400,4 +400,4 @@ def test_an_event_stream_is_known_in_any_spelling(kind: bytes, event_stream: boo
     undated = headwork.answer_head(
         Asking(Exchange(to, asked, asked).lasting(), (), "GET", False), answered, frame, None
     )
-    assert replace(made, block=made.block.replace(b"\r\ndate: " + DATE, b"")) == undated
+    assert made._replace(block=made.block.replace(b"\r\ndate: " + DATE, b"")) == undated

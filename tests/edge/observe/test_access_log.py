@@ -37,8 +37,8 @@ def test_successes_are_sampled_and_nothing_else_is(drawn: float, successes: int)
 def test_the_last_lines_are_at_hand_also_where_none_is_written() -> None:
     log = AccessLog(Style(), (), None, lambda: 0.0)
     log.watch([account(status=200 + n % 100) for n in range(RECENT + 7)])
-    assert [json.loads(line)["status"] for line in log.recent][-1] == 200 + RECENT + 6
-    assert len(log.recent) == RECENT
+    assert [json.loads(line)["status"] for line in log.recent()][-1] == 200 + RECENT + 6
+    assert len(log.recent()) == RECENT
 
 
 def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
