@@ -1,13 +1,39 @@
-"""How many frames that ask for nothing an HTTP/2 client may send. Pure.
+"""How many frames that ask for nothing a client of HTTP/2 or HTTP/3 may send. Pure.
 
 Each costs the server more than the client: resets of what was just asked, pings, settings, empty
 pieces of a body (CVE-2019-9512, -9514, -9515, -9518, CVE-2023-44487). Not here: what follows
-(`hypercorn_http2`).
+(`hypercorn_http2`, `hypercorn_http3`).
 """
 
 BURST = 2000
 PER_SECOND = 33.0
 """A client that means well stays far below both (nghttp2 bounds resets by 1000 and 33)."""
+
+
+HALVES = 256
+"""Streams that were given up in one direction and wait for the other, at most: it comes at once."""
+
+
+class Halves:
+    """Tells the second of the two frames by which a stream is given up, one for each direction.
+
+    A client of HTTP/3 sends both (RFC 9114 §4.1.1) where one of HTTP/2 sends one.
+    """
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: set[int] = set()
+
+    def is_second(self, stream_id: int) -> bool:
+        """Note a frame; whether the other half of what it does came before."""
+        if stream_id in self._waiting:
+            self._waiting.discard(stream_id)
+            return True
+        if len(self._waiting) >= HALVES:
+            self._waiting.clear()
+        self._waiting.add(stream_id)
+        return False
 
 
 class Calm:

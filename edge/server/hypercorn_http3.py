@@ -37,7 +37,7 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import filter_pseudo_headers
 
 from edge.events import CutOff
-from edge.server.calm import Calm
+from edge.server.calm import Calm, Halves
 from edge.server.exchange import Exchange
 from edge.server.http3_framing import LAST_OF_ALL, Framing, Refused
 from edge.server.http3_sending import Answers
@@ -88,6 +88,7 @@ class Http3:
         self._streams: dict[int, Stream] = {}
         self._apps: set[asyncio.Task[None]] = set()
         self._calm = Calm(self._loop.time())
+        self._halves = Halves()
         self._pump = Pump(quic, host, self._flushed)
         self._next_stream = 0
         self._asked = False
@@ -253,7 +254,8 @@ class Http3:
     async def _on_stream_event(self, framing: Framing, event: QuicEvent) -> None:
         if isinstance(event, StreamReset | StopSendingReceived):
             self._read(framing, event)
-            self._spend()
+            if not self._halves.is_second(event.stream_id):
+                self._spend()
             await self._on_left(event.stream_id)
         elif isinstance(event, StreamDataReceived):
             before, kept = framing.buffered(event.stream_id), 0

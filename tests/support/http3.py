@@ -143,6 +143,11 @@ class Http3Client(asyncio.DatagramProtocol):
         return stream
 
     @property
+    def streams_left(self) -> int:
+        """How many more requests the server lets it begin."""
+        return self.quic._remote_max_streams_bidi - self.quic._local_next_stream_id_bidi // 4
+
+    @property
     def control_stream(self) -> int:
         stream = self.h3._local_control_stream_id
         assert stream is not None
@@ -164,7 +169,8 @@ class Http3Client(asyncio.DatagramProtocol):
                 await self.more()
 
     async def more(self) -> None:
-        """Wait for something to happen."""
+        """Wait for something to happen, which it does not once the connection is closed."""
+        assert self.closed is None, self.closed
         self._news.clear()
         await self._news.wait()
 

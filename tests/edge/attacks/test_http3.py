@@ -16,6 +16,7 @@ from aioquic.quic.events import StreamReset
 from aioquic.quic.packet import QuicErrorCode
 
 from edge.events import CutOff, Unread
+from edge.server.calm import BURST
 from tests.support.edge_server import Running
 from tests.support.http3 import Fields, Http3Client
 from tests.support.http3_server import http3_running
@@ -338,6 +339,20 @@ async def test_floods_end_their_connection(
         client.vanish()
         await alive(edge)
         await edge.until(lambda: len(asyncio.all_tasks()) <= before)
+
+
+async def test_a_request_that_is_given_up_in_both_directions_counts_once(tmp_path: Path) -> None:
+    async with http3_running(tmp_path) as edge:
+        client = await Http3Client.connect(edge.port)
+        with anyio.fail_after(20):
+            for _ in range(BURST * 3 // 4):
+                while client.streams_left <= 0:
+                    await client.more()
+                given_up = client.ask("/slow?60")
+                client.give_up(given_up)
+        await client.until(StreamReset, given_up)
+        assert client.closed is None
+        client.close()
 
 
 # Misuse of streams that are the connection's.

@@ -65,7 +65,7 @@ async def sent_and_not_read(edge: Supervised) -> Http3Client:
 async def given_up(edge: Supervised) -> Http3Client:
     client = await connected(edge)
     for _ in range(1500):
-        while client.quic._local_next_stream_id_bidi // 4 >= client.quic._remote_max_streams_bidi:
+        while client.streams_left <= 0:
             await client.more()
         client.give_up(client.ask("/slow?60"))
     return client
