@@ -6,13 +6,16 @@ one of them, or on both, as `make test-all` does; without it they run on asyncio
 `AS_WORKERS` on what workers run on.
 """
 
+import functools
 import gc
+import inspect
 import os
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 pytest_plugins = ["tests.support.token_scan", "tests.support.shared_edge"]
@@ -92,6 +95,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     start take turns, and start it again at each.
     """
     items.sort(key=lambda item: (str(item.path), _loop_of(item)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """End an asynchronous test in its own time: uvloop lets no signal through while it is idle,
+    so that nothing else would.
+    """
+    test = pyfuncitem.obj
+    if inspect.iscoroutinefunction(test):
+        pyfuncitem.obj = _bounded(test, _seconds_of(pyfuncitem))
+
+
+def _seconds_of(item: pytest.Function) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0] if marker else item.config.getini("timeout"))
+
+
+def _bounded(
+    test: Callable[..., Awaitable[None]], seconds: float
+) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def bounded(*args: Any, **kwargs: Any) -> None:
+        with anyio.fail_after(seconds):
+            await test(*args, **kwargs)
+
+    return bounded
 
 
 def _loop_of(item: pytest.Item) -> str:
