@@ -130,7 +130,9 @@ def run(
 
 
 def _words(command: Sequence[str]) -> Sequence[str]:
-    """What `jelou` is told to do, or the name of another script; nothing of other programs."""
+    """What `jelou` or `make` is told to do, or another script's name; of other programs nothing."""
     if tuple(command[: len(JELOU)]) == JELOU:
         return command[len(JELOU) :]
+    if command[0] == "make":
+        return [command[0], command[-1]]
     return [Path(word).name for word in command[1:2] if word.endswith(".py")]

@@ -26,6 +26,7 @@ SHOWS_A_TOKEN = frozenset(
         ("deploy",),
         ("dev",),
         ("init",),
+        ("make", "run"),
         ("mcp", "config"),
         ("run.py",),
         ("serve", "--project"),
