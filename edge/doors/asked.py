@@ -1,7 +1,6 @@
 """One request as the doors carry it: its head, and the ids and address that go with it. Pure."""
 
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from edge import cors, headers, limits
 from edge.forwarding import plan
@@ -20,8 +19,7 @@ _ANYBODY = Cors()
 """CORS for answers that are no function's, so that a page can read the error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request that was decided.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Never, Self
 
 from edge.doors.asked import Asked
@@ -110,7 +110,7 @@ class Served:
 
     def told(self, asked: Asked) -> Asked:
         """The request, whose answer tells of that limit too."""
-        return replace(asked, left=asked.left + self.left) if self.left else asked
+        return asked._replace(left=asked.left + self.left) if self.left else asked
 
 
 def failed(refused: Refusal) -> InvocationError:

@@ -1,6 +1,6 @@
 """A refusal as bytes: the contract's JSON, problem details, JSON-RPC, or the one 401. Pure."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.errors import UNAUTHORIZED_BODY, Errors, Refusal
 from edge.message import Headers
@@ -8,8 +8,7 @@ from edge.problems import error_body, error_fields
 from mcp_bridge.jsonrpc import jsonrpc_error
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """A whole answer of the edge's own."""
 
     status: int
