@@ -6,8 +6,8 @@ Whoever carries it out sends `request`, tells what comes, and writes what it is 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from mcp_bridge.endpoint import Endpoint, McpRequest, Whole
 from mcp_bridge.event_stream import event
@@ -37,8 +37,7 @@ COMMENT_EVERY = 15.0
 """Seconds between two comments in a stream that has nothing to say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(NamedTuple):
     """How a call was asked for.
 
     Attributes:

@@ -3,8 +3,7 @@
 Also the body of every error that `/mcp` answers with, for the edge's own refusals too.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from mcp_bridge.jsontext import MAX_DEPTH, JSONError, dump, has_more_than, parse
 
@@ -30,8 +29,7 @@ _BY_STATUS = {400: INVALID_REQUEST, 413: INVALID_REQUEST, 415: INVALID_REQUEST}
 _CODES = {400: "bad_request", 404: "not_found"}
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One JSON-RPC message that has the right shape.
 
     Attributes:

@@ -4,8 +4,7 @@ What the function is told of the client, and its state, sealed on its way there 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mcp_bridge.endpoint import Endpoint
 from mcp_bridge.literal import InputRequired, missing_capability
@@ -76,8 +75,7 @@ class Rounds:
         return seal_state(state, call, self._keys(), self._clock(), self._random)
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(NamedTuple):
     """One such call.
 
     Attributes:

@@ -2,8 +2,7 @@
 others. Pure.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mcp_bridge import search
 from mcp_bridge.catalog import Entry
@@ -13,8 +12,7 @@ from mcp_bridge.results import Result, error_result
 from mcp_bridge.search import CALL, FIND, Search
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A tool of the function's, and the arguments for it, unchecked."""
 
     entry: Entry

@@ -7,7 +7,7 @@ gate as any request, and the bridge knows neither sockets nor functions.
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 JSONObject = Mapping[str, Any]
 """A JSON object; never changed once it stands in a frozen value."""
@@ -138,8 +138,7 @@ class ToolRequest:
     context: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class ToolResponse:
+class ToolResponse(NamedTuple):
     """What the function answered, whole; at most the limit for tool results."""
 
     status: int

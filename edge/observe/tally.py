@@ -144,17 +144,19 @@ class Tally:
             self._traffic[function] = (before[0] + received, before[1] + sent)
         if accounts[0].code == _UNAUTHORIZED:
             _add(self._unauthorized, Counter(map(_REASON, accounts)).items())
-        for each in filter(_MCP_METHOD, accounts):
-            self._message(function, each)
+        messages = Counter(map(_MESSAGE, filter(_MCP_METHOD, accounts)))
+        for (method, tool, failed), count in messages.items():
+            self._messages(function, method, tool, failed, count)
 
-    def _message(self, function: str, account: Account) -> None:
-        method = account.mcp_method if account.mcp_method in METHODS else OTHER
-        _add(self._mcp, (((function, method), 1),))
-        if account.tool:
-            key = (function, account.tool, _RESULTS[account.tool_failed])
+    def _messages(
+        self, function: str, method: str, tool: str, failed: bool | None, count: int
+    ) -> None:
+        _add(self._mcp, (((function, method if method in METHODS else OTHER), count),))
+        if tool:
+            key = (function, tool, _RESULTS[failed])
             if key not in self._tools and len(self._tools) >= MOST_TOOLS:
                 key = (function, OTHER, key[2])
-            _add(self._tools, ((key, 1),))
+            _add(self._tools, ((key, count),))
 
     def snapshot(self) -> Snapshot:
         """The counts as they are now."""
@@ -198,6 +200,7 @@ _NONE = (0,) * (len(BOUNDS) + 1)
 _BEGAN, _SET_OUT, _ANSWERED, _ENDED = map(attrgetter, ("began", "set_out", "answered", "ended"))
 _RECEIVED, _SENT = attrgetter("received"), attrgetter("sent")
 _REASON, _MCP_METHOD = attrgetter("reason"), attrgetter("mcp_method")
+_MESSAGE = attrgetter("mcp_method", "tool", "tool_failed")
 _class_of = partial(bisect_left, BOUNDS)
 _Instant = Callable[[Account], float]
 
