@@ -75,7 +75,8 @@ class AccessLog:
         if self._write is None:
             self._unsaid.extend(events[-RECENT:])
             return
-        said = self._said([event for event in events if self._is_told(event)])
+        told = events if self._style.sample >= 1 else filter(self._is_told, events)
+        said = self._said(told)
         if said:
             self._write(b"".join(said if self._style.json else map(self._worded, said)))
 
@@ -92,11 +93,10 @@ class AccessLog:
         return said
 
     def _is_told(self, event: Event) -> bool:
-        sample = self._style.sample
-        if sample >= 1 or not isinstance(event, Account):
+        if not isinstance(event, Account):
             return True
         succeeded = event.whole and 0 < event.status < 400 and not event.tool_failed
-        return not succeeded or self._random() < sample
+        return not succeeded or self._random() < self._style.sample
 
     def _worded(self, said: bytes) -> bytes:
         text = as_text(orjson.loads(said), colours=self._style.colours)
