@@ -365,7 +365,7 @@ class FastConnection(Turns):
 
     def _begin(self, forwarding: Forwarding | Bridging, body: RequestBody, data: bytes) -> None:
         """Let a request begin with what has come of its body."""
-        self._phase = Phase.BUSY
+        self._phase = Phase.BUSY  # for which no clock is looked at
         self._forwarding = forwarding
         if body.length == 0:
             self._held = data
