@@ -126,7 +126,9 @@ class Http2Client:
         await self.flush()
 
     async def flush(self) -> None:
-        """Send what the protocol has to say."""
+        """Send what the protocol has to say, unless the connection is over."""
+        if self.writer.is_closing():
+            return  # a write would be dropped by asyncio, and be an error on uvloop
         self.writer.write(self.protocol.data_to_send())
         with contextlib.suppress(OSError):
             await self.writer.drain()
