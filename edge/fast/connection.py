@@ -307,7 +307,7 @@ class FastConnection(Turns):
         return decision, left
 
     def _wait(self, work: Coroutine[Any, Any, None]) -> None:
-        self._enter(Phase.BUSY)
+        self._phase = Phase.BUSY  # for which no clock is looked at
         self._task = self.loop.create_task(self._guarded(work))
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
@@ -365,7 +365,7 @@ class FastConnection(Turns):
 
     def _begin(self, forwarding: Forwarding | Bridging, body: RequestBody, data: bytes) -> None:
         """Let a request begin with what has come of its body."""
-        self._phase = Phase.BUSY  # for which no clock is looked at
+        self._phase = Phase.BUSY
         self._forwarding = forwarding
         if body.length == 0:
             self._held = data

@@ -138,15 +138,17 @@ class Tally:
         self._durations.note(function, _times(accounts, _BEGAN, _ENDED))
         asked = [each for each in accounts if each.set_out and each.answered]
         self._upstream.note(function, _times(asked, _SET_OUT, _ANSWERED))
-        received, sent = sum(map(_RECEIVED, accounts)), sum(map(_SENT, accounts))
-        if received or sent:
-            before = self._traffic.get(function, (0, 0))
-            self._traffic[function] = (before[0] + received, before[1] + sent)
+        self._carried(function, sum(map(_RECEIVED, accounts)), sum(map(_SENT, accounts)))
         if accounts[0].code == _UNAUTHORIZED:
             _add(self._unauthorized, Counter(map(_REASON, accounts)).items())
         messages = Counter(map(_MESSAGE, filter(_MCP_METHOD, accounts)))
         for (method, tool, failed), count in messages.items():
             self._messages(function, method, tool, failed, count)
+
+    def _carried(self, function: str, received: int, sent: int) -> None:
+        if received or sent:
+            before = self._traffic.get(function, (0, 0))
+            self._traffic[function] = (before[0] + received, before[1] + sent)
 
     def _messages(
         self, function: str, method: str, tool: str, failed: bool | None, count: int
@@ -179,8 +181,7 @@ class Tally:
         self._durations.add(other.durations)
         self._upstream.add(other.upstream)
         for name, (received, sent) in other.traffic.items():
-            mine = self._traffic.get(name, (0, 0))
-            self._traffic[name] = (mine[0] + received, mine[1] + sent)
+            self._carried(name, received, sent)
         _add(self._unauthorized, other.unauthorized.items())
         _add(self._mcp, other.mcp.items())
         _add(self._tools, other.tools.items())
@@ -192,7 +193,6 @@ class Tally:
 
 _UNAUTHORIZED = Errors.UNAUTHORIZED.value.code
 _RESULTS = {False: "ok", True: "error", None: "unknown"}
-
 
 _NONE = (0,) * (len(BOUNDS) + 1)
 
